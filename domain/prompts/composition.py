@@ -1,0 +1,71 @@
+"""Composition: `a cat :1.2 AND a dog`, several prompts guiding one picture.
+
+Source: spec prompts.md section 3. Positive prompts only; brackets mean nothing here.
+"""
+
+import re
+from collections.abc import Sequence
+from math import isfinite
+
+import msgspec
+
+from domain.errors import InvalidRequest
+
+_AND = re.compile(r"\bAND\b")
+_WEIGHT = re.compile(r"[+-]?(?:\d+\.?|\d*\.\d+)")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One prompt of a composition; `weight` scales its guidance (finite, may be 0 or negative)."""
+
+    text: str
+    weight: float = 1.0
+
+
+class Use(msgspec.Struct, frozen=True):
+    """Text number `index` of a Composition, used with `weight`."""
+
+    index: int
+    weight: float = 1.0
+
+
+class Composition(msgspec.Struct, frozen=True):
+    """A batch of prompts split at AND, equal texts held (and encoded) once.
+
+    `uses[i]` lists what prompt `i` of the batch is made of; it is never empty.
+    """
+
+    texts: tuple[str, ...]
+    uses: tuple[tuple[Use, ...], ...]
+
+
+def split_and(prompt: str, field: str = "prompt") -> tuple[Part, ...]:
+    """Split at every whole word AND; a `:number` that ends a part is that part's weight.
+
+    A prompt without AND is one part, and can have such a weight too: `12:30` is `12`, 30 times.
+    Raises InvalidRequest, naming `field`, for a weight that overflows.
+    """
+    return tuple(_part(text, field) for text in _AND.split(prompt))
+
+
+def compose(prompts: Sequence[str], field: str = "prompt") -> Composition:
+    """Split every prompt of a batch, and number the different texts in order of appearance."""
+    numbers: dict[str, int] = {}
+    uses = tuple(
+        tuple(
+            Use(numbers.setdefault(part.text, len(numbers)), part.weight)
+            for part in split_and(prompt, field)
+        )
+        for prompt in prompts
+    )
+    return Composition(tuple(numbers), uses)
+
+
+def _part(text: str, field: str) -> Part:
+    head, _, number = text.rpartition(":")
+    if not _WEIGHT.fullmatch(number.strip()) or ":" not in text:
+        return Part(text.rstrip())
+    weight = float(number)
+    if not isfinite(weight):
+        raise InvalidRequest(field, "the weight of a part between ANDs is too large")
+    return Part(head.rstrip(), weight)
