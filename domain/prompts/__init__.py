@@ -1,1 +1,69 @@
-"""The prompt language (see the modules)."""
+"""The prompt language, and the order in which it is read (spec prompts.md section 0).
+
+1. `apply_styles`       named texts are put around the prompt
+2. `strip_comments`     `# ...` goes; the result is what pictures remember as their prompt
+3. `extract_networks`   `<lora:x:1>` goes (positive prompts), the first prompt's tags decide
+4. `split_and`          `a AND b :0.5` becomes several prompts (positive prompts)
+5. `prompt_schedule`    `[a:b:8]`, `[a|b]` become one text per stretch of steps
+6. `parse_attention`    `(a:1.3)`, `[b]`, `BREAK` become weighted spans
+7. `chunk_prompt`       spans become token rows of 77 for a text encoder
+
+`positive_parts` and `negative_parts` do steps 4 and 5 for a plan; the inference backend does 6
+and 7, being the one who has a tokenizer.
+"""
+
+from domain.prompts.attention import Span, parse_attention, unparse, uses_emphasis
+from domain.prompts.chunks import (
+    CHUNK_TOKENS,
+    CLIP_L,
+    OPEN_CLIP,
+    Chunk,
+    ChunkedPrompt,
+    Embedding,
+    EmbeddingIndex,
+    EmbeddingLookup,
+    EmbeddingMatch,
+    Placement,
+    SpecialTokens,
+    Tokenize,
+    chunk_columns,
+    chunk_prompt,
+    empty_chunk,
+)
+from domain.prompts.composition import Composition, SubPrompt, Use, compose, split_and
+from domain.prompts.parts import Part, negative_parts, positive_parts
+from domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
+
+__all__ = [
+    "CHUNK_TOKENS",
+    "CLIP_L",
+    "OPEN_CLIP",
+    "Chunk",
+    "ChunkedPrompt",
+    "Composition",
+    "Embedding",
+    "EmbeddingIndex",
+    "EmbeddingLookup",
+    "EmbeddingMatch",
+    "Part",
+    "Placement",
+    "Span",
+    "SpecialTokens",
+    "Step",
+    "SubPrompt",
+    "Tokenize",
+    "Use",
+    "chunk_columns",
+    "chunk_prompt",
+    "compose",
+    "empty_chunk",
+    "entry_at",
+    "negative_parts",
+    "parse_attention",
+    "positive_parts",
+    "prompt_schedule",
+    "split_and",
+    "timelines_differ",
+    "unparse",
+    "uses_emphasis",
+]

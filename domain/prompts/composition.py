@@ -15,7 +15,7 @@ _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"[+-]?(?:\d+\.?|\d*\.\d+)")
 
 
-class Part(msgspec.Struct, frozen=True):
+class SubPrompt(msgspec.Struct, frozen=True):
     """One prompt of a composition; `weight` scales its guidance (finite, may be 0 or negative)."""
 
     text: str
@@ -39,7 +39,7 @@ class Composition(msgspec.Struct, frozen=True):
     uses: tuple[tuple[Use, ...], ...]
 
 
-def split_and(prompt: str, field: str = "prompt") -> tuple[Part, ...]:
+def split_and(prompt: str, field: str = "prompt") -> tuple[SubPrompt, ...]:
     """Split at every whole word AND; a `:number` that ends a part is that part's weight.
 
     A prompt without AND is one part, and can have such a weight too: `12:30` is `12`, 30 times.
@@ -61,11 +61,11 @@ def compose(prompts: Sequence[str], field: str = "prompt") -> Composition:
     return Composition(tuple(numbers), uses)
 
 
-def _part(text: str, field: str) -> Part:
+def _part(text: str, field: str) -> SubPrompt:
     head, _, number = text.rpartition(":")
     if not _WEIGHT.fullmatch(number.strip()) or ":" not in text:
-        return Part(text.rstrip())
+        return SubPrompt(text.rstrip())
     weight = float(number)
     if not isfinite(weight):
         raise InvalidRequest(field, "the weight of a part between ANDs is too large")
-    return Part(head.rstrip(), weight)
+    return SubPrompt(head.rstrip(), weight)

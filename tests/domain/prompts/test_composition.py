@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest
-from domain.prompts.composition import Part, compose, split_and
+from domain.prompts.composition import SubPrompt, compose, split_and
 
 
 def uses(composition):
@@ -48,4 +48,4 @@ def test_parts_are_what_stands_between_the_ands(words):
     parts = split_and(text)
     assert len(parts) >= 1
     assert all(part.text == part.text.rstrip() for part in parts)
-    assert split_and(f"{text} AND x")[-1] == Part(" x")
+    assert split_and(f"{text} AND x")[-1] == SubPrompt(" x")

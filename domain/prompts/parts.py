@@ -1,0 +1,66 @@
+"""A prompt made ready for a plan: split at AND, each part with its schedule of texts.
+
+Source: spec prompts.md section 0, steps 5 and 6.
+"""
+
+import msgspec
+
+from domain.prompts.attention import parse_attention
+from domain.prompts.composition import split_and
+from domain.prompts.schedule import Step, prompt_schedule
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of a prompt: which text guides when, and how strongly (1.0 is neutral)."""
+
+    schedule: tuple[Step, ...]
+    weight: float = 1.0
+
+
+def positive_parts(
+    prompt: str,
+    steps: int,
+    hires_steps: int | None = None,
+    *,
+    old_scheduling: bool = False,
+    emphasis: str = "Original",
+    field: str = "prompt",
+) -> tuple[Part, ...]:
+    """The AND parts of a prompt whose extra-network tags have been taken out.
+
+    `steps` and `hires_steps` as for `prompt_schedule`; `emphasis` is the option of that name.
+    Raises InvalidRequest, naming `field`, for a malformed weight anywhere in the prompt.
+    """
+    return tuple(
+        _part(sub.text, sub.weight, steps, hires_steps, old_scheduling, emphasis, field)
+        for sub in split_and(prompt, field)
+    )
+
+
+def negative_parts(
+    prompt: str,
+    steps: int,
+    hires_steps: int | None = None,
+    *,
+    old_scheduling: bool = False,
+    emphasis: str = "Original",
+    field: str = "negative_prompt",
+) -> tuple[Part, ...]:
+    """Like `positive_parts`, but always one part: AND means nothing in a negative prompt."""
+    return (_part(prompt, 1.0, steps, hires_steps, old_scheduling, emphasis, field),)
+
+
+def _part(
+    text: str,
+    weight: float,
+    steps: int,
+    hires_steps: int | None,
+    old_scheduling: bool,
+    emphasis: str,
+    field: str,
+) -> Part:
+    schedule = prompt_schedule(text, steps, hires_steps, old_scheduling)
+    if emphasis != "None":
+        for step in schedule:  # fail now, while the request can still be refused
+            parse_attention(step.text, field)
+    return Part(schedule, weight)
