@@ -1,0 +1,78 @@
+"""Options: the server process (spec api.md 17)."""
+
+from domain.options.explanations import PROFILING_HELP
+from domain.options.option import Option, Section
+
+SYSTEM = Section(
+    "system",
+    "System",
+    (
+        Option(
+            "auto_launch_browser",
+            "Local",
+            choices=("Disable", "Local", "Remote"),
+            interface_only=True,
+        ),
+        Option("enable_console_prompts", False, "print prompts to the console (interface only)"),
+        Option("show_warnings", False, interface_only=True),
+        Option("show_gradio_deprecation_warnings", True, interface_only=True),
+        Option("memmon_poll_rate", 8, "how often the interface polls GPU memory", span=(0, 40)),
+        Option("samples_log_stdout", False, "print results to the console (interface only)"),
+        Option(
+            "multiple_tqdm", True, "show a console bar for the whole job beside that of each batch"
+        ),
+        Option("enable_upscale_progressbar", True, "show a console bar while upscaling by tiles"),
+        Option("print_hypernet_extra", False, "print more about hypernetworks"),
+        Option("list_hidden_files", True, "include files in dot-folders when scanning models"),
+        Option("disable_mmap_load_safetensors", False, "read files fully instead of mmap"),
+        Option("hide_ldm_prints", True, "keep the model library from printing"),
+        Option("dump_stacks_on_signal", False, "print all stacks before leaving on ctrl-C"),
+    ),
+)
+
+PROFILER = Section(
+    "profiler",
+    "Profiler",
+    (
+        Option("profiling_explanation", PROFILING_HELP, explanation=True),
+        Option("profiling_enable", False, "profile each job"),
+        Option("profiling_activities", ("CPU",), "devices profiled", choices=("CPU", "CUDA")),
+        Option("profiling_record_shapes", True, "profile tensor shapes"),
+        Option("profiling_profile_memory", True, "profile memory"),
+        Option("profiling_with_stack", True, "profile Python stacks"),
+        Option("profiling_filename", "trace.json", "the profile of the last job"),
+    ),
+)
+
+API = Section(
+    "API",
+    "API",
+    (
+        Option("api_enable_requests", True, "allow http(s) URLs as images", api_restricted=True),
+        Option(
+            "api_forbid_local_requests",
+            True,
+            "refuse URLs resolving to non-global addresses",
+            api_restricted=True,
+        ),
+        Option("api_useragent", "", "user-agent header for such downloads", api_restricted=True),
+    ),
+)
+
+UNSECTIONED = Section(
+    "",
+    "",
+    (
+        Option("disabled_extensions", (), "folder names not loaded (start-up)"),
+        Option(
+            "disable_all_extensions",
+            "none",
+            "which extensions load at start",
+            choices=("none", "extra", "all"),
+        ),
+        Option("restore_config_state_file", "", "extension state to restore at the next start"),
+        Option(
+            "sd_checkpoint_hash", "", "sha256 of the current checkpoint, written when it is loaded"
+        ),
+    ),
+)

@@ -1,0 +1,48 @@
+"""Options: training (spec api.md 17)."""
+
+from domain.options.option import Option, Section
+
+TRAINING = Section(
+    "training",
+    "Training",
+    (
+        Option(
+            "unload_models_when_training",
+            False,
+            "make room by moving VAE and text encoder off the device",
+        ),
+        Option("pin_memory", False, "pin the training data in memory"),
+        Option(
+            "save_optimizer_state", False, "save the optimiser state, so that training can resume"
+        ),
+        Option(
+            "save_training_settings_to_txt",
+            True,
+            "write the settings of each training run to a text file",
+        ),
+        Option(
+            "dataset_filename_word_regex",
+            "",
+            "regular expression for words in file names of training pictures",
+        ),
+        Option("dataset_filename_join_string", " ", "what joins those words"),
+        Option(
+            "training_image_repeats_per_epoch",
+            1,
+            "how often an epoch repeats each picture (display only)",
+        ),
+        Option(
+            "training_write_csv_every",
+            500,
+            "write the loss to CSV every so many steps; 0 for never",
+        ),
+        Option(
+            "training_xattention_optimizations",
+            False,
+            "use the attention optimisation when training too",
+        ),
+        Option("training_enable_tensorboard", False, "log training for TensorBoard"),
+        Option("training_tensorboard_save_images", False, "log previews for TensorBoard"),
+        Option("training_tensorboard_flush_every", 120, "seconds between TensorBoard flushes"),
+    ),
+)
