@@ -1,0 +1,1 @@
+"""The outside: HTTP, the GPU, the disk. Adapters know the inside, never each other."""

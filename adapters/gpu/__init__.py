@@ -1,0 +1,1 @@
+"""Backends behind the inference port: torch, and the deterministic fake."""

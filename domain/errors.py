@@ -1,0 +1,86 @@
+"""What can go wrong, in the domain's own words.
+
+No error here knows HTTP: `adapters/http/errors.py` holds the one table from these types to
+statuses. Every message names what was wrong and what was expected.
+"""
+
+
+class HexfusionError(Exception):
+    """Base of every error Hexfusion raises on purpose."""
+
+
+class InvalidRequest(HexfusionError):
+    """A request field has a value that cannot be served.
+
+    `field` is the JSON name of the field, `message` says what was expected.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class NotFound(HexfusionError):
+    """Something was named that does not exist.
+
+    `kind` is the noun ("sampler", "checkpoint", "script", "job"), `name` what was asked for.
+    """
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} {name!r} not found")
+        self.kind = kind
+        self.name = name
+
+
+class CheckpointError(HexfusionError):
+    """A model file is unreadable, truncated, of unknown architecture, or lacks a tensor."""
+
+    def __init__(self, file: str, message: str, tensor: str | None = None) -> None:
+        where = f"{file}: tensor {tensor!r}" if tensor else file
+        super().__init__(f"{where}: {message}")
+        self.file = file
+        self.tensor = tensor
+        self.message = message
+
+
+class ModelUnavailable(HexfusionError):
+    """No checkpoint can be used: none is installed, or the chosen one does not load."""
+
+
+class QueueFull(HexfusionError):
+    """The queue holds as many waiting jobs as it may. `retry_after` is in seconds."""
+
+    def __init__(self, waiting: int, retry_after: int) -> None:
+        super().__init__(f"{waiting} jobs are waiting already; try again in {retry_after} s")
+        self.waiting = waiting
+        self.retry_after = retry_after
+
+
+class JobCancelled(HexfusionError):
+    """The job was cancelled before it produced a result."""
+
+
+class NotANumber(HexfusionError):
+    """A latent or picture came out as NaN: precision too low for this model, or a broken file."""
+
+
+class OptionError(HexfusionError):
+    """An option is unknown, frozen, or was given a value of a wrong type."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}")
+        self.key = key
+        self.message = message
+
+
+class Unsupported(HexfusionError):
+    """The request asks for something A1111 has and this server does not have yet.
+
+    `field` is the JSON name that asked for it.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message

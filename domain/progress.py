@@ -1,0 +1,35 @@
+"""How far a job is: the arithmetic behind `/progress`. Source: spec api.md 11.1 and 11.2."""
+
+import msgspec
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a job stands.
+
+    `units` is the number of sampling runs it consists of (-1 while unknown, 0 when idle),
+    `units_done` how many are finished; `step` of `steps` counts within the current one.
+    """
+
+    units: int = 0
+    units_done: int = 0
+    step: int = 0
+    steps: int = 0
+
+    def fraction(self) -> float:
+        """Share done, 0 to 1, as A1111 reports it: 0 when idle, else at least 0.01."""
+        return min(self._raw(), 1.0)
+
+    def eta(self, elapsed: float) -> float:
+        """Seconds to go, judged by the seconds gone so far; negative at the very end."""
+        share = self._raw()
+        return elapsed / share - elapsed if share else 0.0
+
+    def _raw(self) -> float:
+        if self.units == 0:
+            return 0.0
+        share = 0.01
+        if self.units > 0:
+            share += self.units_done / self.units
+        if self.steps > 0:
+            share += self.step / self.steps / self.units
+        return share

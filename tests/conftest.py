@@ -1,0 +1,33 @@
+"""What every test may ask for."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where torch is absent, what needs it is skipped and says so."""
+    if importlib.util.find_spec("torch") is None:
+        absent = pytest.mark.skip(reason="torch is absent")
+        for item in items:
+            if "torch" in item.keywords:
+                item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Vectors that travel with the project."""
+    return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Recordings and pictures too big for the repository: `../shared`, or $HEXFUSION_SHARED."""
+    path = Path(os.environ.get("HEXFUSION_SHARED", ROOT.parent / "shared"))
+    if not (path / "golden").is_dir():
+        pytest.skip(f"recordings are absent: {path / 'golden'}")
+    return path
