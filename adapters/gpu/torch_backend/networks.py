@@ -1,0 +1,190 @@
+"""The networks of a checkpoint: diffusers' and transformers' classes around the file's tensors.
+
+Each is built on the meta device, so nothing is allocated or filled with random numbers before
+the file's own tensors take their places. No hub is asked for anything.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from adapters.gpu.torch_backend.architecture import (
+    GROUPS,
+    TextArchitecture,
+    UNetArchitecture,
+    VaeArchitecture,
+)
+from adapters.gpu.torch_backend.conversion import original_name
+from adapters.gpu.torch_backend.conversion.clip import clip_text_modules
+from adapters.gpu.torch_backend.conversion.unet import unet_modules
+from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.weights import Weights
+from domain.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers.models.clip.modeling_clip import CLIPTextModel
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def build_unet(
+    architecture: UNetArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> "UNet2DConditionModel":
+    """The UNet with the file's weights, ready to predict.
+
+    Raises `CheckpointError` naming the file and the tensor that is missing or misshapen.
+    """
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(
+            in_channels=architecture.in_channels,
+            out_channels=architecture.out_channels,
+            block_out_channels=architecture.channels,
+            layers_per_block=architecture.res_blocks,
+            down_block_types=tuple(
+                "CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in architecture.depths
+            ),
+            up_block_types=tuple(
+                "CrossAttnUpBlock2D" if depth else "UpBlock2D"
+                for depth in reversed(architecture.depths)
+            ),
+            # diffusers reads the middle block's depth from the last entry, and ignores the
+            # entry of a level without attention
+            transformer_layers_per_block=(
+                *(depth or 1 for depth in architecture.depths[:-1]),
+                _last_depth(architecture, weights.file),
+            ),
+            attention_head_dim=architecture.heads,  # a misnomer of diffusers: it is the head count
+            cross_attention_dim=architecture.context_width,
+            use_linear_projection=architecture.linear_projection,
+            time_embedding_dim=architecture.time_width,
+            norm_num_groups=GROUPS,
+        )
+    _resize_after_upsampling(unet)
+    return _filled(unet, unet_modules(architecture), weights, device, dtype)
+
+
+def build_vae(
+    architecture: VaeArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> "AutoencoderKL":
+    """The autoencoder with the file's weights. Errors as `build_unet`."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+    levels = len(architecture.channels)
+    with torch.device("meta"):
+        vae = AutoencoderKL(
+            block_out_channels=architecture.channels,
+            layers_per_block=architecture.res_blocks,
+            latent_channels=architecture.latent_channels,
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            norm_num_groups=GROUPS,
+        )
+    return _filled(vae, vae_modules(architecture), weights, device, dtype)
+
+
+def build_clip_text(
+    architecture: TextArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> "CLIPTextModel":
+    """The CLIP text model with the file's weights. Errors as `build_unet`."""
+    from transformers.models.clip.configuration_clip import CLIPTextConfig
+    from transformers.models.clip.modeling_clip import CLIPTextModel
+
+    config = CLIPTextConfig(
+        vocab_size=architecture.vocabulary,
+        hidden_size=architecture.width,
+        intermediate_size=architecture.intermediate,
+        num_hidden_layers=architecture.layers,
+        num_attention_heads=architecture.heads,
+        max_position_embeddings=architecture.positions,
+        hidden_act=architecture.activation,
+    )
+    with torch.device("meta"):
+        model = CLIPTextModel(config)
+    model = _filled(model, clip_text_modules(), weights, device, dtype)
+    positions = torch.arange(architecture.positions, device=device).expand(1, -1)
+    for module in model.modules():  # not in the state dict: its place is still on meta
+        if isinstance(getattr(module, "position_ids", None), Tensor):
+            module.position_ids = positions
+    return model
+
+
+def predict(unet: "UNet2DConditionModel", x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    """One UNet call.
+
+    `x` is (rows, channels, h, w), `t` (rows,) float32 and not rounded, `context`
+    (rows, tokens, width). The result is float32, shaped as `x` up to its channels. The network
+    computes in its own dtype (spec sampling.md 2.3 and 9).
+    """
+    dtype = unet.dtype
+    out = unet(x.to(dtype), t.float(), context.to(dtype), return_dict=False)[0]
+    return out.float()
+
+
+class UpsampleThenFit(nn.Module):
+    """Up-sampling as the original networks do it: double, convolve, then fit the skip tensor.
+
+    For sides that are not multiples of 8 diffusers' own module would interpolate straight to the
+    skip tensor's size before the convolution; the picture would differ (spec sampling.md 9).
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, hidden: Tensor, output_size: tuple[int, int] | None = None) -> Tensor:
+        hidden = self.conv(nn.functional.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+        if output_size is None or hidden.shape[-2:] == tuple(output_size):
+            return hidden
+        return nn.functional.interpolate(hidden, size=tuple(output_size), mode="nearest")
+
+
+def _resize_after_upsampling(unet: "UNet2DConditionModel") -> None:
+    for block in unet.up_blocks:
+        if block.upsamplers is not None:
+            fitted = [UpsampleThenFit(upsampler.conv) for upsampler in block.upsamplers]
+            block.upsamplers = nn.ModuleList(fitted)
+
+
+def _last_depth(architecture: UNetArchitecture, file: str) -> int:
+    last, middle = architecture.depths[-1], architecture.middle_depth
+    if last and last != middle:
+        raise CheckpointError(
+            file, f"has {last} transformer blocks on its last level and {middle} in the middle"
+        )
+    return middle
+
+
+def _filled(
+    network: Network,
+    modules: Mapping[str, str],
+    weights: Weights,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Network:
+    """Put the file's tensors in place of the network's parameters.
+
+    Each is copied once, out of the mapped file to its device: a file overwritten later cannot
+    reach a running model.
+    """
+    state: dict[str, Tensor] = {}
+    for name, slot in network.state_dict().items():
+        original = original_name(modules, name)
+        tensor = _fitted(weights.file, original, weights[original], slot.shape)
+        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+        state[name] = tensor.to(device=device, dtype=dtype, copy=True, memory_format=layout)
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _fitted(file: str, name: str, tensor: Tensor, shape: torch.Size) -> Tensor:
+    if tensor.shape == shape:
+        return tensor
+    if len(shape) == 2 and tensor.shape == (*shape, 1, 1):  # attention kept as 1x1 convolutions
+        return tensor[:, :, 0, 0]
+    raise CheckpointError(file, f"has shape {list(tensor.shape)}, expected {list(shape)}", name)

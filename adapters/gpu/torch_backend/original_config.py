@@ -1,0 +1,122 @@
+"""The `.yaml` beside a checkpoint: what tensor shapes cannot tell.
+
+Original releases come with a training configuration of this layout. Only the few values below
+are read from it, as plain data. Source: spec networks.md 1.4.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class OriginalConfig:
+    """Values found; None where the file is absent or silent.
+
+    `betas` are the first and last beta of the noise schedule, `text_heads` and `text_activation`
+    come from the `config.json` of the folder beside the checkpoint that `version` names.
+    """
+
+    unet_heads: int | None = None
+    unet_head_width: int | None = None
+    prediction: str | None = None
+    scale_factor: float | None = None
+    betas: tuple[float, float] | None = None
+    text_heads: int | None = None
+    text_activation: str | None = None
+
+
+def sibling_config(checkpoint: Path) -> Path | None:
+    """`<stem>.yaml` beside the checkpoint, if there is one."""
+    path = checkpoint.with_suffix(".yaml")
+    return path if path.is_file() else None
+
+
+def read_original_config(checkpoint: Path) -> OriginalConfig:
+    """What the checkpoint's sibling `.yaml` says. Raises `CheckpointError` if it is broken."""
+    path = sibling_config(checkpoint)
+    if path is None:
+        return OriginalConfig()
+    reader = _Reader(str(path), _load_yaml(path))
+    unet = ("model", "params", "unet_config", "params")
+    text = ("model", "params", "cond_stage_config", "params")
+    head_width = reader.integer(*unet, "num_head_channels")
+    start = reader.number("model", "params", "linear_start")
+    end = reader.number("model", "params", "linear_end")
+    text_model = _text_model_config(path, reader.text(*text, "version"))
+    return OriginalConfig(
+        unet_heads=_positive(reader.integer(*unet, "num_heads")),
+        unet_head_width=_positive(head_width),
+        prediction="v" if reader.text("model", "params", "parameterization") == "v" else None,
+        scale_factor=reader.number("model", "params", "scale_factor"),
+        betas=(start, end) if start is not None and end is not None else None,
+        text_heads=text_model.integer("num_attention_heads"),
+        text_activation=text_model.text("hidden_act"),
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Typed look-ups in nested plain data, with errors that name the file and the key."""
+
+    file: str
+    root: object
+
+    def value(self, *keys: str) -> object:
+        node = self.root
+        for key in keys:
+            node = node.get(key) if isinstance(node, dict) else None
+        return node
+
+    def integer(self, *keys: str) -> int | None:
+        value = self.value(*keys)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise self._wrong(keys, "a whole number")
+
+    def number(self, *keys: str) -> float | None:
+        value = self.value(*keys)
+        if value is None:
+            return None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        raise self._wrong(keys, "a number")
+
+    def text(self, *keys: str) -> str | None:
+        value = self.value(*keys)
+        if value is None or isinstance(value, str):
+            return value
+        raise self._wrong(keys, "a text")
+
+    def _wrong(self, keys: tuple[str, ...], expected: str) -> CheckpointError:
+        return CheckpointError(self.file, f"{'.'.join(keys)} is not {expected}")
+
+
+def _load_yaml(path: Path) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise CheckpointError(str(path), f"cannot be read as YAML: {error}") from error
+
+
+def _text_model_config(config: Path, version: str | None) -> _Reader:
+    """The `config.json` of the folder `version`, if that lies beside the checkpoint."""
+    empty = _Reader(str(config), {})
+    if not version:
+        return empty
+    folder = config.parent.resolve()
+    path = (folder / version / "config.json").resolve()
+    if not (path.is_relative_to(folder) and path.is_file()):
+        return empty
+    try:
+        return _Reader(str(path), json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(str(path), f"cannot be read as JSON: {error}") from error
+
+
+def _positive(value: int | None) -> int | None:
+    return value if value is not None and value > 0 else None  # the configs write -1 for "unset"
