@@ -1,0 +1,1 @@
+"""Files and their in-memory twins behind the storage ports."""
