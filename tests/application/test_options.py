@@ -180,24 +180,22 @@ def test_a_callback_that_raises_refuses_the_change(store):
 
 def test_changes_take_turns_so_that_callbacks_and_store_agree(store):
     loaded = []
-    barrier = threading.Barrier(2)
+    first_is_loading, second_is_done = threading.Event(), threading.Event()
 
     def load(options):
         loaded.append(options["sd_model_checkpoint"])
+        if len(loaded) == 1:
+            first_is_loading.set()
+            second_is_done.wait(timeout=0.2)  # in vain: the second has to wait for the first
 
     change = ChangeOptions(
         store, find_checkpoint=find_checkpoint, on_change={"sd_model_checkpoint": load}
     )
-
-    def post(names):
-        barrier.wait()
-        for name in names * 50:
-            change({"sd_model_checkpoint": name})
-
-    names = sorted(CHECKPOINTS)
-    threads = [threading.Thread(target=post, args=(order,)) for order in (names, names[::-1])]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    first = threading.Thread(target=change, args=({"sd_model_checkpoint": "tiny"},))
+    first.start()
+    first_is_loading.wait(timeout=5)
+    change({"sd_model_checkpoint": "tiny.safetensors"})
+    second_is_done.set()
+    first.join()
+    assert loaded == ["tiny", "tiny.safetensors"]
     assert store.snapshot()["sd_model_checkpoint"] == loaded[-1]
