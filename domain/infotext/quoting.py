@@ -1,0 +1,22 @@
+"""Quoting of infotext values (spec prompts.md 8.1, 8.5)."""
+
+import json
+import re
+
+_NEEDS_QUOTES = re.compile(r"[,:\n]")
+
+
+def quote(value: object) -> str:
+    """A value's text; as a JSON string where `,`, `:` or a newline would end or confuse it."""
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if _NEEDS_QUOTES.search(text) else text
+
+
+def unquote(text: str) -> str:
+    """Undo `quote`; text that is no JSON string is returned as it is."""
+    if len(text) < 2 or not (text.startswith('"') and text.endswith('"')):
+        return text
+    try:
+        return str(json.loads(text))
+    except json.JSONDecodeError:
+        return text
