@@ -48,7 +48,14 @@ class Txt2ImgPlan(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...]
     subseeds: tuple[int, ...]
     sampling: SamplingPlan
-    clip_skip: int
+    checkpoint: Checkpoint
+
+    def using(self, checkpoint: Checkpoint) -> "Txt2ImgPlan":
+        """The same plan with the checkpoint's hash known."""
+        batches = tuple(
+            msgspec.structs.replace(batch, checkpoint=checkpoint) for batch in self.batches
+        )
+        return msgspec.structs.replace(self, batches=batches, checkpoint=checkpoint)
 
 
 def plan_txt2img(
@@ -93,7 +100,7 @@ def plan_txt2img(
         seeds=tuple(seeds),
         subseeds=tuple(subseeds),
         sampling=sampling,
-        clip_skip=text.clip_skip,
+        checkpoint=checkpoint,
     )
 
 

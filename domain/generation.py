@@ -52,9 +52,7 @@ class Txt2Img(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: Annotated[
         str | None, described("See /schedulers; null is the sampler's own, 'Automatic'.")
     ] = None
-    batch_size: Annotated[
-        int, described("Pictures made together.", ge=1, le=MAX_BATCH_SIZE)
-    ] = 1
+    batch_size: Annotated[int, described("Pictures made together.", ge=1, le=MAX_BATCH_SIZE)] = 1
     n_iter: Annotated[
         int, described("Batches made one after the other.", ge=1, le=MAX_ITERATIONS)
     ] = 1

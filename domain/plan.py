@@ -12,6 +12,7 @@ from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
 from domain.sampling.samplers import Sampler
 
+
 class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Where each picture's noise comes from (spec sampling.md 1).
 

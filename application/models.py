@@ -1,0 +1,69 @@
+"""Use-cases: which checkpoint a job uses, and which are there (spec networks.md 1.2, 1.5)."""
+
+from collections.abc import Sequence
+
+from application.ports.inference import ModelHost
+from application.ports.models import ModelCatalog
+from domain.checkpoints import Checkpoint
+from domain.errors import ModelUnavailable, NotFound
+from domain.options import Options
+
+_KEY = "sd_model_checkpoint"
+
+
+class Models:
+    """Knows the catalogue and what is loaded. `hashing` False never computes a sha256."""
+
+    def __init__(self, catalog: ModelCatalog, host: ModelHost, *, hashing: bool = True) -> None:
+        self._catalog = catalog
+        self._host = host
+        self._hashing = hashing
+
+    def list(self) -> Sequence[Checkpoint]:
+        """All checkpoints, as shown."""
+        return self._catalog.checkpoints()
+
+    def refresh(self, options: Options) -> None:
+        """Look for files again."""
+        self._catalog.refresh(hidden=options.flag("list_hidden_files"))
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` is an exact alias of a checkpoint."""
+        try:
+            self._catalog.resolve(name)
+        except NotFound:
+            return False
+        return True
+
+    def configured(self, options: Options) -> Checkpoint:
+        """The checkpoint these options mean; the first one where they mean none that exists.
+
+        Raises `ModelUnavailable` when there is no checkpoint at all.
+        """
+        name = options.text(_KEY)
+        if name and self.knows(name):
+            return self._catalog.resolve(name)
+        checkpoints = self._catalog.checkpoints()
+        if not checkpoints:
+            raise ModelUnavailable(
+                "no checkpoint found: put a .safetensors file into models/Stable-diffusion"
+            )
+        return checkpoints[0]
+
+    def for_request(self, base: Options, overridden: Options) -> Checkpoint:
+        """Like `configured`; an override that names no checkpoint is dropped (api.md 5.3)."""
+        name = overridden.text(_KEY)
+        return self.configured(overridden if name and self.knows(name) else base)
+
+    def identified(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint with its sha256, computed at its first use. Takes seconds once a file."""
+        return self._catalog.hash(checkpoint) if self._hashing else checkpoint
+
+    def load(self, options: Options) -> Checkpoint:
+        """Load the configured checkpoint and return it identified.
+
+        Raises `CheckpointError` naming file and tensor; the one loaded before then stays.
+        """
+        checkpoint = self.identified(self.configured(options))
+        self._host.load(checkpoint)
+        return checkpoint
