@@ -1,0 +1,75 @@
+"""Checksums of files, remembered on disk so that each file is read for it only once.
+
+The file has the layout of A1111's `cache.json`, so one that exists already is of use. Source:
+spec networks.md 1.3.
+"""
+
+import json
+import logging
+import threading
+from pathlib import Path
+
+from adapters.storage.atomic_write import write_atomically
+
+_SECTION = "hashes"
+
+log = logging.getLogger(__name__)
+
+
+class HashCache:
+    """sha256 by key ("checkpoint/<name>"), valid while the file is not newer.
+
+    Safe to use from many threads. A damaged cache file counts as empty; one that cannot be
+    written costs nothing but the next start's time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._content: dict[str, dict[str, object]] | None = None
+
+    def get(self, key: str, mtime: float, size: int) -> str | None:
+        """The sha256 in lower-case hex, None if unknown or out of date.
+
+        A1111 notes no size and compares times only; where one was noted it must agree, so that a
+        file replaced by an older one is noticed.
+        """
+        with self._lock:
+            match self._load().get(_SECTION, {}).get(key):
+                case {"mtime": int() | float() as cached, "sha256": str(sha256), **rest}:
+                    current = mtime <= cached and rest.get("size", size) == size
+                    return sha256.lower() if current and _is_sha256(sha256) else None
+        return None
+
+    def put(self, key: str, mtime: float, size: int, sha256: str) -> None:
+        """Remember, and write the file."""
+        with self._lock:
+            content = self._load()
+            entry = {"mtime": mtime, "sha256": sha256, "size": size}
+            content.setdefault(_SECTION, {})[key] = entry
+            try:
+                write_atomically(self._path, json.dumps(content, indent=4).encode())
+            except OSError as error:
+                log.warning("cannot save checksums to %s: %s", self._path, error)
+
+    def _load(self) -> dict[str, dict[str, object]]:
+        if self._content is None:
+            self._content = _read(self._path)
+        return self._content
+
+
+def _read(path: Path) -> dict[str, dict[str, object]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning("ignoring damaged checksums in %s: %s", path, error)
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {name: part for name, part in content.items() if isinstance(part, dict)}
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and all(digit in "0123456789abcdefABCDEF" for digit in text)
