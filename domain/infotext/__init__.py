@@ -1,6 +1,7 @@
 """Infotext: the text in a picture that tells how it was made (spec prompts.md 8).
 
 Writing: `infotext_parameters` puts the facts in order, `write_infotext` makes the text.
+Reading: `parse_infotext` takes it apart again; the `overrides_*` functions find option values.
 """
 
 from domain.infotext.facts import (
@@ -11,17 +12,37 @@ from domain.infotext.facts import (
     info_parameters,
     infotext_parameters,
 )
+from domain.infotext.networks import add_foreign_loras, format_hashes, read_hashes, rename_loras
+from domain.infotext.overrides import (
+    OVERRIDE_LABELS,
+    overrides_from_infotext,
+    overrides_from_texts,
+    read_override,
+)
 from domain.infotext.quoting import quote, unquote
+from domain.infotext.reading import ParameterValue, RawInfotext, parse_infotext, split_infotext
 from domain.infotext.writing import write_infotext
 
 __all__ = [
+    "OVERRIDE_LABELS",
     "Extra",
     "GenerationFacts",
+    "ParameterValue",
     "PerImage",
+    "RawInfotext",
     "Scalar",
+    "add_foreign_loras",
+    "format_hashes",
     "info_parameters",
     "infotext_parameters",
+    "overrides_from_infotext",
+    "overrides_from_texts",
+    "parse_infotext",
     "quote",
+    "read_hashes",
+    "read_override",
+    "rename_loras",
+    "split_infotext",
     "unquote",
     "write_infotext",
 ]

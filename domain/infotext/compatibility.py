@@ -1,0 +1,117 @@
+"""What infotext leaves unsaid: defaults, and what older versions meant (spec prompts.md 8.5).
+
+Both functions change the mapping they are given, and nothing else.
+"""
+
+import math
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from domain.errors import InvalidRequest
+from domain.infotext.version import VersionKey, version_key
+from domain.prompts.attention import parse_attention, uses_emphasis
+
+_HIRES_AND_INPAINTING: Mapping[str, object] = {
+    "Hires resize-1": 0,
+    "Hires resize-2": 0,
+    "Hires sampler": "Use same sampler",
+    "Hires schedule type": "Use same scheduler",
+    "Hires checkpoint": "Use same checkpoint",
+    "Hires prompt": "",
+    "Hires negative prompt": "",
+    "Mask mode": "Inpaint masked",
+    "Masked content": "original",
+    "Inpaint area": "Whole picture",
+    "Masked area padding": 32,
+}
+_SAMPLING: Mapping[str, object] = {
+    "RNG": "GPU",
+    "Schedule type": "Automatic",
+    "Schedule max sigma": 0,
+    "Schedule min sigma": 0,
+    "Schedule rho": 0,
+    "VAE Encoder": "Full",
+    "VAE Decoder": "Full",
+    "FP8 weight": "Disable",
+}
+
+
+def fill_defaults(found: MutableMapping[str, Any], old_hires_sizes: bool = False) -> None:
+    """Add what infotext omits because it is neutral; turn old notations into current ones.
+
+    `old_hires_sizes` makes `Size` the size after hires fix, as requests once gave it.
+    """
+    # The tag added below may have brackets in it, and they are no emphasis.
+    emphasised = _has_emphasis(found["Prompt"]) or _has_emphasis(found["Negative prompt"])
+    found.setdefault("Clip skip", "1")
+    if "Hypernet" in found:
+        strength = found.get("Hypernet strength", "1.0")
+        found["Prompt"] += f"<hypernet:{found['Hypernet']}:{strength}>"
+    _add_missing(found, _HIRES_AND_INPAINTING)
+    _convert_hires_sizes(found, old_hires_sizes)
+    _add_missing(found, _SAMPLING)
+    if found["FP8 weight"] != "Disable":
+        found.setdefault("Cache FP16 weight for LoRA", False)
+    if emphasised:
+        found.setdefault("Emphasis", "Original")
+    found.setdefault("Refiner switch by sampling steps", False)
+
+
+def note_old_behaviour(found: MutableMapping[str, Any], version: VersionKey) -> None:
+    """Switch on the options under which current versions draw what `version` drew."""
+
+    def before(text: str) -> bool:
+        limit = version_key(text)
+        return limit is not None and version < limit
+
+    if before("1.6.0") and "[" in found["Prompt"]:
+        found["Old prompt editing timelines"] = True
+    if before("1.6.0") and found.get("Sampler") in ("DDIM", "PLMS"):
+        found["Pad conds v0"] = True
+    if before("1.7.0-225"):
+        found["Downcast alphas_cumprod"] = True
+    if before("1.8.0") and found.get("Refiner"):
+        found["Refiner switch by sampling steps"] = True
+
+
+def _add_missing(found: MutableMapping[str, Any], defaults: Mapping[str, object]) -> None:
+    for key, value in defaults.items():
+        found.setdefault(key, value)
+
+
+def _convert_hires_sizes(found: MutableMapping[str, Any], old_hires_sizes: bool) -> None:
+    """Once, `Size` was the final size, and `First pass size` where to start (0: choose)."""
+    hires = _sides(found, "Hires resize")
+    if old_hires_sizes and hires and all(hires):
+        found["Size-1"], found["Size-2"] = hires
+        return
+    first = _sides(found, "First pass size")
+    final = _sides(found, "Size", default=512)
+    if first is None or final is None:
+        return
+    if not all(first):
+        if not all(final):
+            return
+        scale = math.sqrt(512 * 512 / (final[0] * final[1]))
+        first = math.ceil(scale * final[0] / 64) * 64, math.ceil(scale * final[1] / 64) * 64
+    found["Size-1"], found["Size-2"] = first
+    found["Hires resize-1"], found["Hires resize-2"] = final
+
+
+def _sides(
+    found: Mapping[str, Any], label: str, default: int | None = None
+) -> tuple[int, int] | None:
+    """Width and height under a label, or None if they are missing or no sizes."""
+    sides = [found.get(f"{label}-{i}", default) for i in (1, 2)]
+    try:
+        width, height = (int(side) for side in sides)
+    except (TypeError, ValueError):
+        return None
+    return (width, height) if 0 <= width < 2**31 and 0 <= height < 2**31 else None
+
+
+def _has_emphasis(prompt: str) -> bool:
+    try:
+        return uses_emphasis(parse_attention(prompt))
+    except InvalidRequest:
+        return True  # weights are there, if malformed ones

@@ -1,0 +1,83 @@
+"""Options that infotext carries, under labels of their own (spec prompts.md 8.7).
+
+The registry of options knows each label; here they are read back.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from domain.errors import InvalidRequest
+from domain.options import REGISTRY, Option, OptionValue
+
+MODEL_HASH = "Model hash"
+"""The label of the checkpoint option, which `disable_weights_auto_swap` guards."""
+
+OVERRIDE_LABELS: Mapping[str, Option] = MappingProxyType(
+    {option.infotext: option for option in REGISTRY.values() if option.infotext}
+)
+
+
+def read_override(label: str, text: object, current: OptionValue = None) -> OptionValue:
+    """A value from infotext as the type of its label's option.
+
+    Booleans are true unless the text is `False` or empty. An option without default has the type
+    of its `current` value, so without one there is nothing it can be compared with: None.
+    Raises InvalidRequest if the text does not fit the type, KeyError if there is no such label.
+    """
+    option = OVERRIDE_LABELS[label]
+    if option.default is None and current is None:
+        return None
+    try:
+        match option.kind:
+            case "bool":
+                return text != "False" and bool(text)
+            case "int":
+                return int(str(text))
+            case "float":
+                return float(str(text))
+            case _:
+                return str(text)
+    except ValueError:
+        message = f"{label}: {str(text)[:80]!r} is not {_WHAT[option.kind]}"
+        raise InvalidRequest("infotext", message) from None
+
+
+def overrides_from_texts(
+    texts: Iterable[str], current: Mapping[str, OptionValue] = MappingProxyType({})
+) -> dict[str, OptionValue]:
+    """Option values from `Label: value` texts; what is no label of an option is left out."""
+    pairs = (text.split(":", maxsplit=1) for text in texts if ":" in text)
+    return _read({label.strip(): value.strip() for label, value in pairs}, current)
+
+
+def overrides_from_infotext(
+    parsed: Mapping[str, object],
+    current: Mapping[str, OptionValue],
+    given: Mapping[str, object] = MappingProxyType({}),
+) -> dict[str, OptionValue]:
+    """What the request field `infotext` adds to `override_settings` (spec prompts.md 8.6).
+
+    `parsed` is what `parse_infotext` made of it, `current` the options now, and `given` the
+    request's own `override_settings`, which win. Values equal to current ones are left out, as is
+    the model while `disable_weights_auto_swap` is on.
+    """
+    keep_model = bool(current.get("disable_weights_auto_swap"))
+    wanted = {
+        label: parsed[label]
+        for label, option in OVERRIDE_LABELS.items()
+        if label in parsed and option.key not in given and not (keep_model and label == MODEL_HASH)
+    }
+    return {k: v for k, v in _read(wanted, current).items() if v != current.get(k)}
+
+
+_WHAT = {"int": "an integer", "float": "a number"}
+
+
+def _read(
+    values: Mapping[str, object], current: Mapping[str, OptionValue]
+) -> dict[str, OptionValue]:
+    return {
+        option.key: read_override(label, values[label], current.get(option.key))
+        for label, option in OVERRIDE_LABELS.items()
+        if label in values
+    }
