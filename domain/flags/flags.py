@@ -1,0 +1,125 @@
+"""The flags as given at start."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from domain.flags.a1111 import A1111
+from domain.flags.flag import Effect, Flag, FlagValue
+from domain.flags.own import OWN
+from domain.options import WritePolicy
+
+FLAGS: Mapping[str, Flag] = {flag.dest: flag for flag in (*A1111, *OWN)}
+"""Every flag by its `dest`: A1111's in their order, then ours."""
+
+_REDACTED = "***"
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """An immutable command line, read. `flags["data_dir"]` is any flag's value, by its dest.
+
+    `values` has every flag's value or default, paths absolute; `given` the dests that were on the
+    command line; `unknown` what was there and is no flag, let through by IGNORE_CMD_ARGS_ERRORS.
+    """
+
+    values: Mapping[str, FlagValue]
+    given: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
+
+    def __getitem__(self, dest: str) -> FlagValue:
+        return self.values[dest]
+
+    def switch(self, dest: str) -> bool:
+        """The value of a switch."""
+        return bool(self.values[dest])
+
+    def integer(self, dest: str) -> int:
+        """The value of an integer flag that has a default or was given."""
+        value = self.values[dest]
+        assert isinstance(value, int), f"{dest} is no integer flag, or was not given"
+        return value
+
+    def text(self, dest: str) -> str:
+        """The value of a text or path flag; not given counts as empty."""
+        value = self.values[dest]
+        assert value is None or isinstance(value, str), f"{dest} is no text flag"
+        return value or ""
+
+    def texts(self, dest: str) -> tuple[str, ...]:
+        """The value of a list flag."""
+        value = self.values[dest]
+        assert isinstance(value, tuple), f"{dest} is no list flag"
+        return value
+
+    @property
+    def host(self) -> str:
+        """The address to bind to: this machine alone unless told otherwise.
+
+        A1111's API-only mode binds to all addresses (spec api.md 1).
+        """
+        return self.text("server_name") or ("0.0.0.0" if self.switch("listen") else "127.0.0.1")
+
+    @property
+    def port(self) -> int:
+        """The port to bind to; 0 is any free one. A1111's API-only default (spec api.md 1)."""
+        return 7861 if self.values["port"] is None else self.integer("port")
+
+    @property
+    def models_dir(self) -> str:
+        """The folder of models: given, or `models` in the data folder."""
+        return self.text("models_dir") or f"{self.text('data_dir')}/models"
+
+    @property
+    def threads(self) -> int | None:
+        """Threads for torch; None leaves the choice to torch."""
+        return None if self.values["threads"] is None else self.integer("threads")
+
+    @property
+    def max_body(self) -> int:
+        """The largest request body, bytes."""
+        return self.integer("max_body") << 20
+
+    def write_policy(self) -> WritePolicy:
+        """What the freeze and hide flags keep clients from changing."""
+        return WritePolicy(
+            freeze_all=self.switch("freeze_settings"),
+            freeze_sections=_names(self.text("freeze_settings_in_sections")),
+            freeze_keys=_names(self.text("freeze_specific_settings")),
+            lock_paths=self.switch("hide_ui_dir_config"),
+        )
+
+    def ignored(self) -> list[str]:
+        """Given flags that have no effect here, as written: each is worth a warning."""
+        return self._given(Effect.NONE)
+
+    def refused(self) -> list[str]:
+        """Given flags that must not be dropped in silence: a server that gets one does not start.
+
+        They protect the server or open it, and it cannot do that yet.
+        """
+        return self._given(Effect.REFUSED)
+
+    def _given(self, effect: Effect) -> list[str]:
+        return [f.option for f in FLAGS.values() if f.dest in self.given and f.effect is effect]
+
+    def wire(self) -> dict[str, object]:
+        """What `GET /cmd-flags` answers: A1111's flags, in its order, typed by its rule.
+
+        A flag without default is text or null, whatever its kind; secrets show only that they were
+        given, where A1111 shows them (spec api.md 1).
+        """
+        return {flag.dest: _wire(flag, self.values[flag.dest]) for flag in A1111}
+
+
+def _wire(flag: Flag, value: FlagValue) -> object:
+    if flag.secret and value:
+        return {name: _REDACTED for name in value} if isinstance(value, Mapping) else _REDACTED
+    if isinstance(value, tuple):
+        return list(value)
+    if flag.default is None and value is not None:
+        return str(value)
+    return value
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,150 @@
+"""Reading the command line. Nothing is looked at but the arguments given here.
+
+Source: spec api.md 1. As with A1111's flags a value may follow after a space or `=`, and a flag may
+be shortened as long as it stays clear which one is meant.
+"""
+
+import difflib
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from domain.flags.flag import Flag, FlagError, FlagValue, Kind
+from domain.flags.flags import FLAGS, Flags
+
+_BY_OPTION = {flag.option: flag for flag in FLAGS.values()} | {"-h": FLAGS["help"]}
+
+
+def parse_flags(
+    argv: Sequence[str], environ: Mapping[str, str], *, absolute: Callable[[str], str]
+) -> Flags:
+    """The flags in `argv` (without the program's name) and in `COMMANDLINE_ARGS`, which follow it.
+
+    `absolute` makes a path absolute and normal: `os.path.abspath`. The data folder is
+    `--data-dir`, or `$HEXFUSION_DATA`, or `data` in the current folder.
+    Raises `FlagError`; for an unknown flag only while `IGNORE_CMD_ARGS_ERRORS` is not set.
+    """
+    given, unknown = _read([*argv, *_split(environ.get("COMMANDLINE_ARGS", ""))])
+    if unknown and "IGNORE_CMD_ARGS_ERRORS" not in environ:
+        raise FlagError(unknown[0], f"no such flag{_resembling(unknown[0])}; see --help")
+    data = absolute(str(given.get("data_dir") or environ.get("HEXFUSION_DATA") or "data"))
+    models = absolute(str(given.get("models_dir") or f"{data}/models"))
+
+    def in_place(path: str) -> str:
+        return absolute(path.replace("{data}", data, 1).replace("{models}", models, 1))
+
+    values = {
+        dest: _located(flag, given[dest], absolute)
+        if dest in given
+        else _located(flag, flag.default, in_place)
+        for dest, flag in FLAGS.items()
+    }
+    return Flags(MappingProxyType(values), frozenset(given), tuple(unknown))
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise FlagError("COMMANDLINE_ARGS", str(error)) from error
+
+
+def _read(tokens: Sequence[str]) -> tuple[dict[str, FlagValue], list[str]]:
+    """Values by dest, and what is no flag."""
+    given: dict[str, FlagValue] = {}
+    unknown: list[str] = []
+    rest = list(reversed(tokens))
+    while rest:
+        name, equals, attached = rest.pop().partition("=")
+        flag = _find(name)
+        if flag is None:
+            unknown.append(name + equals + attached)
+        elif flag.kind is Kind.SWITCH:
+            if equals:
+                raise FlagError(flag.option, f"takes no value, but was given {attached!r}")
+            # A switch whose default is null turns off what is on (`--disable-tls-verify`).
+            given[flag.dest] = flag.default is not None
+        else:
+            given[flag.dest] = _read_value(flag, [attached] if equals else _take(flag, rest), given)
+    return given, unknown
+
+
+def _find(name: str) -> Flag | None:
+    """The flag of that name or, if only one starts so, of that beginning."""
+    if name in _BY_OPTION or not name.startswith("--") or name == "--":
+        return _BY_OPTION.get(name)
+    options = [option for option in _BY_OPTION if option.startswith(name)]
+    if len(options) > 1:
+        raise FlagError(name, f"could be {', '.join(options)}")
+    return _BY_OPTION[options[0]] if options else None
+
+
+def _resembling(name: str) -> str:
+    close = difflib.get_close_matches(name.partition("=")[0], _BY_OPTION, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _take(flag: Flag, rest: list[str]) -> list[str]:
+    """The values that follow, taken off the end of `rest`: one, or for words all of them."""
+    taken: list[str] = []
+    while rest and _is_value(rest[-1]) and (not taken or flag.kind is Kind.WORDS):
+        taken.append(rest.pop())
+    if not taken:
+        raise FlagError(flag.option, "a value must follow")
+    return taken
+
+
+def _is_value(token: str) -> bool:
+    """A flag's name is none; a single dash, a negative number or a sentence is."""
+    return not token.startswith("-") or token == "-" or " " in token or token[1:].isdigit()
+
+
+def _read_value(flag: Flag, words: list[str], given: Mapping[str, FlagValue]) -> FlagValue:
+    if flag.kind in (Kind.PATH, Kind.PATHS) and not words[0]:
+        raise FlagError(flag.option, "must name a path")
+    match flag.kind:
+        case Kind.INTEGER:
+            return _integer(flag, words[0])
+        case Kind.OBJECT:
+            return _object(flag, words[0])
+        case Kind.WORDS:
+            return tuple(word.lower() for word in words)
+        case Kind.PATHS:
+            before = given.get(flag.dest, ())
+            assert isinstance(before, tuple)
+            return (*before, words[0])
+    if flag.choices and words[0] not in flag.choices:
+        raise FlagError(flag.option, f"must be one of {', '.join(flag.choices)}, not {words[0]!r}")
+    return words[0]
+
+
+def _integer(flag: Flag, word: str) -> int:
+    try:
+        number = int(word)
+    except ValueError:
+        raise FlagError(flag.option, f"must be a whole number, not {word!r}") from None
+    if flag.least is not None and number < flag.least:
+        raise FlagError(flag.option, f"must be at least {flag.least}, not {number}")
+    if flag.most is not None and number > flag.most:
+        raise FlagError(flag.option, f"must be at most {flag.most}, not {number}")
+    return number
+
+
+def _object(flag: Flag, word: str) -> Mapping[str, object]:
+    try:
+        value = json.loads(word)
+    except ValueError as error:
+        raise FlagError(flag.option, f"must be a JSON object: {error}") from error
+    if not isinstance(value, dict):
+        raise FlagError(flag.option, "must be a JSON object")
+    return value
+
+
+def _located(flag: Flag, value: FlagValue, locate: Callable[[str], str]) -> FlagValue:
+    """The value, with `locate` applied to what is a path in it."""
+    if flag.kind is Kind.PATH and isinstance(value, str):
+        return locate(value)
+    if flag.kind is Kind.PATHS and isinstance(value, tuple):
+        return tuple(map(locate, value))
+    return value
