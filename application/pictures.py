@@ -110,17 +110,18 @@ def _cut(utf16: bytes, limit: int) -> bytes:
 
 
 def _for_png(image: Image) -> Image:
+    """A new picture in a mode that PNG has."""
     if image.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"):
-        return image
+        return image.copy()  # `save` writes to its image, which another thread may be saving too
     if image.mode == "I":
         return image.convert("I;16")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 def _eight_bit(image: Image) -> Image:
-    """RGB or L, for formats without palette, transparency or 16 bits."""
+    """A new picture, RGB or L, for formats without palette, transparency or 16 bits."""
     if image.mode in ("RGB", "L"):
-        return image
+        return image.copy()  # see above
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     return image.convert("L" if image.mode == "1" else "RGB")

@@ -1,5 +1,6 @@
 import io
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import PIL.Image
 import pytest
@@ -137,6 +138,13 @@ def test_sixteen_bit_grey_is_scaled(grey, shown):
     """Spec prompts.md 9.2 item 9."""
     data = encode_picture(PIL.Image.new("I;16", (8, 8), grey), "jpeg", quality=100)
     assert opened(data).getpixel((4, 4)) == shown
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_one_picture_may_be_encoded_by_many_threads(picture, format):
+    with ThreadPoolExecutor(8) as pool:
+        encoded = pool.map(lambda n: encode_picture(picture, format, str(n)), range(64))
+        assert [read_infotext(opened(data)) for data in encoded] == [str(n) for n in range(64)]
 
 
 def test_format_names():
