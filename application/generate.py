@@ -1,6 +1,6 @@
 """Use-case: a txt2img request becomes pictures. Source: spec api.md 5 and 9."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -58,7 +58,7 @@ class GenerateTxt2Img:
         options: OptionsStore,
         jobs: JobQueue,
         *,
-        styles: Callable[[], Mapping[str, Style]],
+        styles: Callable[[], Sequence[Style]],
         draw_seed: Callable[[], int],
         clock: Clock,
         version: str,

@@ -13,7 +13,7 @@ from domain.infotext import (
     write_infotext,
 )
 from domain.options import Options
-from domain.plan import SamplingPlan
+from domain.plan import SamplingPlan, TextPlan
 from domain.sampling.names import effective_scheduler
 from domain.sampling.schedulers import AUTOMATIC, find_scheduler
 
@@ -70,7 +70,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe(request: Txt2Img, plan: Txt2ImgPlan, options: Options, version: str) -> Description:
     """Describe a planned job. The checkpoint's hash is shown if the plan knows it."""
-    extra = _extra(plan.sampling, options)
+    extra = _extra(plan.sampling, plan.batches[0].text)
     infotexts = tuple(
         write_infotext(
             plan.prompt,
@@ -128,7 +128,7 @@ def _ensd(sampling: SamplingPlan) -> int:
     return sampling.options.eta_noise_seed_delta if used else 0
 
 
-def _extra(sampling: SamplingPlan, options: Options) -> dict[str, Extra]:
+def _extra(sampling: SamplingPlan, text: TextPlan) -> dict[str, Extra]:
     """Settings that are not the default and reach this sampler, in A1111's order."""
     extra: dict[str, Extra] = {}
     sampler, chosen = sampling.sampler, sampling.options
@@ -137,8 +137,8 @@ def _extra(sampling: SamplingPlan, options: Options) -> dict[str, Extra]:
     scheduled = by_sigma and label != AUTOMATIC.label
     if scheduled:
         extra["Schedule type"] = label
-    if options.text("emphasis") != "Original":
-        extra["Emphasis"] = options.text("emphasis")
+    if text.emphasis != "Original" and _emphasised(text):
+        extra["Emphasis"] = text.emphasis
     if chosen.use_downcasted_alpha_bar:
         extra["Downcast alphas_cumprod"] = True
     if chosen.sd_noise_schedule != "Default":
@@ -157,6 +157,12 @@ def _extra(sampling: SamplingPlan, options: Options) -> dict[str, Extra]:
         if chosen.s_min_uncond_all:
             extra["NGMS all steps"] = True
     return extra
+
+
+def _emphasised(text: TextPlan) -> bool:
+    parts = (part for prompt in (text.positive[0], text.negative[0]) for part in prompt)
+    # As A1111 judges: by the brackets, whatever they mean (spec prompts.md 5.5).
+    return any("(" in step.text or "[" in step.text for part in parts for step in part.schedule)
 
 
 def _schedule_extra(sampling: SamplingPlan, label: str) -> dict[str, Extra]:

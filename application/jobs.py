@@ -248,3 +248,10 @@ class JobQueue:
         job = self.find(id) if id else self.current()
         if job:
             job.skip()
+
+    def interrupt_all(self) -> None:
+        """Interrupt what runs and cancel what waits: the server is about to stop."""
+        with self._changed:
+            for job in (*self._running, *self._waiting):
+                job.interrupt()
+            self._changed.notify_all()

@@ -1,12 +1,12 @@
 """Use-cases: which checkpoint a job uses, and which are there (spec networks.md 1.2, 1.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from application.ports.inference import ModelHost
 from application.ports.models import ModelCatalog
 from domain.checkpoints import Checkpoint
 from domain.errors import ModelUnavailable, NotFound
-from domain.options import Options
+from domain.options import Options, OptionValue
 
 _KEY = "sd_model_checkpoint"
 
@@ -67,3 +67,14 @@ class Models:
         checkpoint = self.identified(self.configured(options))
         self._host.load(checkpoint)
         return checkpoint
+
+    def shown(self, options: Options) -> Mapping[str, OptionValue]:
+        """What A1111's loader writes over the options: the title and hash of what is loaded.
+
+        Nothing while no checkpoint is loaded.
+        """
+        loaded = self._host.loaded()
+        if loaded is None:
+            return {}
+        checkpoint = next((c for c in self.list() if c.filename == loaded.filename), loaded)
+        return {_KEY: checkpoint.title, "sd_checkpoint_hash": checkpoint.sha256}

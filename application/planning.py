@@ -4,7 +4,7 @@ Source: spec sampling.md 1.4 (seeds), 3 and 4 (schedule and sampler settings), p
 happens to a prompt, in which order), api.md 5.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -62,7 +62,7 @@ def plan_txt2img(
     request: Txt2Img,
     options: Options,
     checkpoint: Checkpoint,
-    styles: Mapping[str, Style],
+    styles: Sequence[Style],
     draw_seed: Callable[[], int],
 ) -> Txt2ImgPlan:
     """Decide everything about a request.
@@ -118,15 +118,15 @@ def plan_seeds(
 
 
 def plan_prompts(
-    request: Txt2Img, options: Options, styles: Mapping[str, Style]
+    request: Txt2Img, options: Options, styles: Sequence[Style]
 ) -> tuple[str, str]:
     """Prompt and negative prompt with styles applied and comments removed.
 
     An unknown style acts as an empty one (spec prompts.md 4.3).
     """
-    chosen = [styles.get(name, Style(name)) for name in request.styles or ()]
-    prompt = apply_styles(request.prompt, [style.prompt for style in chosen])
-    negative = apply_styles(request.negative_prompt, [style.negative_prompt for style in chosen])
+    prompt, negative = apply_styles(
+        request.prompt, request.negative_prompt, request.styles or (), styles
+    )
     if options.flag("enable_prompt_comments"):
         return strip_comments(prompt), strip_comments(negative)
     return prompt, negative
@@ -175,7 +175,7 @@ def plan_text(
     calls = expected_calls(sampling.sampler, sampling.steps)
     old = options.flag("use_old_scheduling")
     emphasis = options.text("emphasis")
-    plain = extract_networks(prompt).prompt
+    plain, _networks = extract_networks(prompt)
     positive = positive_parts(plain, calls, old_scheduling=old, emphasis=emphasis)
     negative = negative_parts(negative_prompt, calls, old_scheduling=old, emphasis=emphasis)
     return TextPlan(

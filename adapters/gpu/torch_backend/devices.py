@@ -1,0 +1,57 @@
+"""Which device computes, in which precision, and how much memory it has."""
+
+from collections.abc import Mapping
+
+import torch
+
+from adapters.gpu.torch_backend.loading import FULL, HALF, Precision
+
+
+def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.device:
+    """CUDA if there is one (number `index`), else Apple's MPS, else the CPU."""
+    if not cpu and torch.cuda.is_available():
+        return torch.device("cuda", int(index or 0))
+    if not cpu and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def use_threads(count: int | None) -> None:
+    """Let torch compute with `count` threads; None leaves the choice to torch."""
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+def choose_precision(
+    device: torch.device, *, no_half: bool = False, no_half_vae: bool = False
+) -> Precision:
+    """Half precision where it is fast and whole; single on the CPU, whatever is asked."""
+    if device.type == "cpu" or no_half:
+        return FULL
+    return Precision(HALF.unet, FULL.vae if no_half_vae else HALF.vae, HALF.text)
+
+
+def cuda_memory(device: torch.device) -> Mapping[str, Mapping[str, int]] | None:
+    """Bytes, in the groups that `/memory` shows (spec api.md 14); None without CUDA."""
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    stats = torch.cuda.memory_stats(device)
+
+    def pair(name: str) -> Mapping[str, int]:
+        return {
+            "current": stats.get(f"{name}.all.current", 0),
+            "peak": stats.get(f"{name}.all.peak", 0),
+        }
+
+    return {
+        "system": {"free": free, "used": total - free, "total": total},
+        "active": pair("active_bytes"),
+        "allocated": pair("allocated_bytes"),
+        "reserved": pair("reserved_bytes"),
+        "inactive": pair("inactive_split_bytes"),
+        "events": {
+            "retries": stats.get("num_alloc_retries", 0),
+            "oom": stats.get("num_ooms", 0),
+        },
+    }

@@ -1,0 +1,35 @@
+"""What a half-finished latent shows. Source: spec images.md 14, api.md 11.2."""
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from adapters.gpu.torch_backend.loading import LoadedCheckpoint
+from adapters.gpu.torch_backend.vae import approximate, decode, to_pictures
+from domain.geometry import grid_shape
+from domain.plan import PreviewPlan
+
+
+@torch.inference_mode()
+def preview(model: LoadedCheckpoint, latents: Tensor, plan: PreviewPlan) -> Image.Image:
+    """One picture of clean latents (B, C, H, W): the first, or all of them as a grid.
+
+    Method "Full" decodes; every other is the linear approximation, an eighth of the size.
+    """
+    shown = latents if plan.grid else latents[:1]
+    if plan.method == "Full":
+        pixels = decode(model.vae, shown, model.scale_factor)
+    else:
+        pixels = approximate(shown, model.family)
+    pictures = to_pictures(pixels)
+    return pictures[0] if len(pictures) == 1 else image_grid(pictures)
+
+
+def image_grid(pictures: list[Image.Image]) -> Image.Image:
+    """Pictures of one size, row by row, in about a square (spec images.md 13.1)."""
+    _, columns = grid_shape(len(pictures))
+    width, height = pictures[0].size
+    grid = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
+    for index, picture in enumerate(pictures):
+        grid.paste(picture, (index % columns * width, index // columns * height))
+    return grid

@@ -1,0 +1,24 @@
+"""The checkpoint that ships with Hexfusion, for a data directory that has none."""
+
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from adapters.storage.atomic_write import write_atomically
+from adapters.storage.checkpoints_files import EXTENSIONS
+
+NAME = "hexfusion-starter.safetensors"
+
+
+def install_starter(folders: Sequence[Path]) -> Path | None:
+    """Copy the starter checkpoint into the last of `folders` if none of them holds a checkpoint.
+
+    Returns its path, or None when there was nothing to do.
+    """
+    there = (path for folder in folders for path in folder.rglob("*"))
+    if any(path.suffix.lower() in EXTENSIONS for path in there):
+        return None
+    target = folders[-1] / NAME
+    with as_file(files("adapters.storage") / "assets" / NAME) as source:
+        write_atomically(target, source.read_bytes())
+    return target

@@ -1,0 +1,229 @@
+"""Wiring: the one place that knows every part.
+
+`build` makes the use-cases for a Python caller, `build_app` the WSGI application, `main` is the
+console script `hexfusion`. Reading order: Container, build, main.
+"""
+
+import logging
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from dependency_injector import containers, providers
+
+from adapters.gpu.fake import FakeInference
+from adapters.http.app import Services, create_app
+from adapters.http.server import serve, threads_for
+from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
+from adapters.storage.hash_cache import HashCache
+from adapters.storage.options_file import FileOptions
+from adapters.storage.starter import install_starter
+from adapters.storage.styles_files import FileStyles
+from application.generate import GenerateTxt2Img
+from application.jobs import JobQueue
+from application.models import Models
+from application.options import ChangeOptions, ReadOptions
+from application.ports.inference import Inference, ModelHost
+from application.progress import ReadProgress
+from application.system import ReadMemory
+from domain.errors import HexfusionError
+from domain.flags import FlagError, Flags, help_text, parse_flags
+from domain.seeds import SEED_RANGE
+
+#: The A1111 whose behaviour we give; what infotext calls the version (docs/adr/0004).
+A1111_VERSION = "v1.10.1"
+
+log = logging.getLogger("hexfusion")
+
+
+class Backend(Inference, ModelHost, Protocol):
+    """What `--backend` chooses: it renders, and keeps models in memory."""
+
+
+def torch_backend(flags: Flags) -> Backend:
+    """The real one. torch and diffusers are imported here, and only when it is chosen."""
+    from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
+    from adapters.gpu.torch_backend.engine import TorchInference
+
+    use_threads(flags.threads)
+    device = choose_device(flags.text("device_id"), cpu="all" in flags.texts("use_cpu"))
+    precision = choose_precision(
+        device, no_half=flags.switch("no_half"), no_half_vae=flags.switch("no_half_vae")
+    )
+    return TorchInference(device, precision)
+
+
+def file_catalog(flags: Flags) -> FileCatalog:
+    """Checkpoints on disk; a data directory without any gets the one that ships."""
+    models, extra = Path(flags.models_dir), flags.text("ckpt_dir")
+    folders = checkpoint_folders(models, Path(extra) if extra else None)
+    selected = Path(flags.text("ckpt"))
+    if not flags.switch("no_download_sd_model") and not selected.is_file():
+        install_starter(folders)
+    cache = HashCache(Path(flags.text("data_dir")) / "cache.json")
+    return FileCatalog(folders, cache, selected=selected)
+
+
+def read_ram() -> Mapping[str, float]:
+    """Bytes: free, used by this process, total."""
+    import psutil
+
+    machine, used = psutil.virtual_memory(), psutil.Process().memory_info().rss
+    return {"free": machine.total - used, "used": used, "total": machine.total}
+
+
+class Container(containers.DeclarativeContainer):
+    """Who gets what. Everything is made at its first use, once."""
+
+    flags = providers.Dependency(instance_of=Flags)
+    clock = providers.Object(time.time)
+    draw_seed = providers.Object(lambda: secrets.randbelow(SEED_RANGE))
+    version = providers.Object(A1111_VERSION)
+
+    # Adapters: what the ports are plugged into.
+    backend = providers.Selector(
+        flags.provided["backend"],
+        torch=providers.Singleton(torch_backend, flags),
+        fake=providers.Singleton(FakeInference),
+    )
+    catalog = providers.Singleton(file_catalog, flags)
+    options = providers.Singleton(
+        FileOptions, providers.Factory(Path, flags.provided["ui_settings_file"])
+    )
+    styles = providers.Singleton(
+        lambda flags: FileStyles([Path(file) for file in flags.texts("styles_file")]), flags
+    )
+
+    # Use-cases.
+    jobs = providers.Singleton(
+        JobQueue, clock, slots=flags.provided["slots"], max_waiting=flags.provided["queue"]
+    )
+    models = providers.Singleton(
+        lambda catalog, host, flags: Models(catalog, host, hashing=not flags.switch("no_hashing")),
+        catalog,
+        backend,
+        flags,
+    )
+    txt2img = providers.Singleton(
+        GenerateTxt2Img,
+        backend,
+        models,
+        options,
+        jobs,
+        styles=styles.provided.styles,
+        draw_seed=draw_seed,
+        clock=clock,
+        version=version,
+    )
+    progress = providers.Singleton(ReadProgress, jobs, options)
+    read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
+    change_options = providers.Singleton(
+        ChangeOptions,
+        options,
+        find_checkpoint=catalog.provided.resolve,
+        policy=flags.provided.write_policy.call(),
+        on_change=providers.Dict(sd_model_checkpoint=models.provided.load),
+    )
+    memory = providers.Singleton(ReadMemory, providers.Object(read_ram), backend)
+
+    services = providers.Singleton(
+        Services,
+        txt2img=txt2img,
+        progress=progress,
+        interrupt=jobs.provided.interrupt,
+        skip=jobs.provided.skip,
+        read_options=read_options,
+        change_options=change_options,
+        checkpoints=models.provided.list,
+        refresh_checkpoints=providers.Factory(
+            lambda models, options: lambda: models.refresh(options.snapshot()), models, options
+        ),
+        memory=memory,
+        cmd_flags=flags.provided.wire,
+    )
+
+
+def build(argv: Sequence[str] = (), **parts: Any) -> Services:
+    """The use-cases, wired as the flags in `argv` say.
+
+    `parts` replaces members of the Container: `build(backend=MyBackend())`.
+    """
+    return assemble(parse_flags(argv, os.environ, absolute=os.path.abspath), **parts).services()
+
+
+def assemble(flags: Flags, **parts: Any) -> Container:
+    """A container for these flags, with `parts` put in the places they name."""
+    container = Container(flags=providers.Object(flags))
+    for name, part in parts.items():
+        getattr(container, name).override(providers.Object(part))
+    return container
+
+
+def build_app(container: Container) -> Any:
+    """The WSGI application of a container's use-cases."""
+    flags: Flags = container.flags()
+    return create_app(
+        container.services(), version=version("hexfusion"), max_body=flags.max_body
+    )
+
+
+def load_model(container: Container) -> None:
+    """Load the configured checkpoint, and say so; a failure is told, not fatal."""
+    started = time.perf_counter()
+    try:
+        checkpoint = container.models().load(container.options().snapshot())
+    except HexfusionError as error:
+        log.error("no checkpoint is loaded: %s", error)
+    else:
+        log.info("loaded %s in %.1f s", checkpoint.title, time.perf_counter() - started)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start the server; returns the exit status."""
+    try:
+        arguments = sys.argv[1:] if argv is None else argv
+        flags = parse_flags(arguments, os.environ, absolute=os.path.abspath)
+    except FlagError as error:
+        print(f"hexfusion: {error}", file=sys.stderr)
+        return 2
+    if flags.switch("help"):
+        print(help_text())
+        return 0
+    if flags.refused():
+        print(f"hexfusion: not available yet: {', '.join(flags.refused())}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=flags.text("loglevel").upper() or "INFO", format="%(levelname)s %(name)s: %(message)s"
+    )
+    for option in flags.ignored():
+        log.warning("%s has no effect here", option)
+    container = assemble(flags)
+    app = build_app(container)
+    if not flags.switch("skip_load_model_at_start"):
+        # In the background: the port answers at once, and the first request waits for the model.
+        threading.Thread(target=load_model, args=(container,), daemon=True).start()
+    try:
+        serve(
+            app,
+            host=flags.host,
+            port=flags.port,
+            threads=threads_for(flags.integer("slots"), flags.integer("queue")),
+            max_body=flags.max_body,
+            keep_alive=flags.integer("timeout_keep_alive"),
+            on_ready=lambda port: log.info("ready: http://%s:%d/docs", flags.host, port),
+            on_stop=container.jobs().interrupt_all,
+        )
+    except OSError as error:
+        print(f"hexfusion: cannot listen on {flags.host}:{flags.port}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
