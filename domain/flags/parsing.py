@@ -114,9 +114,14 @@ def _read_value(flag: Flag, words: list[str], given: Mapping[str, FlagValue]) ->
             before = given.get(flag.dest, ())
             assert isinstance(before, tuple)
             return (*before, words[0])
-    if flag.choices and words[0] not in flag.choices:
-        raise FlagError(flag.option, f"must be one of {', '.join(flag.choices)}, not {words[0]!r}")
-    return words[0]
+    return _choice(flag, words[0]) if flag.choices else words[0]
+
+
+def _choice(flag: Flag, word: str) -> str:
+    for choice in flag.choices:
+        if choice.lower() == word.lower():
+            return choice
+    raise FlagError(flag.option, f"must be one of {', '.join(flag.choices)}, not {word!r}")
 
 
 def _integer(flag: Flag, word: str) -> int:

@@ -69,6 +69,10 @@ def test_lists():
     assert flags["styles_file"] == ("/here/a.csv", "/b/*.csv")
 
 
+def test_a_choice_may_be_written_in_any_case():
+    assert parse("--loglevel", "debug")["loglevel"] == "DEBUG"
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
