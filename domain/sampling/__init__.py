@@ -1,0 +1,1 @@
+"""Sampling as policy: which samplers and schedules exist, and how many steps they take."""
