@@ -1,0 +1,161 @@
+"""The guided denoiser: one network call answers a sampler's question (spec sampling.md 5.1)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from adapters.gpu.torch_backend.guidance import (
+    Conditioning,
+    Selection,
+    combine,
+    contexts,
+    select,
+    skips_unconditional,
+)
+from adapters.gpu.torch_backend.preconditioning import Preconditioning
+from domain.sampling.options import SamplingOptions
+
+Network = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""x (rows, C, H, W) float32, time (rows,) float32, context (rows, tokens, width) -> x's shape.
+
+Casting to a lower precision and back is the network's own business.
+"""
+
+DEFAULT_OPTIONS = SamplingOptions()
+
+CFGPP_SCALE = 1 / 12.5
+"""CFG++ takes scales around 0 to 1; A1111 lets one type the usual numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class LatentMask:
+    """Which part of the latent is repainted.
+
+    `repaint` is 1 where the run may paint, 0 where `init`, the clean latent, stays; it broadcasts
+    to (B, C, H, W).
+    """
+
+    init: Tensor
+    repaint: Tensor
+
+    def blend(self, x: Tensor) -> Tensor:
+        return x * self.repaint + self.init * (1 - self.repaint)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """The network input of one selection: which image each row shows, and the context by chunks.
+
+    A chunk is one network call; ordinarily there is one, conditional rows first.
+    """
+
+    images: Tensor
+    chunks: tuple[Tensor, ...]
+
+
+class GuidedDenoiser:
+    """Called with what a sampler yields, gives what it wants to be sent.
+
+    In sigma space that is the denoised latent, in timestep space the noise, (B, C, H, W) float32;
+    with `send_unconditional` guided and unconditional prediction stacked, (2, B, C, H, W).
+
+    `total_calls` is the expected number of calls, for the options that count in shares of it.
+    Holds the run's call counter, so one denoiser serves one run. `clean` is the clean latent that
+    the latest call saw in each prompt's first part: what previews show and interrupts return.
+    """
+
+    clean: Tensor
+
+    def __init__(
+        self,
+        network: Network,
+        space: Preconditioning,
+        conditioning: Conditioning,
+        *,
+        cfg_scale: float,
+        total_calls: int,
+        s_min_uncond: float = 0.0,
+        options: SamplingOptions = DEFAULT_OPTIONS,
+        mask: LatentMask | None = None,
+        send_unconditional: bool = False,
+    ) -> None:
+        self.network = network
+        self._space = space
+        self._conditioning = conditioning
+        self._cfg_scale = cfg_scale * CFGPP_SCALE if send_unconditional else cfg_scale
+        self._total_calls = total_calls
+        self._s_min_uncond = s_min_uncond
+        self._options = options
+        self._mask = mask
+        self._send_unconditional = send_unconditional
+
+        self._step = 0
+        self._selection: Selection | None = None
+        self._batches: dict[bool, _Batch] = {}
+        self._weights = [[part.weight for part in parts] for parts in conditioning.positive]
+        self._parts = sum(map(len, self._weights))
+        self._firsts = _first_rows(self._weights)
+
+    def __call__(self, x: Tensor, level: Tensor) -> Tensor:
+        masked, space = self._mask, self._space
+        if masked and space.masks_input:
+            x = masked.blend(x)
+        skip = skips_unconditional(
+            self._step, self._total_calls, float(level), self._s_min_uncond, self._options
+        )
+        batch = self._batch(skip)
+        rows = x[batch.images]
+        predicted = space.prediction(rows, self._ask(rows, level, batch), level)
+        cond = predicted[: self._parts]
+        first = cond[self._firsts]
+        self.clean = space.clean(x, first, level)
+        uncond = first if skip else predicted[self._parts :]
+        guided = combine(cond, uncond, self._weights, 1.0 if skip else self._cfg_scale)
+        if masked and not space.masks_input:
+            guided = masked.blend(guided)
+        self._step += 1
+        return torch.stack([guided, uncond]) if self._send_unconditional else guided
+
+    def _ask(self, rows: Tensor, level: Tensor, batch: _Batch) -> Tensor:
+        scaled = self._space.network_input(rows, level)
+        time = self._space.time(level).to(rows.device)
+        sizes = [len(context) for context in batch.chunks]
+        outputs = [
+            self.network(part, time.expand(len(part)), context)
+            for part, context in zip(scaled.split(sizes), batch.chunks, strict=True)
+        ]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def _batch(self, skip: bool) -> _Batch:
+        """This call's rows; made anew only when a prompt's text changes."""
+        selection = select(self._conditioning, self._step)
+        if selection != self._selection:
+            self._selection = selection
+            self._batches.clear()
+        if skip not in self._batches:
+            self._batches[skip] = self._make_batch(selection, skip)
+        return self._batches[skip]
+
+    def _make_batch(self, selection: Selection, skip: bool) -> _Batch:
+        cond, uncond = contexts(self._conditioning, selection, self._options)
+        images, together = len(self._weights), self._options.batch_cond_uncond
+        owners = [image for image, parts in enumerate(self._weights) for _ in parts]
+        if skip:
+            chunks = cond.split(len(cond) if together else images)
+        elif cond.shape[1] == uncond.shape[1]:
+            joined = torch.cat([cond, uncond])
+            chunks = joined.split(len(joined) if together else images)
+        else:
+            chunks = (*cond.split(2 * images if together else images), uncond)
+        rows = owners if skip else [*owners, *range(images)]
+        return _Batch(torch.tensor(rows, device=cond.device), tuple(chunks))
+
+
+def _first_rows(weights: Sequence[Sequence[float]]) -> slice | list[int]:
+    """The conditional row of each image's first part."""
+    counts = [len(parts) for parts in weights]
+    if all(count == 1 for count in counts):
+        return slice(None)
+    return [sum(counts[:image]) for image in range(len(counts))]

@@ -1,0 +1,1 @@
+"""The samplers: one short generator function each. `registry` finds them by name."""
