@@ -17,6 +17,7 @@ ROUND = 1.1
 SQUARE = 1 / 1.1
 
 _BREAK_WEIGHT = -1.0
+_MOST_WORK = 5_000_000  # multiplications, about half a second
 _NOTHING = "(\\:1.0)"  # an empty piece of weight 1: a dropped backslash inside numbered brackets
 
 _BREAK = re.compile(r"\bBREAK\b")
@@ -54,19 +55,25 @@ def parse_attention(text: str, field: str = "prompt") -> list[Span]:
     """Split text into spans of equal weight, brackets and escapes removed; never empty.
 
     `field` names the request field in errors.
-    Raises InvalidRequest for a weight that is not a number (`(a:1.2.3)`) or not finite.
+    Raises InvalidRequest for a weight that is not a number (`(a:1.2.3)`) or not finite, and for
+    brackets nested so deep in so long a text that weighing them would take seconds.
     """
     pieces: list[str] = []
     weights: list[float] = []
     opened: dict[str, list[int]] = {"(": [], "[": []}  # where each open bracket's text begins
+    work = 0
 
     def append(piece: str, weight: float = 1.0) -> None:
         pieces.append(piece)
         weights.append(weight)
 
     def scale_from(start: int, factor: float) -> None:
-        for i in range(start, len(weights)):
-            weights[i] *= factor
+        # Factors must meet each piece in the order the brackets close: rounding depends on it.
+        nonlocal work
+        work += len(weights) - start
+        if work > _MOST_WORK:
+            raise InvalidRequest(field, "brackets are nested too deep for a text this long")
+        weights[start:] = [weight * factor for weight in weights[start:]]
 
     for token in _TOKEN.finditer(text):
         lexeme = token.group()

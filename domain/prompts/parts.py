@@ -61,6 +61,6 @@ def _part(
 ) -> Part:
     schedule = prompt_schedule(text, steps, hires_steps, old_scheduling)
     if emphasis != "None":
-        for step in schedule:  # fail now, while the request can still be refused
-            parse_attention(step.text, field)
+        for step_text in {step.text for step in schedule}:
+            parse_attention(step_text, field)  # fail now, while the request can be refused
     return Part(schedule, weight)

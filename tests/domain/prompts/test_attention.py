@@ -1,5 +1,7 @@
 """Attention syntax, against spec prompts.md section 1."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,15 @@ def test_breaks_alone_are_not_emphasis():
 def test_white_space_does_not_cost_quadratic_time():
     blank = " " * 200_000
     assert parse_attention(blank) == [Span(blank)]
+
+
+def test_nesting_costs_no_quadratic_time():
+    started = time.process_time()
+    with pytest.raises(InvalidRequest, match="nested too deep"):
+        parse_attention("[(a" * 50_000)
+    deep = parse_attention("(a" * 1000 + ")" * 1000)
+    assert len(deep) == 1000
+    assert time.process_time() - started < 5
 
 
 FRAGMENTS = st.sampled_from(
