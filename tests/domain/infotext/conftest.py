@@ -1,4 +1,4 @@
-"""The recorded behaviour that infotext is held to."""
+"""The recorded behaviour that the prompt language and infotext are held to."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-VECTORS = Path(__file__).parents[2] / "golden" / "prompt_vectors.json"
-
 
 @pytest.fixture(scope="session")
-def prompt_vectors() -> dict[str, Any]:
-    return json.loads(VECTORS.read_text(encoding="utf-8"))
+def prompt_vectors(golden: Path) -> dict[str, Any]:
+    return json.loads((golden / "prompt_vectors.json").read_text(encoding="utf-8"))
