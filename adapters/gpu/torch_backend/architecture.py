@@ -135,7 +135,9 @@ def infer_architecture(shapes: Shapes, config: OriginalConfig) -> Architecture:
     """
     family = recognise(shapes)
     if family.infer is None:
-        raise CheckpointError(shapes.file, f"is a {family.name} checkpoint: not supported yet")
+        raise CheckpointError(
+            shapes.file, f"is of the {family.name} family, which is not supported yet"
+        )
     architecture = _configured(replace(family.infer(shapes), family=family.name), config)
     _check_divisible(shapes.file, architecture)
     return architecture

@@ -4,6 +4,7 @@ Each is built on the meta device, so nothing is allocated or filled with random 
 the file's own tensors take their places. No hub is asked for anything.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from adapters.gpu.torch_backend.architecture import (
+    CLIP_TEXT,
     GROUPS,
+    UNET,
+    VAE,
     TextArchitecture,
     UNetArchitecture,
     VaeArchitecture,
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
 Network = TypeVar("Network", bound=nn.Module)
+
+log = logging.getLogger(__name__)
 
 
 def build_unet(
@@ -66,7 +72,7 @@ def build_unet(
             norm_num_groups=GROUPS,
         )
     _resize_after_upsampling(unet)
-    return _filled(unet, unet_modules(architecture), weights, device, dtype)
+    return _filled(unet, unet_modules(architecture), UNET, weights, device, dtype)
 
 
 def build_vae(
@@ -85,7 +91,7 @@ def build_vae(
             up_block_types=("UpDecoderBlock2D",) * levels,
             norm_num_groups=GROUPS,
         )
-    return _filled(vae, vae_modules(architecture), weights, device, dtype)
+    return _filled(vae, vae_modules(architecture), VAE, weights, device, dtype)
 
 
 def build_clip_text(
@@ -106,7 +112,7 @@ def build_clip_text(
     )
     with torch.device("meta"):
         model = CLIPTextModel(config)
-    model = _filled(model, clip_text_modules(), weights, device, dtype)
+    model = _filled(model, clip_text_modules(), CLIP_TEXT, weights, device, dtype)
     positions = torch.arange(architecture.positions, device=device).expand(1, -1)
     for module in model.modules():  # not in the state dict: its place is still on meta
         if isinstance(getattr(module, "position_ids", None), Tensor):
@@ -163,22 +169,26 @@ def _last_depth(architecture: UNetArchitecture, file: str) -> int:
 def _filled(
     network: Network,
     modules: Mapping[str, str],
+    prefix: str,
     weights: Weights,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Network:
-    """Put the file's tensors in place of the network's parameters.
+    """Put the file's tensors, those under `prefix`, in place of the network's parameters.
 
     Each is copied once, out of the mapped file to its device: a file overwritten later cannot
     reach a running model.
     """
     state: dict[str, Tensor] = {}
+    used: set[str] = set()
     for name, slot in network.state_dict().items():
         original = original_name(modules, name)
+        used.add(original)
         tensor = _fitted(weights.file, original, weights[original], slot.shape)
         layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
         state[name] = tensor.to(device=device, dtype=dtype, copy=True, memory_format=layout)
     network.load_state_dict(state, strict=True, assign=True)
+    _warn_of_unused(weights, prefix, used)
     return network.eval().requires_grad_(False)
 
 
@@ -188,3 +198,14 @@ def _fitted(file: str, name: str, tensor: Tensor, shape: torch.Size) -> Tensor:
     if len(shape) == 2 and tensor.shape == (*shape, 1, 1):  # attention kept as 1x1 convolutions
         return tensor[:, :, 0, 0]
     raise CheckpointError(file, f"has shape {list(tensor.shape)}, expected {list(shape)}", name)
+
+
+def _warn_of_unused(weights: Weights, prefix: str, used: set[str]) -> None:
+    """Tensors of a network that its architecture has no place for: the pictures may be wrong."""
+    unused = [
+        name
+        for name in weights
+        if name.startswith(prefix) and name not in used and not name.endswith(".position_ids")
+    ]
+    if unused:
+        log.warning("%s: %d tensors have no place, first %r", weights.file, len(unused), unused[0])

@@ -1,0 +1,231 @@
+"""Checkpoints of the original SD1 layout, of any size, made for tests.
+
+Names and shapes are written down here from the layout itself, not through the code under test.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+Layout = dict[str, tuple[int, ...]]
+
+#: Small enough to run in milliseconds, uneven enough to tell levels, blocks and depths apart.
+SMALL = {
+    "channels": (32, 64, 96),
+    "res_blocks": (2, 1, 2),
+    "depths": (0, 2, 1),
+    "context": 48,
+    "vae_channels": (32, 64, 64, 64),
+    "vae_blocks": 1,
+    "text_layers": 3,
+}
+#: Stable Diffusion 1.5 as released.
+SD15 = {
+    "channels": (320, 640, 1280, 1280),
+    "res_blocks": (2, 2, 2, 2),
+    "depths": (1, 1, 1, 0),
+    "context": 768,
+    "vae_channels": (128, 256, 512, 512),
+    "vae_blocks": 2,
+    "text_layers": 12,
+}
+
+
+def sd1_layout(
+    channels: Sequence[int],
+    res_blocks: Sequence[int],
+    depths: Sequence[int],
+    context: int,
+    vae_channels: Sequence[int],
+    vae_blocks: int,
+    text_layers: int,
+    in_channels: int = 4,
+    linear_projection: bool = False,
+) -> Layout:
+    """Every tensor of a checkpoint with its shape."""
+    unet = unet_layout(channels, res_blocks, depths, context, in_channels, linear_projection)
+    return {
+        **_under("model.diffusion_model", unet),
+        **_under("first_stage_model", vae_layout(vae_channels, vae_blocks)),
+        **_under("cond_stage_model.transformer.text_model", text_layout(context, text_layers)),
+    }
+
+
+def unet_layout(
+    channels: Sequence[int],
+    res_blocks: Sequence[int],
+    depths: Sequence[int],
+    context: int,
+    in_channels: int = 4,
+    linear: bool = False,
+) -> Layout:
+    time, width = 4 * channels[0], channels[0]
+    layout = {
+        **_linear("time_embed.0", channels[0], time),
+        **_linear("time_embed.2", time, time),
+        **_conv("input_blocks.0.0", in_channels, width),
+        **_norm("out.0", width),
+        **_conv("out.2", width, 4),
+    }
+    skips, index = [width], 1
+    for level, out in enumerate(channels):
+        for _ in range(res_blocks[level]):
+            layout |= _res_block(f"input_blocks.{index}.0", width, out, time)
+            layout |= _transformer(f"input_blocks.{index}.1", out, depths[level], context, linear)
+            width, index = out, index + 1
+            skips.append(width)
+        if level < len(channels) - 1:
+            layout |= _conv(f"input_blocks.{index}.0.op", width, width)
+            index += 1
+            skips.append(width)
+    layout |= _res_block("middle_block.0", width, width, time)
+    layout |= _transformer("middle_block.1", width, depths[-1] or 1, context, linear)
+    layout |= _res_block("middle_block.2", width, width, time)
+    index = 0
+    for level, out in reversed(list(enumerate(channels))):
+        for block in range(res_blocks[level] + 1):
+            here = f"output_blocks.{index}"
+            layout |= _res_block(f"{here}.0", width + skips.pop(), out, time)
+            layout |= _transformer(f"{here}.1", out, depths[level], context, linear)
+            width, index = out, index + 1
+            if level and block == res_blocks[level]:
+                layout |= _conv(f"{here}.{2 if depths[level] else 1}.conv", width, width)
+    return layout
+
+
+def vae_layout(channels: Sequence[int], blocks: int, latents: int = 4) -> Layout:
+    first, last, levels = channels[0], channels[-1], len(channels)
+    layout = {
+        **_conv("encoder.conv_in", 3, first),
+        **_norm("encoder.norm_out", last),
+        **_conv("encoder.conv_out", last, 2 * latents),
+        **_conv("quant_conv", 2 * latents, 2 * latents, 1),
+        **_conv("post_quant_conv", latents, latents, 1),
+        **_conv("decoder.conv_in", latents, last),
+        **_norm("decoder.norm_out", first),
+        **_conv("decoder.conv_out", first, 3),
+    }
+    for half in ("encoder", "decoder"):
+        layout |= _vae_block(f"{half}.mid.block_1", last, last)
+        layout |= _vae_block(f"{half}.mid.block_2", last, last)
+        layout |= _norm(f"{half}.mid.attn_1.norm", last)
+        for part in ("q", "k", "v", "proj_out"):
+            layout |= _conv(f"{half}.mid.attn_1.{part}", last, last, 1)
+    width = first
+    for level, out in enumerate(channels):
+        for block in range(blocks):
+            layout |= _vae_block(f"encoder.down.{level}.block.{block}", width, out)
+            width = out
+        if level < levels - 1:
+            layout |= _conv(f"encoder.down.{level}.downsample.conv", width, width)
+    for level, out in reversed(list(enumerate(channels))):
+        for block in range(blocks + 1):
+            layout |= _vae_block(f"decoder.up.{level}.block.{block}", width, out)
+            width = out
+        if level:
+            layout |= _conv(f"decoder.up.{level}.upsample.conv", width, width)
+    return layout
+
+
+def text_layout(width: int, layers: int, vocabulary: int = 49408) -> Layout:
+    layout: Layout = {
+        "embeddings.token_embedding.weight": (vocabulary, width),
+        "embeddings.position_embedding.weight": (77, width),
+        "embeddings.position_ids": (1, 77),
+        **_norm("final_layer_norm", width),
+    }
+    for layer in range(layers):
+        here = f"encoder.layers.{layer}"
+        layout |= _norm(f"{here}.layer_norm1", width) | _norm(f"{here}.layer_norm2", width)
+        for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            layout |= _linear(f"{here}.self_attn.{part}", width, width)
+        layout |= _linear(f"{here}.mlp.fc1", width, 4 * width)
+        layout |= _linear(f"{here}.mlp.fc2", 4 * width, width)
+    return layout
+
+
+def random_tensors(layout: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, torch.Tensor]:
+    """Values small enough that the networks stay finite."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.arange(shape[1]).expand(shape).clone()
+        if name.endswith("position_ids")
+        else torch.randn(shape, generator=generator) * 0.05
+        for name, shape in layout.items()
+    }
+
+
+def write_small(path: Path, **changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Write a small random checkpoint; `changes` replace tensors by name, or drop them (None)."""
+    tensors = random_tensors(sd1_layout(**SMALL))
+    for name, tensor in changes.items():
+        if tensor is None:
+            del tensors[name]
+        else:
+            tensors[name] = tensor
+    save_file(tensors, path)
+    return tensors
+
+
+def _under(prefix: str, layout: Layout) -> Layout:
+    return {f"{prefix}.{name}": shape for name, shape in layout.items()}
+
+
+def _linear(name: str, inputs: int, outputs: int) -> Layout:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+
+
+def _conv(name: str, inputs: int, outputs: int, kernel: int = 3) -> Layout:
+    return {f"{name}.weight": (outputs, inputs, kernel, kernel), f"{name}.bias": (outputs,)}
+
+
+def _norm(name: str, width: int) -> Layout:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def _res_block(name: str, inputs: int, outputs: int, time: int) -> Layout:
+    layout = {
+        **_norm(f"{name}.in_layers.0", inputs),
+        **_conv(f"{name}.in_layers.2", inputs, outputs),
+        **_linear(f"{name}.emb_layers.1", time, outputs),
+        **_norm(f"{name}.out_layers.0", outputs),
+        **_conv(f"{name}.out_layers.3", outputs, outputs),
+    }
+    if inputs != outputs:
+        layout |= _conv(f"{name}.skip_connection", inputs, outputs, 1)
+    return layout
+
+
+def _transformer(name: str, width: int, depth: int, context: int, linear: bool) -> Layout:
+    if not depth:
+        return {}
+    layout = _norm(f"{name}.norm", width)
+    for part in ("proj_in", "proj_out"):
+        one = _linear if linear else lambda n, i, o: _conv(n, i, o, 1)
+        layout |= one(f"{name}.{part}", width, width)
+    for block in range(depth):
+        here = f"{name}.transformer_blocks.{block}"
+        for norm in ("norm1", "norm2", "norm3"):
+            layout |= _norm(f"{here}.{norm}", width)
+        for attention, keys in (("attn1", width), ("attn2", context)):
+            layout[f"{here}.{attention}.to_q.weight"] = (width, width)
+            layout[f"{here}.{attention}.to_k.weight"] = (width, keys)
+            layout[f"{here}.{attention}.to_v.weight"] = (width, keys)
+            layout |= _linear(f"{here}.{attention}.to_out.0", width, width)
+        layout |= _linear(f"{here}.ff.net.0.proj", width, 8 * width)
+        layout |= _linear(f"{here}.ff.net.2", 4 * width, width)
+    return layout
+
+
+def _vae_block(name: str, inputs: int, outputs: int) -> Layout:
+    layout = {
+        **_norm(f"{name}.norm1", inputs),
+        **_conv(f"{name}.conv1", inputs, outputs),
+        **_norm(f"{name}.norm2", outputs),
+        **_conv(f"{name}.conv2", outputs, outputs),
+    }
+    if inputs != outputs:
+        layout |= _conv(f"{name}.nin_shortcut", inputs, outputs, 1)
+    return layout

@@ -1,0 +1,183 @@
+"""Spec networks.md 1.4: families and dimensions from names and shapes."""
+
+import pytest
+
+from adapters.gpu.torch_backend.architecture import (
+    FAMILIES,
+    Shapes,
+    TextArchitecture,
+    UNetArchitecture,
+    VaeArchitecture,
+    infer_architecture,
+    recognise,
+)
+from adapters.gpu.torch_backend.original_config import OriginalConfig
+from domain.errors import CheckpointError
+from tests.adapters.gpu.torch_backend.layouts import SD15, SMALL, sd1_layout
+
+pytestmark = pytest.mark.torch
+
+FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+SD2_TEXT = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"
+
+
+def inferred(layout, config=None):
+    return infer_architecture(Shapes("m.safetensors", layout), config or OriginalConfig())
+
+
+@pytest.mark.parametrize(
+    ("shapes", "family"),
+    [
+        ({"model.diffusion_model.x_embedder.proj.weight": (1536, 16, 2, 2)}, "SD3"),
+        ({"conditioner.embedders.1.model.ln_final.weight": (1280,), FIRST: (320, 4, 3, 3)}, "SDXL"),
+        (
+            {"conditioner.embedders.1.model.ln_final.weight": (1280,), FIRST: (320, 9, 3, 3)},
+            "SDXL inpainting",
+        ),
+        (
+            {"conditioner.embedders.0.model.ln_final.weight": (1280,), FIRST: (384, 4, 3, 3)},
+            "SDXL refiner",
+        ),
+        (
+            {"depth_model.model.pretrained.act_postprocess3.0.project.0.bias": (1,)},
+            "SD2 depth",
+        ),
+        ({"embedder.model.ln_final.weight": (768,), SD2_TEXT: (3072, 1024)}, "unCLIP-L"),
+        ({"embedder.model.ln_final.weight": (1024,), SD2_TEXT: (3072, 1024)}, "unCLIP-H"),
+        ({SD2_TEXT: (3072, 1024), FIRST: (320, 9, 3, 3)}, "SD2 inpainting"),
+        ({SD2_TEXT: (3072, 1024), FIRST: (320, 4, 3, 3)}, "SD2"),
+        (
+            {
+                "cond_stage_model.roberta.embeddings.word_embeddings.weight": (250002, 1024),
+                FIRST: (320, 4, 3, 3),
+            },
+            "Alt-Diffusion",
+        ),
+        ({FIRST: (320, 9, 3, 3)}, "SD1 inpainting"),
+        ({FIRST: (320, 8, 3, 3)}, "SD1 instruct-pix2pix"),
+        ({FIRST: (320, 4, 3, 3)}, "SD1"),
+    ],
+)
+def test_families(shapes, family):
+    assert recognise(Shapes("m.safetensors", shapes)).name == family
+
+
+def test_every_family_is_tried_above():
+    tried = {case[1] for case in test_families.pytestmark[0].args[1]}
+    assert tried == {family.name for family in FAMILIES}
+
+
+@pytest.mark.parametrize("shapes", [{}, {"foo": (1,)}, {FIRST: ()}, {FIRST: (320, 5, 3, 3)}])
+def test_anything_else_is_refused(shapes):
+    with pytest.raises(CheckpointError, match=r"m\.safetensors.*not a Stable Diffusion checkpoint"):
+        inferred(shapes)
+
+
+def test_a_family_that_cannot_run_yet_is_named():
+    with pytest.raises(CheckpointError, match="is of the SDXL family, which is not supported"):
+        inferred({"conditioner.embedders.1.model.ln_final.weight": (1280,)})
+
+
+def test_stable_diffusion_15():
+    """Its published dimensions, and the conventions that shapes cannot tell."""
+    found = inferred(sd1_layout(**SD15))
+    assert found.family == "SD1"
+    assert found.unet == UNetArchitecture(
+        in_channels=4,
+        out_channels=4,
+        channels=(320, 640, 1280, 1280),
+        res_blocks=(2, 2, 2, 2),
+        depths=(1, 1, 1, 0),
+        middle_depth=1,
+        heads=(8, 8, 8, 8),
+        context_width=768,
+        time_width=1280,
+        linear_projection=False,
+    )
+    assert found.vae == VaeArchitecture((128, 256, 512, 512), 2, 4)
+    assert found.text == TextArchitecture(49408, 77, 768, 12, 12, 3072, "quick_gelu")
+    assert (found.prediction, found.scale_factor) == ("epsilon", 0.18215)
+
+
+@pytest.mark.parametrize(
+    ("channels", "family"), [(9, "SD1 inpainting"), (8, "SD1 instruct-pix2pix")]
+)
+def test_more_input_channels(channels, family):
+    found = inferred(sd1_layout(**SD15, in_channels=channels))
+    assert (found.family, found.unet.in_channels) == (family, channels)
+
+
+def test_uneven_levels():
+    found = inferred(sd1_layout(**SMALL, linear_projection=True))
+    assert found.unet.channels == (32, 64, 96)
+    assert found.unet.res_blocks == (2, 1, 2)
+    assert found.unet.depths == (0, 2, 1)
+    assert found.unet.linear_projection
+    assert found.vae == VaeArchitecture((32, 64, 64, 64), 1, 4)
+    assert (found.text.layers, found.text.heads) == (3, 1)  # narrower than one head of 64
+
+
+def test_what_the_yaml_gives_wins():
+    config = OriginalConfig(
+        unet_heads=4, prediction="v", scale_factor=0.5, text_heads=2, text_activation="gelu"
+    )
+    found = inferred(sd1_layout(**SMALL), config)
+    assert found.unet.heads == (4, 4, 4)
+    assert (found.prediction, found.scale_factor) == ("v", 0.5)
+    assert (found.text.heads, found.text.activation) == (2, "gelu")
+    by_width = OriginalConfig(unet_heads=4, unet_head_width=16)
+    assert inferred(sd1_layout(**SMALL), by_width).unet.heads == (2, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (OriginalConfig(unet_heads=5), "32 channels for 5 attention heads"),
+        (OriginalConfig(unet_head_width=64), "32 channels for 0 attention heads"),
+        (OriginalConfig(text_heads=7), "48 wide for 7 attention heads"),
+    ],
+)
+def test_head_counts_that_do_not_fit_are_refused(config, message):
+    with pytest.raises(CheckpointError, match=message):
+        inferred(sd1_layout(**SMALL), config)
+
+
+def test_channels_that_cannot_be_normalised_are_refused():
+    with pytest.raises(CheckpointError, match="40 channels"):
+        inferred(sd1_layout(**{**SMALL, "channels": (40, 64, 96)}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.diffusion_model.input_blocks.1.0.out_layers.3.weight",
+        "model.diffusion_model.middle_block.1.proj_in.weight",
+        "model.diffusion_model.out.2.weight",
+        "model.diffusion_model.time_embed.0.weight",
+        "first_stage_model.encoder.down.0.block.0.conv1.weight",
+        "first_stage_model.decoder.conv_in.weight",
+        "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+        "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight",
+    ],
+)
+def test_a_tensor_the_structure_needs_is_named(name):
+    layout = sd1_layout(**SMALL)
+    del layout[name]
+    with pytest.raises(CheckpointError) as refused:
+        inferred(layout)
+    assert (refused.value.file, refused.value.tensor) == ("m.safetensors", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight", (5,)),
+        ("first_stage_model.decoder.conv_in.weight", (64, 4)),
+        ("model.diffusion_model.time_embed.0.weight", ()),
+        (FIRST, (64, 4, 3, 3)),
+    ],
+)
+def test_a_misshapen_tensor_is_named(name, shape):
+    with pytest.raises(CheckpointError) as refused:
+        inferred({**sd1_layout(**SMALL), name: shape})
+    assert refused.value.tensor == name

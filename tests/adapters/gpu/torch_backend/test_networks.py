@@ -1,0 +1,222 @@
+"""Networks built around a file's tensors. The recorded pictures in test_loading prove the sum."""
+
+import pytest
+import torch
+
+from adapters.gpu.torch_backend.architecture import (
+    Shapes,
+    UNetArchitecture,
+    VaeArchitecture,
+    infer_architecture,
+)
+from adapters.gpu.torch_backend.conversion import original_name
+from adapters.gpu.torch_backend.conversion.unet import unet_modules
+from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.networks import (
+    UpsampleThenFit,
+    build_clip_text,
+    build_unet,
+    build_vae,
+    predict,
+)
+from adapters.gpu.torch_backend.original_config import OriginalConfig
+from adapters.gpu.torch_backend.weights import Weights
+from domain.errors import CheckpointError
+from tests.adapters.gpu.torch_backend.layouts import (
+    SD15,
+    SMALL,
+    random_tensors,
+    sd1_layout,
+    unet_layout,
+    vae_layout,
+)
+
+pytestmark = pytest.mark.torch
+
+CPU = torch.device("cpu")
+META = torch.device("meta")
+
+
+def architecture_of(layout):
+    return infer_architecture(Shapes("m.safetensors", layout), OriginalConfig())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "extra"),
+    [
+        (SD15, {}),
+        (SD15, {"in_channels": 9}),
+        (SMALL, {"linear_projection": True}),
+        ({**SMALL, "depths": (1, 0, 0)}, {}),
+        ({**SMALL, "channels": (32, 64), "res_blocks": (1, 3), "depths": (0, 2)}, {}),
+    ],
+)
+def test_every_tensor_of_a_layout_finds_its_place(sizes, extra, caplog):
+    """All names and shapes agree both ways, at full size, without allocating a weight."""
+    layout = sd1_layout(**sizes, **extra)
+    tensors = {name: torch.empty(shape, device=META) for name, shape in layout.items()}
+    weights, found = Weights("m.safetensors", tensors), architecture_of(layout)
+    build_unet(found.unet, weights, META, torch.float16)
+    build_vae(found.vae, weights, META, torch.float16)
+    build_clip_text(found.text, weights, META, torch.float16)
+    assert not caplog.records  # a tensor without a place would be warned of
+
+
+def test_unet_names_agree_with_diffusers_converter():
+    """A second opinion on which layer is which, for the released structure."""
+    from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+
+    layout = unet_layout(**{k: SD15[k] for k in ("channels", "res_blocks", "depths", "context")})
+    file = {f"model.diffusion_model.{name}": name for name in layout}
+    theirs = convert_ldm_unet_checkpoint(file, {"layers_per_block": 2})
+    unet = UNetArchitecture(
+        4, 4, SD15["channels"], SD15["res_blocks"], SD15["depths"], 1, (8,) * 4, 768, 1280, False
+    )
+    modules = unet_modules(unet)
+    assert set(theirs.values()) == set(layout)
+    for parameter, original in theirs.items():
+        assert original_name(modules, parameter) == f"model.diffusion_model.{original}"
+
+
+def test_vae_names_agree_with_diffusers_converter():
+    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+
+    layout = vae_layout(SD15["vae_channels"], SD15["vae_blocks"])
+    marks = {
+        f"first_stage_model.{name}": torch.full((1,) * len(shape), index, dtype=torch.int64)
+        for index, (name, shape) in enumerate(layout.items())
+    }
+    theirs = convert_ldm_vae_checkpoint(
+        marks, {"down_block_types": (0,) * 4, "up_block_types": (0,) * 4}
+    )
+    modules = vae_modules(VaeArchitecture(SD15["vae_channels"], SD15["vae_blocks"], 4))
+    assert {int(mark) for mark in theirs.values()} == set(range(len(layout)))
+    for parameter, mark in theirs.items():
+        assert int(marks[original_name(modules, parameter)]) == int(mark)
+
+
+@pytest.fixture(scope="module")
+def small():
+    layout = sd1_layout(**SMALL)
+    return architecture_of(layout), random_tensors(layout)
+
+
+@pytest.fixture(scope="module")
+def unet(small):
+    return build_unet(small[0].unet, Weights("m.safetensors", small[1]), CPU, torch.float32)
+
+
+def inputs(rows=2, height=8, width=8):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn((rows, 4, height, width), generator=generator)
+    context = torch.randn((rows, 77, SMALL["context"]), generator=generator)
+    return x, torch.linspace(3.25, 801.5, rows), context
+
+
+@torch.inference_mode()
+def test_rows_are_predicted_each_by_itself(unet):
+    x, t, context = inputs(rows=3)
+    together = predict(unet, x, t, context)
+    assert together.shape == x.shape
+    for row in range(3):
+        alone = predict(unet, x[row : row + 1], t[row : row + 1], context[row : row + 1])
+        assert torch.allclose(alone[0], together[row], atol=1e-5)
+
+
+@torch.inference_mode()
+def test_times_are_not_rounded(unet):
+    """Spec sampling.md 9."""
+    x, _, context = inputs(rows=2)
+    x, context = x[:1].expand(2, -1, -1, -1), context[:1].expand(2, -1, -1)
+    out = predict(unet, x, torch.tensor([500.0, 500.4]), context)
+    assert not torch.equal(out[0], out[1])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (6, 8), (1, 1), (13, 4)])
+def test_sides_of_any_length(unet, height, width):
+    x, t, context = inputs(height=height, width=width)
+    assert predict(unet, x, t, context).shape == x.shape
+
+
+@torch.inference_mode()
+def test_upsampling_fits_after_the_convolution():
+    """Spec sampling.md 9; a recorded picture of such a size is in test_loading."""
+    conv = torch.nn.Conv2d(4, 4, 3, padding=1)
+    x = torch.randn(1, 4, 3, 2)
+    doubled = conv(x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
+    assert torch.allclose(UpsampleThenFit(conv)(x), doubled, atol=1e-6)
+    assert torch.allclose(UpsampleThenFit(conv)(x, (6, 4)), doubled, atol=1e-6)
+    fitted = UpsampleThenFit(conv)(x, (5, 3))
+    rows, columns = [0, 1, 2, 3, 4], [0, 1, 2]
+    rows = [int(i * 6 / 5) for i in rows]
+    columns = [int(i * 4 / 3) for i in columns]
+    assert torch.allclose(fitted, doubled[:, :, rows][:, :, :, columns], atol=1e-6)
+
+
+def test_it_is_ready_to_predict(unet):
+    """Evaluation mode, no gradients, nothing left on the meta device."""
+    assert not unet.training
+    for tensor in (*unet.parameters(), *unet.buffers()):
+        assert not tensor.requires_grad
+        assert tensor.device == CPU
+
+
+def test_the_text_model_has_its_positions(small):
+    text = build_clip_text(small[0].text, Weights("m", small[1]), CPU, torch.float32)
+    buffers = dict(text.named_buffers())
+    assert torch.equal(buffers["embeddings.position_ids"], torch.arange(77)[None])
+
+
+def test_dtype(small):
+    weights = Weights("m.safetensors", small[1])
+    unet = build_unet(small[0].unet, weights, CPU, torch.bfloat16)
+    assert {parameter.dtype for parameter in unet.parameters()} == {torch.bfloat16}
+    with torch.inference_mode():
+        assert predict(unet, *inputs()).dtype == torch.float32
+
+
+def test_the_file_is_copied_from_not_kept(small):
+    """A file overwritten on disk must not reach a running model through its mapping."""
+    tensors = {name: tensor.clone() for name, tensor in small[1].items()}
+    unet = build_unet(small[0].unet, Weights("m", tensors), CPU, torch.float32)
+    before = unet.conv_in.weight.clone()
+    tensors["model.diffusion_model.input_blocks.0.0.weight"].zero_()
+    assert torch.equal(unet.conv_in.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("build", "part", "name"),
+    [
+        (build_unet, "unet", "model.diffusion_model.output_blocks.1.0.skip_connection.weight"),
+        (
+            build_unet,
+            "unet",
+            "model.diffusion_model.middle_block.1.transformer_blocks.0.norm3.bias",
+        ),
+        (build_vae, "vae", "first_stage_model.decoder.mid.attn_1.q.weight"),
+        (build_vae, "vae", "first_stage_model.post_quant_conv.bias"),
+        (
+            build_clip_text,
+            "text",
+            "cond_stage_model.transformer.text_model.encoder.layers.1.self_attn.k_proj.weight",
+        ),
+    ],
+)
+def test_a_missing_or_misshapen_tensor_is_named_as_in_the_file(small, build, part, name):
+    architecture = getattr(small[0], part)
+    without = {key: tensor for key, tensor in small[1].items() if key != name}
+    with pytest.raises(CheckpointError, match="is missing") as refused:
+        build(architecture, Weights("m.safetensors", without), CPU, torch.float32)
+    assert (refused.value.file, refused.value.tensor) == ("m.safetensors", name)
+    with pytest.raises(CheckpointError, match=r"has shape \[7\], expected \[") as refused:
+        wrong = {**small[1], name: torch.zeros(7)}
+        build(architecture, Weights("m.safetensors", wrong), CPU, torch.float32)
+    assert (refused.value.file, refused.value.tensor) == ("m.safetensors", name)
+
+
+def test_a_tensor_without_a_place_is_warned_of(small, caplog):
+    name = "model.diffusion_model.label_emb.0.0.weight"
+    weights = Weights("m.safetensors", {**small[1], name: torch.zeros(3)})
+    build_unet(small[0].unet, weights, CPU, torch.float32)
+    assert name in caplog.text

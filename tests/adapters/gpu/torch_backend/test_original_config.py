@@ -1,0 +1,103 @@
+"""Spec networks.md 1.4: the sibling .yaml."""
+
+import json
+
+import pytest
+
+from adapters.gpu.torch_backend.original_config import OriginalConfig, read_original_config
+from domain.errors import CheckpointError
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def test_without_a_yaml_nothing_is_known(checkpoint):
+    assert read_original_config(checkpoint) == OriginalConfig()
+
+
+@pytest.mark.parametrize("text", ["", "5", "[]", "model:", "model: {params: 3}", "other: {}"])
+def test_a_silent_yaml_says_nothing(checkpoint, text):
+    checkpoint.with_suffix(".yaml").write_text(text)
+    assert read_original_config(checkpoint) == OriginalConfig()
+
+
+def test_what_is_read(checkpoint):
+    checkpoint.with_suffix(".yaml").write_text(
+        """
+        model:
+          params:
+            linear_start: 1e-3
+            linear_end: 0.02
+            parameterization: "v"
+            scale_factor: 0.13
+            unet_config: {params: {num_heads: -1, num_head_channels: 64}}
+        """
+    )
+    with pytest.raises(CheckpointError, match="linear_start"):  # YAML 1.1 reads 1e-3 as a text
+        read_original_config(checkpoint)
+    text = checkpoint.with_suffix(".yaml").read_text().replace("1e-3", "1.0e-3")
+    checkpoint.with_suffix(".yaml").write_text(text)
+    assert read_original_config(checkpoint) == OriginalConfig(
+        unet_head_width=64, prediction="v", scale_factor=0.13, betas=(0.001, 0.02)
+    )
+
+
+def write_version(checkpoint, version):
+    checkpoint.with_suffix(".yaml").write_text(
+        f"model: {{params: {{cond_stage_config: {{params: {{version: {version!r}}}}}}}}}"
+    )
+
+
+def test_the_text_model_beside_it(checkpoint):
+    write_version(checkpoint, "clip")
+    folder = checkpoint.parent / "clip"
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        json.dumps({"num_attention_heads": 4, "hidden_act": "gelu"})
+    )
+    found = read_original_config(checkpoint)
+    assert (found.text_heads, found.text_activation) == (4, "gelu")
+
+
+@pytest.mark.parametrize("version", ["../outside", "openai/clip-vit-large-patch14", "missing"])
+def test_a_text_model_elsewhere_is_not_read(tmp_path, version):
+    inside = tmp_path / "models"
+    outside = tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+    (outside / "config.json").write_text('{"num_attention_heads": 4}')
+    write_version(inside / "model.ckpt", version)
+    assert read_original_config(inside / "model.ckpt") == OriginalConfig()
+    write_version(inside / "model.ckpt", str(outside))
+    assert read_original_config(inside / "model.ckpt") == OriginalConfig()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [",
+        "!!python/object/apply:os.system ['true']",
+        "model: {params: {scale_factor: much}}",
+        "model: {params: {unet_config: {params: {num_heads: 4.5}}}}",
+        "model: {params: {unet_config: {params: {num_heads: true}}}}",
+        "model: {params: {parameterization: 5}}",
+        "\x00",
+    ],
+)
+def test_a_broken_yaml_is_named(checkpoint, text):
+    path = checkpoint.with_suffix(".yaml")
+    path.write_text(text)
+    with pytest.raises(CheckpointError) as refused:
+        read_original_config(checkpoint)
+    assert refused.value.file == str(path)
+
+
+def test_the_recorded_one(shared):
+    """The recorded `tiny` needs it: 4 heads in both networks."""
+    folder = shared / "golden/data/models/Stable-diffusion"
+    found = read_original_config(folder / "tiny.safetensors")
+    assert (found.unet_heads, found.text_heads) == (4, 4)
+    assert (found.scale_factor, found.betas) == (0.18215, (0.00085, 0.012))
+    assert found.prediction is None

@@ -1,0 +1,69 @@
+"""Spec prompts.md 5.1."""
+
+import gzip
+import json
+
+import pytest
+
+from adapters.gpu.torch_backend.tokenizer import ClipTokenizer, clean
+from domain.prompts import CLIP_L
+
+
+@pytest.fixture(scope="module")
+def tokenize():
+    return ClipTokenizer()
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("a photo of a cat", [320, 1125, 539, 320, 2368]),
+        ("  A  PHOTO\tof\na Cat ", [320, 1125, 539, 320, 2368]),
+        (",", [CLIP_L.comma]),
+        ("", []),
+        ("<|startoftext|>", [CLIP_L.bos]),
+        ("cat<|EndOfText|>cat", [2368, CLIP_L.eos, 2368]),
+        ("123", [272, 273, 274]),
+        ("it's", [585, 568]),
+    ],
+)
+def test_ids(tokenize, text, ids):
+    assert tokenize([text]) == [ids]
+
+
+def test_texts_are_tokenized_each_by_itself_and_whole(tokenize):
+    assert tokenize([]) == []
+    assert tokenize(["cat", "cat " * 200]) == [[2368], [2368] * 200]
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("“Quoted” — ﬁne", '"quoted" — fine'),
+        ("ＦＵＬＬ　width", "full width"),
+        ("schÃ¶n", "schön"),
+        ("&lt;tag&gt;", "<tag>"),
+        ("Cafe\u0301", "café"),
+    ],
+)
+def test_text_is_mended(text, cleaned):
+    """Spec prompts.md 5.1: ftfy, whitespace, lower case."""
+    assert clean(text) == cleaned
+
+
+def test_it_agrees_with_transformers(tokenize):
+    """On text that needs no mending, which transformers does not do."""
+    from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+    vocabulary = tokenize._tokenizer.get_vocab()
+    with gzip.open("adapters/gpu/torch_backend/clip_vocabulary/bpe_simple_vocab_16e6.txt.gz") as f:
+        lines = f.read().decode().split("\n")[1:48895]
+    theirs = CLIPTokenizer(vocab=vocabulary, merges=[tuple(line.split()) for line in lines])
+    for text in ("červený kruh 红色 🔴", "don't we'll 3.14e5 ... ___ (a:1.2)", "masterpiece,best"):
+        assert tokenize([text]) == [theirs(text, add_special_tokens=False)["input_ids"]]
+
+
+def test_the_vocabulary_is_the_recorded_servers(tokenize, shared):
+    folder = shared / "golden/data/models/Stable-diffusion/tiny-clip"
+    recorded = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    assert tokenize._tokenizer.get_vocab() == recorded

@@ -1,0 +1,153 @@
+"""Spec networks.md 1.4: what is read of a file, and how bad files are refused."""
+
+import json
+import pickle
+import struct
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from adapters.gpu.torch_backend.weights import read_weights
+from domain.errors import CheckpointError
+
+pytestmark = pytest.mark.torch
+
+TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b.bias": torch.ones(4).half()}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file(TENSORS, path)
+    return path
+
+
+def same(weights):
+    return set(weights) == set(TENSORS) and all(
+        torch.equal(weights[name], tensor) and weights[name].dtype == tensor.dtype
+        for name, tensor in TENSORS.items()
+    )
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_safetensors(path, mmap):
+    weights = read_weights(path, mmap=mmap)
+    assert same(weights)
+    assert weights.shapes() == {"a.weight": (2, 3), "b.bias": (4,)}
+
+
+@pytest.mark.parametrize("name", ["model.ckpt", "model.pt", "model.CKPT"])
+@pytest.mark.parametrize("wrap", [True, False])
+@pytest.mark.parametrize("modern", [True, False])
+def test_torch_files(tmp_path, name, wrap, modern):
+    """A top-level `state_dict` is unwrapped; what is no tensor is passed over."""
+    content = {"state_dict": TENSORS, "epoch": 3} if wrap else {**TENSORS, "epoch": 3}
+    torch.save(content, tmp_path / name, _use_new_zipfile_serialization=modern)
+    assert same(read_weights(tmp_path / name))
+
+
+def test_old_text_encoder_names_are_rewritten(tmp_path):
+    old = "cond_stage_model.transformer."
+    names = ["embeddings.x", "encoder.layers.0.y", "final_layer_norm.z", "text_model.final.w"]
+    save_file({old + name: torch.ones(1) for name in names}, tmp_path / "m.safetensors")
+    assert set(read_weights(tmp_path / "m.safetensors")) == {
+        f"{old}text_model.embeddings.x",
+        f"{old}text_model.encoder.layers.0.y",
+        f"{old}text_model.final_layer_norm.z",
+        f"{old}text_model.final.w",
+    }
+
+
+def test_a_missing_tensor_is_named(path):
+    with pytest.raises(CheckpointError) as refused:
+        read_weights(path)["c.weight"]
+    assert (refused.value.file, refused.value.tensor) == (str(path), "c.weight")
+
+
+def test_a_truncated_file_names_the_tensor_that_is_cut(path):
+    path.write_bytes(path.read_bytes()[:-3])
+    header = json.loads(path.read_bytes()[8:].split(b"}}")[0] + b"}}")
+    last = max(header, key=lambda name: header[name]["data_offsets"][1])
+    with pytest.raises(CheckpointError, match="truncated") as refused:
+        read_weights(path)
+    assert (refused.value.file, refused.value.tensor) == (str(path), last)
+
+
+def with_header(header: bytes, length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(header) if length is None else length) + header
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "0 bytes long"),
+        (b"1234567", "7 bytes long"),
+        (b"\xff" * 100, "claims a header"),
+        (with_header(b"{}", 1 << 40), "claims a header"),
+        (with_header(b"{}", 50), "truncated within its header"),
+        (with_header(b"not json"), "not JSON"),
+        (with_header(b"\xff\xfe"), "not JSON"),
+        (with_header(b"[" * 100_000), "not JSON"),
+        (with_header(b"[1]"), "not a JSON object"),
+        (with_header(b"{}"), "no tensors"),
+        (with_header(b'{"x": 5}'), "malformed"),
+        (with_header(b'{"x": {"data_offsets": [4, 0]}}'), "malformed"),
+        (with_header(b'{"x": {"data_offsets": [0, "4"]}}'), "malformed"),
+        (with_header(b'{"x":{"dtype":"F32","shape":[9],"data_offsets":[0,0]}}'), "not a sound"),
+        (with_header(b'{"x":{"dtype":"Q7","shape":[0],"data_offsets":[0,0]}}'), "not a sound"),
+        (b"<!DOCTYPE html><html>404: Not Found</html>", "claims a header"),
+        (b"version https://git-lfs.github.com/spec/v1", "claims a header"),
+    ],
+)
+def test_garbage_is_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as refused:
+        read_weights(path)
+    assert refused.value.file == str(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"PK\3\4" + b"\0" * 99, b"garbage", b"\x80\2"])
+def test_garbage_in_a_torch_file_is_refused(tmp_path, content):
+    path = tmp_path / "bad.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError) as refused:
+        read_weights(path)
+    assert refused.value.file == str(path)
+
+
+@pytest.mark.parametrize("content", [[TENSORS], torch.ones(3), {"state_dict": {"epoch": 3}}])
+def test_a_torch_file_without_named_tensors_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "m.ckpt")
+    with pytest.raises(CheckpointError):
+        read_weights(tmp_path / "m.ckpt")
+
+
+class Bomb:
+    """Unpickling it would write a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), "w")
+
+
+@pytest.mark.parametrize("plain_pickle", [True, False])
+def test_no_code_of_a_file_runs(tmp_path, plain_pickle):
+    path, target = tmp_path / "evil.ckpt", tmp_path / "written"
+    if plain_pickle:
+        path.write_bytes(pickle.dumps({"state_dict": Bomb(target)}, protocol=2))
+    else:
+        torch.save({"state_dict": {**TENSORS, "x": Bomb(target)}}, path)
+    with pytest.raises(CheckpointError, match="more than plain tensors"):
+        read_weights(path)
+    assert not target.exists()
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    (tmp_path / "folder.ckpt").mkdir()
+    for name in ("nothing.safetensors", "nothing.ckpt", "folder.ckpt"):
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            read_weights(tmp_path / name)
