@@ -1,0 +1,1 @@
+"""Falcon: JSON in, use-case called, JSON out."""

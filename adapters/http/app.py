@@ -1,0 +1,67 @@
+"""The Falcon application: which path is served by whom, on one screen."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+
+from adapters.http import errors
+from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
+from adapters.http.resources import catalogues, documents, generation, jobs, options, system
+from domain.checkpoints import Checkpoint
+
+#: Bytes a request body may have. Enough for a dozen large pictures in base64.
+MAX_BODY = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Services:
+    """The use-cases the routes call. Every one may be called from many threads at once."""
+
+    txt2img: generation.GenerateTxt2Img
+    progress: jobs.ReadProgress
+    interrupt: jobs.StopJob
+    skip: jobs.StopJob
+    read_options: Callable[[], Mapping[str, object]]
+    change_options: Callable[[Mapping[str, object]], None]
+    checkpoints: Callable[[], Sequence[Checkpoint]]
+    refresh_checkpoints: Callable[[], None]
+    memory: Callable[[], Mapping[str, Any]]
+    cmd_flags: Callable[[], Mapping[str, Any]]
+
+
+def create_app(
+    services: Services, *, version: str = "0", max_body: int = MAX_BODY
+) -> falcon.App[falcon.Request, falcon.Response]:
+    """The WSGI application. `version` shows in the OpenAPI document."""
+    app = falcon.App(media_type=falcon.MEDIA_JSON)
+    for middleware in (Timing(), Gzip(), BodyLimit(max_body), OnlyDeclaredMethods()):
+        app.add_middleware(middleware)
+    app.req_options.strip_url_path_trailing_slash = True
+    app.add_error_handler(falcon.HTTPError, errors.handle)
+    app.add_error_handler(Exception, errors.handle)
+    for path, resource in routes(services, version).items():
+        app.add_route(path, resource)
+    return app
+
+
+def routes(use: Services, version: str) -> dict[str, object]:
+    """Every path. What each takes and answers is described in `openapi`."""
+    return {
+        "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img),
+        "/sdapi/v1/progress": jobs.Progress(use.progress, use.read_options),
+        "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
+        "/sdapi/v1/skip": jobs.Skip(use.skip),
+        "/sdapi/v1/options": options.Options(use.read_options, use.change_options),
+        "/sdapi/v1/samplers": catalogues.Samplers(),
+        "/sdapi/v1/schedulers": catalogues.Schedulers(),
+        "/sdapi/v1/sd-models": catalogues.Checkpoints(use.checkpoints),
+        "/sdapi/v1/refresh-checkpoints": catalogues.RefreshCheckpoints(use.refresh_checkpoints),
+        "/sdapi/v1/memory": system.Reading(use.memory),
+        "/sdapi/v1/cmd-flags": system.Reading(use.cmd_flags),
+        "/internal/ping": system.Ping(),
+        "/docs": documents.Page("SWAGGER"),
+        "/redoc": documents.Page("REDOC"),
+        "/openapi.json": documents.OpenApi(version),
+    }

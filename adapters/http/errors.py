@@ -1,0 +1,125 @@
+"""The one table from errors to what a client sees. Source: spec api.md 2.1.
+
+A1111 has three shapes of error body: the framework's `{"detail": ...}`, that of deliberate HTTP
+errors, and that of crashes, which carries the exception's class name. Clients tell them apart,
+so each of our errors takes the shape A1111 uses in the same place.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+
+from adapters.http.encoding import Unencodable, to_json
+from adapters.http.wire import Problem, Refused, Unreadable
+from domain.errors import (
+    HexfusionError,
+    InvalidRequest,
+    JobCancelled,
+    NotFound,
+    OptionError,
+    QueueFull,
+    Unsupported,
+)
+from domain.options import FrozenOption, UnknownOption
+
+_log = logging.getLogger(__name__)
+
+
+class TooLarge(Exception):
+    """The body is longer than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is too large: at most {limit} bytes are taken")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An error as it goes out."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def framework(status: int, detail: str | Sequence[Problem], **headers: str) -> Answer:
+    """Shape (a): unknown route, wrong method, validation."""
+    return Answer(status, {"detail": detail}, headers)
+
+
+def deliberate(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Shape (b): a handler said no."""
+    body = {"error": "HTTPException", "detail": detail, "body": "", "errors": ""}
+    return Answer(status, body, headers or {})
+
+
+def crash(error: str, text: str) -> Answer:
+    """Shape (c): an exception, by class name and text."""
+    return Answer(500, {"error": error, "detail": "", "body": "", "errors": text})
+
+
+def _invalid(name: str, message: str) -> Answer:
+    return framework(422, [Problem(("body", name), message, "value_error")])
+
+
+def _not_found(error: NotFound) -> Answer:
+    match error.kind:
+        case "sampler":  # as versions before 1.10 said it; 1.10.1 takes another sampler instead
+            return deliberate(400, "Sampler not found")
+        case "script":
+            return deliberate(422, f"Script '{error.name}' not found")
+        case "checkpoint":
+            return crash("RuntimeError", f"model {error.name!r} not found")
+        case kind:
+            return deliberate(404, f"{kind.capitalize()} '{error.name}' not found")
+
+
+def _http(error: falcon.HTTPError) -> Answer:
+    """Falcon's own: no such route, wrong method, a broken header."""
+    headers = dict(error.headers or {})
+    if "Allow" in headers:  # Falcon would answer OPTIONS everywhere; A1111 does not
+        allowed = headers["Allow"].split(", ")
+        headers["Allow"] = ", ".join(method for method in allowed if method != "OPTIONS")
+    return Answer(error.status_code, {"detail": HTTPStatus(error.status_code).phrase}, headers)
+
+
+ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
+    # What the wire says about the request.
+    Refused: lambda error: framework(422, error.problems),
+    Unreadable: lambda error: deliberate(400, str(error)),
+    TooLarge: lambda error: framework(413, str(error)),
+    falcon.HTTPError: _http,
+    # What the inside says about it.
+    InvalidRequest: lambda error: _invalid(error.field, error.message),
+    NotFound: _not_found,
+    UnknownOption: lambda error: crash("KeyError", repr(error.key)),
+    FrozenOption: lambda error: crash("AssertionError", error.message),
+    OptionError: lambda error: _invalid(error.key, error.message),
+    Unsupported: lambda error: deliberate(501, str(error)),
+    # What became of the job.
+    QueueFull: lambda error: deliberate(429, str(error), {"Retry-After": str(error.retry_after)}),
+    JobCancelled: lambda error: deliberate(409, str(error)),
+    Unencodable: lambda error: deliberate(500, str(error)),
+    # Checkpoints that do not load, NaN, and whatever nobody thought of.
+    Exception: lambda error: crash(type(error).__name__, str(error)),
+}
+
+
+def answer_to(error: Exception) -> Answer:
+    """The answer for the nearest of the error's types in the table."""
+    return next(ANSWERS[type_](error) for type_ in type(error).__mro__ if type_ in ANSWERS)
+
+
+def handle(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
+    """Falcon's error handler for everything."""
+    answer = answer_to(error)
+    if answer.status >= 500:
+        expected = isinstance(error, HexfusionError)
+        _log.error("%s %s: %s", req.method, req.path, error, exc_info=None if expected else error)
+    resp.status = answer.status
+    resp.data = to_json(answer.body)
+    resp.content_type = falcon.MEDIA_JSON
+    resp.set_headers(dict(answer.headers))

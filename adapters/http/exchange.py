@@ -1,0 +1,43 @@
+"""Between Falcon's request and response and the values resources work with."""
+
+from collections.abc import Callable
+
+import falcon
+
+from adapters.http import wire
+from adapters.http.encoding import to_json
+
+
+def body_of(req: falcon.Request) -> object:
+    """The body as a JSON value, None without one. Raises `wire.Refused`, `wire.Unreadable`."""
+    return wire.read_json(req.bounded_stream.read(), req.content_type)
+
+
+def flag(req: falcon.Request, name: str) -> bool:
+    """A boolean of the query string, false when absent. Raises `wire.Refused`."""
+    text = query(req, name)
+    return False if text is None else wire.as_flag(text, ("query", name))
+
+
+def query(req: falcon.Request, name: str) -> str | None:
+    """A member of the query string; of several with that name the last."""
+    value = req.params.get(name)
+    return value[-1] if isinstance(value, list) else value
+
+
+def abandoned(req: falcon.Request) -> Callable[[], bool]:
+    """Tells whether the client has gone away.
+
+    It never has where the server cannot see it, or where the client said that its job is to go
+    on without it: `X-Keep-Job: true`.
+    """
+    keep = req.get_header("X-Keep-Job")
+    if keep is not None and wire.as_flag(keep, ("header", "X-Keep-Job")):
+        return lambda: False
+    return req.env.get("waitress.client_disconnected", lambda: False)
+
+
+def answer(resp: falcon.Response, value: object) -> None:
+    """Send `value` as JSON."""
+    resp.data = to_json(value)
+    resp.content_type = falcon.MEDIA_JSON

@@ -1,0 +1,71 @@
+"""What happens to every request, whatever its route. Source: spec api.md 2."""
+
+import gzip
+import time
+
+import falcon
+
+from adapters.http.errors import TooLarge
+
+
+class Timing:
+    """`X-Process-Time`: seconds, to four digits, as text."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        req.context.started = time.perf_counter()
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        taken = time.perf_counter() - req.context.started
+        resp.set_header("X-Process-Time", str(round(taken, 4)))
+
+
+class BodyLimit:
+    """Refuses bodies that say they are longer than `limit` bytes, before they are read."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        if (req.content_length or 0) > self._limit:
+            raise TooLarge(self._limit)
+
+
+class Gzip:
+    """Compresses what is worth it, for clients that can read it.
+
+    Base64 of PNGs shrinks by a quarter at any level, so the fastest is used.
+    """
+
+    def __init__(self, minimum: int = 1000) -> None:
+        self._minimum = minimum
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        if resp.data is None or len(resp.data) < self._minimum:
+            return
+        resp.append_header("Vary", "Accept-Encoding")
+        if _accepts_gzip(req.get_header("Accept-Encoding", default="")):
+            resp.data = gzip.compress(resp.data, compresslevel=1, mtime=0)
+            resp.set_header("Content-Encoding", "gzip")
+
+
+class OnlyDeclaredMethods:
+    """Falcon answers OPTIONS on every route; A1111 says 405 (its CORS is closed by default)."""
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, params: object
+    ) -> None:
+        if req.method == "OPTIONS" and not hasattr(resource, "on_options"):
+            methods = [name for name in ("GET", "POST") if hasattr(resource, f"on_{name.lower()}")]
+            raise falcon.HTTPMethodNotAllowed(methods)
+
+
+def _accepts_gzip(header: str) -> bool:
+    for coding in header.lower().split(","):
+        name, _, weight = coding.replace(" ", "").partition(";q=")
+        if name == "gzip":
+            return weight.strip("0.") != "" if weight else True
+    return False

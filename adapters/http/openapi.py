@@ -1,0 +1,376 @@
+"""The OpenAPI 3.1 document: generated from the structs the server works with.
+
+Schema names and operation ids are A1111's, so that clients generated from its document find
+theirs again. Every route of `app.routes` has its line here; a test holds the two together.
+"""
+
+from typing import Annotated, Any, get_args
+
+import msgspec
+from msgspec import Meta
+
+from adapters.http.resources.catalogues import SamplerItem, SchedulerItem, SDModelItem
+from adapters.http.resources.generation import TextToImageResponse
+from adapters.http.resources.jobs import ProgressResponse
+from adapters.http.resources.system import MemoryResponse
+from domain.generation import Txt2Img
+from domain.options import REGISTRY, Option
+
+Json = dict[str, Any]
+
+
+class ValidationError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with one field."""
+
+    loc: Annotated[list[str | int], Meta(description='Where: `["body", "steps"]`.')]
+    msg: str
+    type: Annotated[str, Meta(description="The kind of mistake, as pydantic v1 names it.")]
+    ctx: Annotated[dict[str, Any], Meta(description="The bound that was broken, or such.")] = {}
+
+
+class HTTPValidationError(msgspec.Struct, frozen=True):
+    """Everything that is wrong with the request, in the order of its fields."""
+
+    detail: list[ValidationError]
+
+
+class PlainError(msgspec.Struct, frozen=True):
+    """No such route, a wrong method, too large a body."""
+
+    detail: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Anything else. `error` is `HTTPException` with the reason in `detail`, or the class of a
+    failure with its text in `errors`."""
+
+    error: str
+    detail: str
+    body: str
+    errors: str
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A member of the query string or a header."""
+
+    name: str
+    about: str
+    type: str = "string"
+    default: object = None
+    where: str = "query"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One method of one path. `returns` is a type, a media type, or a component's name."""
+
+    path: str
+    method: str = "get"
+    id: str
+    tag: str
+    summary: str
+    body: type | str | None = None
+    body_required: bool = True
+    parameters: tuple[Parameter, ...] = ()
+    returns: Any = None
+    headers: tuple[Parameter, ...] = ()
+    errors: tuple[int, ...] = ()
+
+
+_ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
+_JOB = {"type": "object", "properties": {"id_task": {"type": "string"}}}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        path="/sdapi/v1/txt2img",
+        method="post",
+        id="text2imgapi_sdapi_v1_txt2img_post",
+        tag="generation",
+        summary="Make pictures from a prompt",
+        body=Txt2Img,
+        parameters=(
+            Parameter(
+                "X-Keep-Job",
+                "True: the job goes on when its client disconnects.",
+                "boolean",
+                False,
+                "header",
+            ),
+        ),
+        returns=TextToImageResponse,
+        headers=(Parameter("X-Task-Id", "The job's id."),),
+        errors=(400, 409, 413, 422, 429, 500, 501),
+    ),
+    Operation(
+        path="/sdapi/v1/progress",
+        id="progressapi_sdapi_v1_progress_get",
+        tag="jobs",
+        summary="See how far a job is",
+        parameters=(
+            Parameter("skip_current_image", "Leave the preview out.", "boolean", False),
+            _ID_TASK,
+        ),
+        returns=ProgressResponse,
+        errors=(404, 422, 500),
+    ),
+    Operation(
+        path="/sdapi/v1/interrupt",
+        method="post",
+        id="interruptapi_sdapi_v1_interrupt_post",
+        tag="jobs",
+        summary="Finish the picture in hand and make no more",
+        body="Job",
+        body_required=False,
+        parameters=(_ID_TASK,),
+        returns={"type": "object"},
+        errors=(400, 404, 422),
+    ),
+    Operation(
+        path="/sdapi/v1/skip",
+        method="post",
+        id="skip_sdapi_v1_skip_post",
+        tag="jobs",
+        summary="Finish the batch in hand and go on with the next",
+        body="Job",
+        body_required=False,
+        parameters=(_ID_TASK,),
+        returns={"type": "null"},
+        errors=(400, 404, 422),
+    ),
+    Operation(
+        path="/sdapi/v1/options",
+        id="get_config_sdapi_v1_options_get",
+        tag="options",
+        summary="Read the options",
+        returns="Options",
+    ),
+    Operation(
+        path="/sdapi/v1/options",
+        method="post",
+        id="set_config_sdapi_v1_options_post",
+        tag="options",
+        summary="Change options, all of those given or none",
+        body="Options",
+        returns={"type": "null"},
+        errors=(400, 413, 422, 500),
+    ),
+    Operation(
+        path="/sdapi/v1/samplers",
+        id="get_samplers_sdapi_v1_samplers_get",
+        tag="catalogues",
+        summary="List the samplers",
+        returns=list[SamplerItem],
+    ),
+    Operation(
+        path="/sdapi/v1/schedulers",
+        id="get_schedulers_sdapi_v1_schedulers_get",
+        tag="catalogues",
+        summary="List the noise schedules",
+        returns=list[SchedulerItem],
+    ),
+    Operation(
+        path="/sdapi/v1/sd-models",
+        id="get_sd_models_sdapi_v1_sd_models_get",
+        tag="catalogues",
+        summary="List the checkpoints",
+        returns=list[SDModelItem],
+    ),
+    Operation(
+        path="/sdapi/v1/refresh-checkpoints",
+        method="post",
+        id="refresh_checkpoints_sdapi_v1_refresh_checkpoints_post",
+        tag="catalogues",
+        summary="Look for checkpoints again",
+        returns={"type": "null"},
+        errors=(500,),
+    ),
+    Operation(
+        path="/sdapi/v1/memory",
+        id="get_memory_sdapi_v1_memory_get",
+        tag="system",
+        summary="See how much memory is in use",
+        returns=MemoryResponse,
+    ),
+    Operation(
+        path="/sdapi/v1/cmd-flags",
+        id="get_cmd_flags_sdapi_v1_cmd_flags_get",
+        tag="system",
+        summary="See the command-line flags the server runs with",
+        returns="Flags",
+    ),
+    Operation(
+        path="/internal/ping",
+        id="ping_internal_ping_get",
+        tag="system",
+        summary="Answer, and nothing else",
+        returns={"type": "object"},
+    ),
+    Operation(
+        path="/docs",
+        id="docs_get",
+        tag="documentation",
+        summary="Swagger UI for this document",
+        returns="text/html",
+    ),
+    Operation(
+        path="/redoc",
+        id="redoc_get",
+        tag="documentation",
+        summary="ReDoc for this document",
+        returns="text/html",
+    ),
+    Operation(
+        path="/openapi.json",
+        id="openapi_get",
+        tag="documentation",
+        summary="This document",
+        returns={"type": "object"},
+    ),
+)
+
+_ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
+    400: ("No such sampler, or a body that is no text", ("Failure",)),
+    404: ("No such job", ("Failure",)),
+    409: ("The job was cancelled before it began", ("Failure",)),
+    413: ("The body is too large", ("PlainError",)),
+    422: ("The request does not fit", ("HTTPValidationError", "Failure")),
+    429: ("Too many jobs wait; see the Retry-After header", ("Failure",)),
+    500: ("The job failed, or no model can be used", ("Failure",)),
+    501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
+}
+
+#: A1111's names for schemas that have their own here.
+_NAMES = {"Txt2Img": "StableDiffusionProcessingTxt2Img"}
+
+
+def document(version: str) -> Json:
+    """The whole document."""
+    paths: Json = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Hexfusion",
+            "version": version,
+            "summary": "AUTOMATIC1111's REST API, headless.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": _components()},
+    }
+
+
+def _operation(operation: Operation) -> Json:
+    content_type, schema = _content(operation.returns)
+    answer: Json = {"description": "Done", "content": {content_type: {"schema": schema}}}
+    if operation.headers:
+        answer["headers"] = {
+            each.name: {"description": each.about, "schema": {"type": each.type}}
+            for each in operation.headers
+        }
+    described: Json = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "responses": {"200": answer} | {str(code): _error(code) for code in operation.errors},
+    }
+    if operation.parameters:
+        described["parameters"] = [_parameter(each) for each in operation.parameters]
+    if operation.body:
+        _, schema = _content(operation.body)
+        described["requestBody"] = {
+            "required": operation.body_required,
+            "content": {"application/json": {"schema": schema}},
+        }
+    return described
+
+
+def _content(kind: Any) -> tuple[str, Json]:
+    match kind:
+        case dict():
+            return "application/json", kind
+        case str() if "/" in kind:
+            return kind, {"type": "string"}
+        case str():
+            return "application/json", _reference(kind)
+        case type() if not get_args(kind):
+            return "application/json", _reference(_NAMES.get(kind.__name__, kind.__name__))
+        case _:
+            (item,) = get_args(kind)
+            return "application/json", {"type": "array", "items": _reference(item.__name__)}
+
+
+def _reference(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _parameter(each: Parameter) -> Json:
+    schema: Json = {"type": each.type}
+    if each.default is not None:
+        schema["default"] = each.default
+    return {"name": each.name, "in": each.where, "description": each.about, "schema": schema}
+
+
+def _error(code: int) -> Json:
+    about, names = _ERRORS[code]
+    schemas = [_reference(name) for name in names]
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    described: Json = {"description": about, "content": {"application/json": {"schema": schema}}}
+    if code == 429:
+        described["headers"] = {
+            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        }
+    return described
+
+
+def _components() -> Json:
+    structs = [
+        Txt2Img,
+        TextToImageResponse,
+        ProgressResponse,
+        SamplerItem,
+        SchedulerItem,
+        SDModelItem,
+        MemoryResponse,
+        HTTPValidationError,
+        PlainError,
+        Failure,
+    ]
+    template = "#/components/schemas/{name}"
+    _, schemas = msgspec.json.schema_components(structs, ref_template=template)
+    text = msgspec.json.encode(schemas).decode()
+    for ours, theirs in _NAMES.items():
+        text = text.replace(f'schemas/{ours}"', f'schemas/{theirs}"')
+    schemas = {_NAMES.get(name, name): schema for name, schema in msgspec.json.decode(text).items()}
+    return {**schemas, "Options": _options(), "Flags": _flags(), "Job": _JOB}
+
+
+def _options() -> Json:
+    return {
+        "type": "object",
+        "description": "Options by key. A change may give any of them.",
+        "properties": {
+            key: _option(option) for key, option in REGISTRY.items() if not option.web_ui_only
+        },
+    }
+
+
+def _option(option: Option) -> Json:
+    types = {"bool": "boolean", "int": "number", "float": "number", "str": "string"}
+    schema: Json = {"type": [types.get(option.kind, "array"), "null"], "default": option.default}
+    if option.kind == "list":
+        schema["items"] = {"type": "string"}
+    about = [option.about or "For clients with a user interface; kept and echoed."]
+    if option.span:
+        about.append("Meant to be from {:g} to {:g}.".format(*option.span))
+    if option.choices:
+        about.append("One of: " + ", ".join(option.choices) + ".")
+    return schema | {"description": " ".join(about)}
+
+
+def _flags() -> Json:
+    return {
+        "type": "object",
+        "description": "Flags by name; the value is null, text, a number, a boolean or a list.",
+        "additionalProperties": True,
+    }

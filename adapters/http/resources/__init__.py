@@ -1,0 +1,1 @@
+"""One file a family of routes: read the request, call one use-case, write the answer."""

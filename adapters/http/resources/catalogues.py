@@ -1,0 +1,108 @@
+"""What there is to choose from. Source: spec api.md 14."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http.exchange import answer
+from domain.checkpoints import Checkpoint
+from domain.sampling.samplers import SAMPLERS
+from domain.sampling.schedulers import SCHEDULERS
+
+
+class SamplerItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A sampler."""
+
+    name: str
+    aliases: list[str]
+    options: Annotated[dict[str, str], Meta(description="Its traits; every value is text.")]
+
+
+class SchedulerItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A noise schedule."""
+
+    name: str
+    label: str
+    aliases: list[str] | None
+    default_rho: Annotated[float, Meta(description="-1 where the schedule has none.")]
+    need_inner_model: bool
+
+
+class SDModelItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint."""
+
+    title: str
+    model_name: str
+    hash: Annotated[str | None, Meta(description="First ten digits of the sha256, once known.")]
+    sha256: str | None
+    filename: str
+    config: Annotated[str | None, Meta(description="The .yaml beside it, if there is one.")]
+
+
+class Samplers:
+    """`GET /sdapi/v1/samplers`"""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(
+            resp,
+            [
+                SamplerItem(name=each.name, aliases=list(each.aliases), options=each.options)
+                for each in SAMPLERS
+            ],
+        )
+
+
+class Schedulers:
+    """`GET /sdapi/v1/schedulers`"""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(
+            resp,
+            [
+                SchedulerItem(
+                    name=each.name,
+                    label=each.label,
+                    aliases=list(each.aliases) or None,
+                    default_rho=each.default_rho,
+                    need_inner_model=each.need_inner_model,
+                )
+                for each in SCHEDULERS
+            ],
+        )
+
+
+class Checkpoints:
+    """`GET /sdapi/v1/sd-models`"""
+
+    def __init__(self, checkpoints: Callable[[], Sequence[Checkpoint]]) -> None:
+        self._checkpoints = checkpoints
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(
+            resp,
+            [
+                SDModelItem(
+                    title=each.title,
+                    model_name=each.model_name,
+                    hash=each.shorthash,
+                    sha256=each.sha256,
+                    filename=each.filename,
+                    config=each.config,
+                )
+                for each in self._checkpoints()
+            ],
+        )
+
+
+class RefreshCheckpoints:
+    """`POST /sdapi/v1/refresh-checkpoints`"""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._refresh()
+        answer(resp, None)

@@ -1,0 +1,96 @@
+"""Watching and stopping jobs. Source: spec api.md 11.2, 11.3.
+
+A1111 knows one job at a time. Here `id_task` may name one (the response header `X-Task-Id`, or the
+request's own `force_task_id`); without it the job is meant that has been running longest.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Protocol
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http.encoding import Unencodable, picture_text
+from adapters.http.exchange import answer, body_of, flag, query
+from application.progress import ProgressReport, ProgressState
+
+
+class ReadProgress(Protocol):
+    def __call__(self, id: str | None, *, picture: bool) -> ProgressReport: ...
+
+
+StopJob = Callable[[str | None], None]
+
+
+class ProgressResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a job is."""
+
+    progress: Annotated[float, Meta(description="From 0 to 1; 0 when idle.")]
+    eta_relative: Annotated[float, Meta(description="Seconds to go, as far as can be told.")]
+    state: ProgressState
+    current_image: Annotated[str | None, Meta(description="The latest preview, base64.")] = None
+    textinfo: Annotated[str | None, Meta(description="A word on what is going on.")] = None
+
+
+class Progress:
+    """`GET /sdapi/v1/progress`"""
+
+    def __init__(
+        self, progress: ReadProgress, read_options: Callable[[], Mapping[str, object]]
+    ) -> None:
+        self._progress = progress
+        self._read_options = read_options
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        wanted = not flag(req, "skip_current_image")
+        report = self._progress(query(req, "id_task") or None, picture=wanted)
+        answer(
+            resp,
+            ProgressResponse(
+                progress=report.progress,
+                eta_relative=report.eta_relative,
+                state=report.state,
+                current_image=self._preview(report) if wanted else None,
+                textinfo=report.textinfo,
+            ),
+        )
+
+    def _preview(self, report: ProgressReport) -> str | None:
+        if report.picture is None:
+            return None
+        options = self._read_options()
+        format, quality = str(options["samples_format"]), options["jpeg_quality"]
+        try:
+            return picture_text(report.picture, format, quality=int(float(str(quality))))
+        except Unencodable:
+            return None  # a preview that cannot be shown is no reason to hide the progress
+
+
+class Interrupt:
+    """`POST /sdapi/v1/interrupt`: finish the picture in hand, make no more."""
+
+    def __init__(self, interrupt: StopJob) -> None:
+        self._interrupt = interrupt
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._interrupt(_named_job(req))
+        answer(resp, {})
+
+
+class Skip:
+    """`POST /sdapi/v1/skip`: finish the batch in hand, go on with the next."""
+
+    def __init__(self, skip: StopJob) -> None:
+        self._skip = skip
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._skip(_named_job(req))
+        answer(resp, None)
+
+
+def _named_job(req: falcon.Request) -> str | None:
+    """`id_task` of the query, else of the body. A1111 ignores the body, so any JSON will do."""
+    body = body_of(req)
+    inside = body.get("id_task") if isinstance(body, dict) else None
+    return query(req, "id_task") or (inside if isinstance(inside, str) else None) or None

@@ -1,0 +1,27 @@
+"""Options. Source: spec api.md 13."""
+
+from collections.abc import Callable, Mapping
+
+import falcon
+
+from adapters.http import wire
+from adapters.http.exchange import answer, body_of
+
+
+class Options:
+    """`GET` and `POST /sdapi/v1/options`"""
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, object]],
+        change: Callable[[Mapping[str, object]], None],
+    ) -> None:
+        self._read = read
+        self._change = change
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(resp, self._read())
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._change(wire.as_object(body_of(req)))
+        answer(resp, None)

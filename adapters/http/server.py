@@ -1,0 +1,207 @@
+"""Waitress, set up for long jobs: many threads, clients that leave are noticed, a graceful stop.
+
+A thread is held by every running and every waiting job, so there are as many threads as both may
+be, and some more: `/progress` and `/interrupt` always find one.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import BaseWSGIServer, create_server
+from waitress.task import ErrorTask
+from waitress.utilities import RequestEntityTooLarge
+
+from adapters.http.app import MAX_BODY
+from adapters.http.encoding import to_json
+from adapters.http.errors import TooLarge
+
+_log = logging.getLogger(__name__)
+
+#: Threads beyond those that jobs may hold.
+SPARE_THREADS = 8
+#: Longest over-long body that is read to its end and thrown away, bytes.
+_DISCARD = 2**30
+
+
+def threads_for(slots: int, max_waiting: int) -> int:
+    """How many threads a server needs that runs `slots` jobs while `max_waiting` more wait."""
+    return slots + max_waiting + SPARE_THREADS
+
+
+def serve(
+    app: Callable[..., Any],
+    *,
+    host: str = "0.0.0.0",
+    port: int = 7861,
+    threads: int,
+    max_body: int = MAX_BODY,
+    keep_alive: int = 30,
+    grace: float = 30.0,
+    on_ready: Callable[[int], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal ends at once.
+
+    `on_ready` hears the port once connections are taken. `on_stop` is called when the stop begins,
+    so that jobs can be told to hurry; they have `grace` seconds. Raises `OSError` when the port is
+    taken.
+    """
+    server = Server(
+        app, host=host, port=port, threads=threads, max_body=max_body, keep_alive=keep_alive
+    )
+    with _signals(server.stop):
+        if on_ready:
+            on_ready(server.port)
+        server.run(grace=grace, on_stop=on_stop)
+
+
+class Server:
+    """A bound socket and its threads. `run` in one thread, `stop` from any."""
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        max_body: int = MAX_BODY,
+        keep_alive: int = 30,
+    ) -> None:
+        """Port 0 takes any free one. `keep_alive` is how long an idle connection stays, seconds."""
+        self._sockets: dict[int, Any] = {}
+        self._waitress = create_server(
+            app,
+            map=self._sockets,
+            host=host,
+            port=port,
+            threads=threads,
+            ident="hexfusion",
+            channel_request_lookahead=1,  # without it nobody sees a client leave
+            channel_timeout=keep_alive,
+            # Waitress refuses bodies that are as long as its limit; ours may be that long.
+            max_request_body_size=max_body + 1,
+            recv_bytes=65536,
+            connection_limit=1000,
+            asyncore_use_poll=True,  # select() ends at 1024 descriptors
+        )
+        self._listeners = [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
+        for listener in self._listeners:
+            listener.channel_class = _Channel
+        self._stopping = threading.Event()
+        self._deadline = float("inf")
+
+    @property
+    def port(self) -> int:
+        """The port that is really listened on."""
+        return int(self._listeners[0].effective_port)
+
+    def run(self, *, grace: float = 30.0, on_stop: Callable[[], None] | None = None) -> None:
+        """Serve until `stop`, then wait at most `grace` seconds for requests under way."""
+        while not self._stopping.is_set():
+            self._turn(1.0)
+        for listener in self._listeners:
+            wasyncore.dispatcher.close(listener)  # its wake-up pipe stays open
+        self._deadline = min(self._deadline, time.monotonic() + grace)
+        if on_stop:
+            on_stop()
+        while self._busy() and time.monotonic() < self._deadline:
+            self._turn(0.1)
+        self._waitress.task_dispatcher.shutdown(timeout=1)
+        wasyncore.close_all(self._sockets)
+
+    def stop(self) -> None:
+        """Stop gracefully; called again, at once. Safe in a signal handler."""
+        if self._stopping.is_set():
+            self._deadline = 0.0
+        self._stopping.set()
+        for listener in self._listeners:
+            listener.pull_trigger()
+
+    def _turn(self, timeout: float) -> None:
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
+
+    def _busy(self) -> bool:
+        """Whether a request is under way or an answer not yet sent; idle connections close."""
+        channels = [each for each in self._sockets.values() if isinstance(each, HTTPChannel)]
+        busy = [each for each in channels if each.requests or each.total_outbufs_len]
+        for channel in channels:
+            channel.will_close = channel.will_close or channel not in busy
+        return bool(busy)
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT call `stop`, where Python lets one say so: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    before = {each: signal.signal(each, heard) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+class _JsonError(ErrorTask):
+    """What waitress refuses by itself, told in JSON."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        if isinstance(error, RequestEntityTooLarge):
+            detail = str(TooLarge(self.channel.adj.max_request_body_size - 1))
+        else:
+            detail = error.reason
+        body = to_json({"detail": detail})
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _PatientParser(HTTPRequestParser):
+    """Lets a client finish an over-long body before it is told so.
+
+    Waitress answers and closes at once; a client that is still sending then sees a broken pipe
+    instead of the 413. The bytes go nowhere. A client that asked first (`Expect: 100-continue`)
+    is told at once.
+    """
+
+    _surplus = 0
+    expect_continue = False
+
+    def received(self, data: bytes) -> int:
+        if self._surplus:
+            taken = min(len(data), self._surplus)
+            self._surplus -= taken
+            self.completed = not self._surplus
+            return taken
+        was_in_header = not self.headers_finished
+        consumed: int = super().received(data)
+        if was_in_header and isinstance(self.error, RequestEntityTooLarge):
+            if self.expect_continue:
+                self.expect_continue = False  # else waitress would invite the body first
+            elif self.content_length <= _DISCARD:
+                self._surplus = self.content_length
+                self.completed = False
+        return consumed
+
+
+class _Channel(HTTPChannel):
+    parser_class = _PatientParser
+    error_task_class = _JsonError

@@ -1,0 +1,174 @@
+"""A tiny server inside: use-cases that answer at once and remember what they were asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from falcon import testing
+from PIL import Image
+
+from adapters.http.app import Services, create_app
+from application.generate import Encoding, Generated, Picture
+from application.options import ChangeOptions, ReadOptions
+from application.progress import ProgressReport, ProgressState
+from domain.checkpoints import Checkpoint
+from domain.errors import InvalidRequest, NotFound
+from domain.generation import MAX_SEED, Info, Txt2Img
+from domain.options import Options
+from domain.sampling.names import resolve_request
+
+TINY = Checkpoint(
+    name="tiny.safetensors",
+    filename="<root>/models/Stable-diffusion/tiny.safetensors",
+    sha256="ffed4e688ef04533524240aedae3312b5216429b50dbf328803ad10c9ace4d74",
+    config="<root>/models/Stable-diffusion/tiny.yaml",
+)
+TINY_B = Checkpoint(
+    name="tiny_b.safetensors",
+    filename="<root>/models/Stable-diffusion/tiny_b.safetensors",
+    config="<root>/models/Stable-diffusion/tiny_b.yaml",
+)
+
+
+def idle() -> ProgressReport:
+    return ProgressReport(progress=0.0, eta_relative=0.0, state=ProgressState())
+
+
+@dataclass
+class House:
+    """What the use-cases of these tests share."""
+
+    stored: Options = field(default_factory=Options)
+    heard: list[tuple[Any, ...]] = field(default_factory=list)
+    report: ProgressReport = field(default_factory=idle)
+    on_txt2img: Callable[[Txt2Img, Callable[[], bool]], None] = lambda request, abandoned: None
+
+    def snapshot(self) -> Options:
+        return self.stored
+
+    def update(self, changes: Mapping[str, object]) -> Options:
+        self.stored = self.stored.updated(changes)
+        return self.stored
+
+    def txt2img(self, request: Txt2Img, *, abandoned: Callable[[], bool]) -> Generated:
+        self.on_txt2img(request, abandoned)
+        resolve_request(request.sampler_name, request.sampler_index, request.scheduler)
+        if request.script_name:
+            raise NotFound("script", request.script_name)
+        if abs(request.seed) > MAX_SEED:
+            raise InvalidRequest("seed", "does not fit in 64 bits")
+        self.stored.with_overrides(request.override_settings or {})
+        count = request.batch_size * request.n_iter
+        text = f"{request.prompt}\nSteps: {request.steps}"
+        return Generated(
+            pictures=tuple(
+                Picture(Image.new("RGB", (8, 8), (number, 0, 0)), text) for number in range(count)
+            ),
+            request=request,
+            info=info_of(request, [text] * count),
+            job_id=request.force_task_id or "task(txt2img-ABCDEFG)",
+            encoding=Encoding(
+                format=self.stored.text("samples_format"),
+                quality=self.stored.integer("jpeg_quality"),
+                embed=self.stored.flag("enable_pnginfo"),
+            ),
+        )
+
+    def progress(self, id: str | None, *, picture: bool) -> ProgressReport:
+        self.heard.append(("progress", id, picture))
+        if id == "nobody":
+            raise NotFound("job", id)
+        return self.report
+
+    def interrupt(self, id: str | None) -> None:
+        self.heard.append(("interrupt", id))
+        if id == "nobody":
+            raise NotFound("job", id)
+
+    def skip(self, id: str | None) -> None:
+        self.heard.append(("skip", id))
+
+    def find_checkpoint(self, name: str) -> Checkpoint:
+        for each in (TINY, TINY_B):
+            if name in (*each.aliases, "2168c9d19b" if each is TINY_B else each.title):
+                return each
+        raise NotFound("checkpoint", name)
+
+    def services(self) -> Services:
+        return Services(
+            txt2img=self.txt2img,
+            progress=self.progress,
+            interrupt=self.interrupt,
+            skip=self.skip,
+            read_options=ReadOptions(self),
+            change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
+            checkpoints=lambda: [TINY, TINY_B],
+            refresh_checkpoints=lambda: self.heard.append(("refresh",)),
+            memory=lambda: {
+                "ram": {"free": 24354373632.0, "used": 922128384, "total": 25276502016.0},
+                "cuda": {"error": "unavailable"},
+            },
+            cmd_flags=lambda: {"port": "7861", "nowebui": True, "use_cpu": []},
+        )
+
+
+def info_of(request: Txt2Img, infotexts: list[str]) -> Info:
+    count = len(infotexts)
+    return Info(
+        prompt=request.prompt,
+        all_prompts=[request.prompt] * count,
+        negative_prompt=request.negative_prompt,
+        all_negative_prompts=[request.negative_prompt] * count,
+        seed=1,
+        all_seeds=[1 + number for number in range(count)],
+        subseed=2,
+        all_subseeds=[2 + number for number in range(count)],
+        subseed_strength=request.subseed_strength,
+        width=request.width,
+        height=request.height,
+        sampler_name="Euler",
+        cfg_scale=request.cfg_scale,
+        steps=request.steps,
+        batch_size=request.batch_size,
+        restore_faces=False,
+        face_restoration_model=None,
+        sd_model_name="tiny",
+        sd_model_hash="ffed4e688e",
+        sd_vae_name=None,
+        sd_vae_hash=None,
+        seed_resize_from_w=-1,
+        seed_resize_from_h=-1,
+        denoising_strength=None,
+        extra_generation_params={},
+        index_of_first_image=0,
+        infotexts=infotexts,
+        styles=[],
+        job_timestamp="20261122054522",
+        clip_skip=1,
+        is_using_inpainting_conditioning=False,
+        version="v1.10.1",
+    )
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def client(house: House) -> testing.TestClient:
+    return testing.TestClient(create_app(house.services(), version="1.2.3", max_body=100_000))
+
+
+@pytest.fixture
+def broken(house: House) -> Callable[[Exception], testing.TestClient]:
+    """A client of a server whose txt2img raises that error."""
+
+    def make(error: Exception) -> testing.TestClient:
+        def fail(request: Txt2Img, *, abandoned: Callable[[], bool]) -> Generated:
+            raise error
+
+        return testing.TestClient(create_app(replace(house.services(), txt2img=fail)))
+
+    return make

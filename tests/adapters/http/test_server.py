@@ -1,0 +1,257 @@
+"""The real waitress: what only threads and sockets can show."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.http.app import create_app
+from adapters.http.server import SPARE_THREADS, Server, threads_for
+from application.jobs import Job, JobQueue
+from domain.generation import Txt2Img
+
+LIMIT = 200_000
+PATIENCE = 10.0  # seconds; only a broken server waits that long
+
+
+@contextmanager
+def running(app: Callable[..., object], threads: int = 4) -> Iterator[Server]:
+    server = Server(app, host="127.0.0.1", port=0, threads=threads, max_body=LIMIT)
+    thread = threading.Thread(target=lambda: server.run(grace=PATIENCE))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def ask(
+    port: int, method: str, path: str, body: object = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        sent = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, sent, headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def connected(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+class Gate:
+    """Jobs of a real queue that work until the gate opens, or their client is gone."""
+
+    def __init__(self, slots: int, max_waiting: int) -> None:
+        self.jobs = JobQueue(time.time, slots, max_waiting)
+        self.open = threading.Event()
+        self.gone = threading.Event()
+
+    def __call__(self, request: Txt2Img, abandoned: Callable[[], bool]) -> None:
+        with self.jobs.admit(Job("txt2img", time.time, request.force_task_id, abandoned)):
+            while not self.open.wait(0.01):
+                if abandoned():
+                    self.gone.set()
+                    return
+
+
+@pytest.fixture
+def gate(house) -> Iterator[Gate]:
+    house.on_txt2img = gate = Gate(slots=2, max_waiting=2)
+    yield gate
+    gate.open.set()
+
+
+def start(port: int, answers: list[int]) -> threading.Thread:
+    def call() -> None:
+        answers.append(ask(port, "POST", "/sdapi/v1/txt2img", {})[0])
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
+
+
+def test_progress_answers_while_every_slot_and_the_whole_queue_are_busy(house, gate: Gate) -> None:
+    answers: list[int] = []
+    with running(create_app(house.services()), threads_for(2, 2)) as server:
+        clients = [start(server.port, answers) for _ in range(4)]
+        wait_for(lambda: len(gate.jobs.waiting()) == 2)
+        times = []
+        for _ in range(20):
+            before = time.monotonic()
+            assert ask(server.port, "GET", "/sdapi/v1/progress")[0] == 200
+            times.append(time.monotonic() - before)
+        assert sorted(times)[10] < 0.5
+        assert ask(server.port, "POST", "/sdapi/v1/interrupt")[2] == b"{}"
+        status, headers, _ = ask(server.port, "POST", "/sdapi/v1/txt2img", {})
+        assert status == 429
+        assert int(headers["Retry-After"]) >= 1
+        assert answers == []
+        gate.open.set()
+        for client in clients:
+            client.join(PATIENCE)
+    assert answers == [200] * 4
+
+
+def test_there_are_threads_to_spare() -> None:
+    assert threads_for(3, 32) == 35 + SPARE_THREADS
+    assert SPARE_THREADS >= 2
+
+
+def test_a_client_that_leaves_is_seen_by_its_job(house, gate: Gate) -> None:
+    with running(create_app(house.services())) as server:
+        client = connected(server)
+        client.sendall(b"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        wait_for(gate.jobs.current)
+        assert not gate.gone.is_set()
+        client.close()
+        assert gate.gone.wait(PATIENCE)
+
+
+def test_a_job_that_is_to_be_kept_does_not_care(house, gate: Gate) -> None:
+    with running(create_app(house.services())) as server:
+        client = connected(server)
+        client.sendall(
+            b"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: x\r\nX-Keep-Job: true\r\n"
+            b"Content-Length: 2\r\n\r\n{}"
+        )
+        wait_for(gate.jobs.current)
+        client.close()
+        assert not gate.gone.wait(0.5)
+        assert gate.jobs.current()
+
+
+def test_too_long_a_body_is_told_so_even_if_the_client_sends_all_of_it(house) -> None:
+    with running(create_app(house.services())) as server:
+        status, headers, body = ask(server.port, "POST", "/sdapi/v1/txt2img", "x" * 30_000_000)
+        assert (status, headers["Content-Type"]) == (413, "application/json")
+        assert json.loads(body) == {
+            "detail": f"the body is too large: at most {LIMIT} bytes are taken"
+        }
+        assert ask(server.port, "GET", "/internal/ping")[0] == 200
+
+
+def test_a_client_that_asks_first_is_told_before_it_sends(house) -> None:
+    with running(create_app(house.services())) as server, connected(server) as client:
+        client.sendall(
+            b"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 104857600\r\n\r\n"
+        )
+        assert client.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_within_the_limit_may_ask_first_too(house) -> None:
+    with running(create_app(house.services())) as server, connected(server) as client:
+        client.sendall(
+            b"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            b"Content-Length: 2\r\n\r\n"
+        )
+        assert client.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"{}")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_broken_http_is_refused_in_json(house) -> None:
+    with running(create_app(house.services())) as server, connected(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nno colon\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert answer.endswith(b'{"detail":"Bad Request"}')
+
+
+def test_a_long_answer_arrives_whole(house) -> None:
+    with running(create_app(house.services())) as server:
+        _, headers, body = ask(server.port, "POST", "/sdapi/v1/txt2img", {"batch_size": 128})
+    assert int(headers["Content-Length"]) == len(body)
+    assert len(json.loads(body)["images"]) == 128
+    assert headers["Server"] == "hexfusion"
+
+
+def test_stopping_lets_running_jobs_finish(house, gate: Gate) -> None:
+    answers: list[int] = []
+    app = create_app(house.services())
+    server = Server(app, host="127.0.0.1", port=0, threads=4)
+    port = server.port
+    thread = threading.Thread(
+        target=lambda: server.run(grace=PATIENCE, on_stop=gate.open.set), daemon=True
+    )
+    thread.start()
+    client = start(port, answers)
+    wait_for(gate.jobs.current)
+    server.stop()
+    client.join(PATIENCE)
+    thread.join(PATIENCE)
+    assert answers == [200]
+    assert not thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def test_stopping_does_not_wait_for_ever(house, gate: Gate) -> None:
+    server = Server(create_app(house.services()), host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=lambda: server.run(grace=0.2), daemon=True)
+    thread.start()
+    client = connected(server)
+    client.sendall(b"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+    wait_for(gate.jobs.current)
+    server.stop()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    client.close()
+
+
+PROGRAM = """
+import sys
+from adapters.http.server import serve
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+serve(app, host="127.0.0.1", port=0, threads=1, on_ready=lambda port: print(port, flush=True))
+print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_process(number: signal.Signals) -> None:
+    root = Path(__file__).parents[3]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        port = int(process.stdout.readline())
+        assert ask(port, "GET", "/")[2] == b"ok"
+        process.send_signal(number)
+        assert process.stdout.read() == "stopped\n"
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
