@@ -59,9 +59,9 @@ class ReadProgress:
 
     def _preview(self, job: Job) -> Image | None:
         options = self._options.snapshot()
-        if not options["live_previews_enable"]:
+        if not options.flag("live_previews_enable"):
             return None
-        return job.picture(every=int(options["show_progress_every_n_steps"]))
+        return job.picture(every=options.integer("show_progress_every_n_steps"))
 
 
 def _idle(progress: Progress) -> Progress:
