@@ -70,6 +70,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     body: type | str | None = None
     body_required: bool = True
+    example: Json = {}
     parameters: tuple[Parameter, ...] = ()
     returns: Any = None
     headers: tuple[Parameter, ...] = ()
@@ -87,6 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="generation",
         summary="Make pictures from a prompt",
         body=Txt2Img,
+        example={"prompt": "a red circle on a blue background", "steps": 20},
         parameters=(
             Parameter(
                 "X-Keep-Job",
@@ -150,6 +152,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="options",
         summary="Change options, all of those given or none",
         body="Options",
+        example={"jpeg_quality": 90},
         returns={"type": "null"},
         errors=(400, 413, 422, 500),
     ),
@@ -280,7 +283,7 @@ def _operation(operation: Operation) -> Json:
         _, schema = _content(operation.body)
         described["requestBody"] = {
             "required": operation.body_required,
-            "content": {"application/json": {"schema": schema}},
+            "content": {"application/json": {"schema": schema, "example": operation.example}},
         }
     return described
 

@@ -6,6 +6,8 @@ import re
 import pytest
 from falcon import testing
 
+from adapters.http.app import create_app
+
 
 def test_json_is_compact_and_says_only_that_it_is_json(client: testing.TestClient) -> None:
     result = client.simulate_get("/sdapi/v1/memory")
@@ -75,3 +77,12 @@ def test_flags_and_memory_come_as_they_are(client: testing.TestClient) -> None:
 def test_refreshing_looks_again(client: testing.TestClient, house) -> None:
     assert client.simulate_post("/sdapi/v1/refresh-checkpoints").text == "null"
     assert house.heard == [("refresh",)]
+
+
+@pytest.mark.parametrize("method", ["WEBSOCKET", "BREW"])
+def test_a_method_nobody_knows(house, method: str) -> None:
+    app = create_app(house.services())
+    environment = testing.create_environ("/sdapi/v1/progress") | {"REQUEST_METHOD": method}
+    answer = testing.StartResponseMock()
+    body = b"".join(app(environment, answer))
+    assert (answer.status, body) == ("400 Bad Request", b'{"detail":"Bad Request"}')
