@@ -45,9 +45,9 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def framework(status: int, detail: str | Sequence[Problem], **headers: str) -> Answer:
+def framework(status: int, detail: str | Sequence[Problem]) -> Answer:
     """Shape (a): unknown route, wrong method, validation."""
-    return Answer(status, {"detail": detail}, headers)
+    return Answer(status, {"detail": detail})
 
 
 def deliberate(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -101,6 +101,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     Unsupported: lambda error: deliberate(501, str(error)),
     # What became of the job.
     QueueFull: lambda error: deliberate(429, str(error), {"Retry-After": str(error.retry_after)}),
+    # Interrupted while it waited: there is no picture and no info to answer 200 with.
     JobCancelled: lambda error: deliberate(409, str(error)),
     Unencodable: lambda error: deliberate(500, str(error)),
     # Checkpoints that do not load, NaN, and whatever nobody thought of.

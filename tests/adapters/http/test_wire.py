@@ -280,7 +280,7 @@ KINDS = {kind for _, kind in (INTEGER, FLOAT, BOOL, TEXT, LIST, DICT, NONE)} | {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(JSON | st.dictionaries(FIELDS, JSON, max_size=6))
 def test_any_value_becomes_a_request_or_a_list_of_problems(body: Any) -> None:
     """What becomes a request can be echoed, and reads back as the same request."""
@@ -300,7 +300,7 @@ def test_any_value_becomes_a_request_or_a_list_of_problems(body: Any) -> None:
     assert wire.as_struct(echoed, Txt2Img) == request
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary() | st.text().map(str.encode) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
