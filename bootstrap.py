@@ -168,9 +168,7 @@ def assemble(flags: Flags, **parts: Any) -> Container:
 def build_app(container: Container) -> Any:
     """The WSGI application of a container's use-cases."""
     flags: Flags = container.flags()
-    return create_app(
-        container.services(), version=version("hexfusion"), max_body=flags.max_body
-    )
+    return create_app(container.services(), version=version("hexfusion"), max_body=flags.max_body)
 
 
 def load_model(container: Container) -> None:

@@ -26,8 +26,8 @@ class Txt2Img(msgspec.Struct, frozen=True, kw_only=True):
     """A text-to-image request, field by field as `POST /sdapi/v1/txt2img` takes it.
 
     Field order is the order of the echoed `parameters`. A `None` means "use the option of the
-    same name" or "not given". Values are checked by `application.planning`, not here, so that
-    Python callers and HTTP clients get the same errors.
+    same name" or "not given". The bounds are checked where JSON comes in, and for every caller by
+    `application.limits`.
     """
 
     prompt: Annotated[str, described("What the picture shows.")] = ""
