@@ -1,0 +1,121 @@
+"""Invariants 1 to 3: who may import whom. The contracts themselves are in pyproject.toml."""
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOMS, ROOT, project_files
+
+CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LINTER = CONFIG["tool"]["importlinter"]
+CONTRACTS = {contract["name"]: contract for contract in LINTER["contracts"]}
+#: One forbidden import for each contract: module, line, and what the contract's name says.
+BREACHES = {
+    "domain/errors.py": ("import PIL.Image", "domain imports"),
+    "domain/seeds.py": ("import time", "domain imports"),
+    "application/jobs.py": ("import adapters.storage", "application imports"),
+    "adapters/http/app.py": ("import adapters.gpu.fake", "do not know each other"),
+    "adapters/storage/atomic_write.py": ("import dependency_injector", "only bootstrap"),
+    "adapters/gpu/fake.py": ("import torch", "torch lives in"),
+}
+
+
+def lint(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Exit status and output of import-linter in `folder`."""
+    command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "--no-cache", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_every_contract_is_kept():
+    status, report = lint(ROOT)
+    assert status == 0, report
+    for name in CONTRACTS:
+        assert f"{name} KEPT" in re.sub(r"\s+", " ", report)
+
+
+def test_every_contract_can_be_broken(tmp_path):
+    """A contract that holds whatever one imports would protect nothing."""
+    for path in project_files():
+        if path.parts[0] in (*ROOMS, "pyproject.toml") and path.suffix in (".py", ".toml"):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, tmp_path / path)
+    for path, (line, _) in BREACHES.items():
+        with (tmp_path / path).open("a") as file:
+            file.write(f"\n{line}\n")
+    status, report = lint(tmp_path)
+    assert status == 1, report
+    broken = set(re.findall(r"^(.*) BROKEN$", report, re.MULTILINE))
+    assert broken == set(CONTRACTS)
+    for path, (line, words) in BREACHES.items():
+        (contract,) = (name for name in CONTRACTS if words in name)
+        module = path.removesuffix(".py").replace("/", ".")
+        imported = line.removeprefix("import ")
+        assert f"{module} -> {imported.partition('.')[0]}" in report, (contract, report)
+
+
+def test_the_contracts_cover_every_package():
+    packages = (path for path in project_files() if path.name == "__init__.py")
+    rooms = {path.parts[0] for path in packages if len(path.parts) == 2}
+    assert set(LINTER["root_packages"]) == rooms == set(ROOMS)
+    assert LINTER["include_external_packages"] is True
+
+
+def test_the_independence_contract_covers_every_adapter():
+    (contract,) = (c for c in CONTRACTS.values() if c["type"] == "independence")
+    adapters = {
+        f"adapters.{path.parts[1]}"
+        for path in project_files()
+        if path.parts[0] == "adapters" and len(path.parts) > 2
+    }
+    assert set(contract["modules"]) == adapters
+
+
+def third_party() -> set[str]:
+    """What one writes after `import` for the packages we depend on."""
+    names = {
+        re.split(r"[^\w.-]", dependency, maxsplit=1)[0].lower().replace("_", "-")
+        for dependency in CONFIG["project"]["dependencies"]
+    }
+    found = {
+        module
+        for module, packages in importlib.metadata.packages_distributions().items()
+        if not module.startswith("_")
+        and names & {package.lower().replace("_", "-") for package in packages}
+    }
+    return found - {"functorch", "torchgen", "attr", "bin", "tests"}
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"), [("domain", {"msgspec"}), ("application", {"msgspec", "PIL"})]
+)
+def test_the_inside_knows_none_of_our_dependencies(room, allowed):
+    """A dependency added to the project must be added to the contracts too."""
+    (contract,) = (
+        c for c in CONTRACTS.values() if c["type"] == "forbidden" and c["source_modules"] == [room]
+    )
+    outside = {"adapters", "bootstrap", *({"application"} if room == "domain" else ())}
+    assert (third_party() - allowed) | outside <= set(contract["forbidden_modules"])
+    assert not allowed & set(contract["forbidden_modules"])
+
+
+def test_the_torch_contract_covers_every_adapter_but_torch_backend():
+    (contract,) = (c for c in CONTRACTS.values() if "torch lives in" in c["name"])
+    covered = tuple(contract["source_modules"])
+    for path in project_files():
+        if path.parts[0] == "adapters" and path.suffix == ".py":
+            module = ".".join(path.with_suffix("").parts)
+            package = path.name == "__init__.py" and len(path.parts) < 4
+            if not package and not module.startswith("adapters.gpu.torch_backend."):
+                assert module.startswith(covered), module

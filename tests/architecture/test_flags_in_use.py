@@ -1,0 +1,36 @@
+"""A flag that claims to work is read by the wiring, and a flag the wiring reads claims to."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from domain.flags import FLAGS, Effect
+from tests.architecture.source import tree
+
+#: Methods of Flags that stand for several flags at once.
+STAND_FOR = {
+    "host": {"listen", "server_name"},
+    "write_policy": {
+        "freeze_settings",
+        "freeze_settings_in_sections",
+        "freeze_specific_settings",
+        "hide_ui_dir_config",
+    },
+}
+
+
+def read_by_bootstrap() -> set[str]:
+    """Flags that bootstrap.py names, as a text or as an attribute."""
+    found: set[str] = set()
+    for node in ast.walk(tree(Path("bootstrap.py"))):
+        if isinstance(node, ast.Attribute):
+            found |= STAND_FOR.get(node.attr, {node.attr})
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found & set(FLAGS)
+
+
+@pytest.mark.parametrize("flag", FLAGS.values(), ids=lambda flag: flag.dest)
+def test_it_does_what_it_says(flag):
+    assert (flag.dest in read_by_bootstrap()) == (flag.effect is Effect.WORKS)

@@ -1,0 +1,87 @@
+"""What lies where, and what may not lie anywhere."""
+
+import ast
+import os
+
+import pytest
+
+from domain.errors import HexfusionError
+from tests.architecture.source import ROOMS, ROOT, calls, modules, project_files, python_files, tree
+
+#: shared/design.md, "Rooms": the top level is given by the project's owner.
+FOLDERS = {"domain", "application", "adapters", "tests", "benchmarks", "examples", "tools", "docs"}
+PAGES = {"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"}
+TOP = FOLDERS | PAGES | {"pyproject.toml", "Makefile", "bootstrap.py"}
+#: Third-party notices, which some licences ask for beside our own.
+LEGAL = {"NOTICE"}
+#: Loading with these runs code from the file.
+UNPICKLERS = {
+    f"{module}.{name}"
+    for module in ("pickle", "_pickle", "dill", "cloudpickle", "marshal", "joblib", "pandas")
+    for name in ("load", "loads", "Unpickler", "read_pickle")
+} | {"shelve.open", "torch.jit.load", "yaml.load", "yaml.unsafe_load"}
+
+
+def test_the_top_level_is_as_designed():
+    top = {path.parts[0] for path in project_files() if not path.parts[0].startswith(".")}
+    assert top - LEGAL == TOP
+
+
+def test_the_adapters_are_as_designed():
+    rooms = {p.parts[1] for p in project_files() if p.parts[0] == "adapters" and len(p.parts) > 2}
+    assert rooms == {"http", "gpu", "storage"}
+
+
+@pytest.mark.parametrize("path", python_files(), ids=str)
+def test_a_file_holds_one_idea(path):
+    assert len((ROOT / path).read_text("utf-8").splitlines()) <= 500
+
+
+def test_no_module_is_named_for_having_no_idea():
+    vague = {"utils", "util", "helpers", "common", "misc", "shared", "base"}
+    assert not [name for name in modules(*ROOMS) if name.rpartition(".")[2] in vague]
+
+
+def test_tests_are_no_package():
+    """A `tests/domain/__init__.py` would hide the real `domain`."""
+    assert not [path for path in python_files("tests") if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", python_files(), ids=str)
+def test_nothing_is_unpickled(path):
+    for name, call in calls(path):
+        assert name not in UNPICKLERS, f"{path}:{call.lineno}: {name}"
+        settings = {word.arg: word.value for word in call.keywords}
+        if name in ("torch.load", "torch.serialization.load"):
+            given = settings.get("weights_only")
+            safe = isinstance(given, ast.Constant) and given.value is True
+            assert safe, f"{path}:{call.lineno}: torch.load without weights_only=True"
+        assert "allow_pickle" not in settings, f"{path}:{call.lineno}: allow_pickle"
+
+
+@pytest.mark.parametrize("path", python_files("tests"), ids=str)
+def test_tests_use_fakes_and_no_mocks(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+            assert not [name for name in names if "mock" in name.lower().split(".")]
+
+
+def errors(root: type[HexfusionError] = HexfusionError) -> list[type[HexfusionError]]:
+    """The error types of the domain."""
+    for name in modules("domain"):
+        __import__(name)
+    return [root, *(each for sub in root.__subclasses__() for each in errors(sub))]
+
+
+@pytest.mark.parametrize("error", errors(), ids=lambda error: error.__name__)
+def test_domain_errors_know_no_http(error):
+    """Invariant 7."""
+    assert not {"status", "status_code", "http_status", "code", "title"} & set(dir(error))
+
+
+def test_ci_runs_the_readmes_test_command():
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text("utf-8").rstrip().endswith("\nmake test")
+    assert "make test" in (ROOT / "README.md").read_text("utf-8")
