@@ -1,0 +1,68 @@
+"""The inference port over the real networks, on the CPU."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
+
+from adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from adapters.gpu.torch_backend.loading import FULL  # noqa: E402
+from domain.checkpoints import Checkpoint  # noqa: E402
+from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
+    SMALL,
+    random_tensors,
+    sd1_layout,
+)
+from tests.contracts.inference import InferenceContract, ModelHostContract  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def on_cpu() -> TorchInference:
+    return TorchInference(torch.device("cpu"), FULL)
+
+
+@pytest.fixture(scope="module")
+def backend() -> TorchInference:
+    return on_cpu()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(shared: Path) -> Checkpoint:
+    path = shared / "golden/data/models/Stable-diffusion/tiny.safetensors"
+    return Checkpoint(name=path.name, filename=str(path))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
+    """Two small checkpoints of random weights."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = [folder / "one.safetensors", folder / "other.safetensors"]
+    for seed, path in enumerate(paths):
+        save_file(random_tensors(sd1_layout(**SMALL), seed), path)
+    return [Checkpoint(name=path.name, filename=str(path)) for path in paths]
+
+
+class TestTorchInference(InferenceContract):
+    """With the recorded checkpoint."""
+
+    batch_tolerance = 1
+
+
+class TestTorchModelHost(ModelHostContract):
+    """With checkpoints made here."""
+
+    @pytest.fixture
+    def backend(self) -> TorchInference:
+        return on_cpu()
+
+    @pytest.fixture
+    def checkpoint(self, made: list[Checkpoint]) -> Checkpoint:
+        return made[0]
+
+    @pytest.fixture
+    def other(self, made: list[Checkpoint]) -> Checkpoint:
+        return made[1]

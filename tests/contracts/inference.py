@@ -1,0 +1,274 @@
+"""What every inference backend must do. Subclass these where the implementation's tests are."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pytest
+from PIL import ImageChops
+from PIL.Image import Image
+
+from application.ports.inference import Inference, ModelHost, Verdict
+from domain.checkpoints import Checkpoint
+from domain.errors import CheckpointError
+from domain.plan import NoisePlan, Plan, SamplingPlan, TextPlan
+from domain.prompts import negative_parts, positive_parts
+from domain.sampling.samplers import BY_NAME
+from domain.sampling.steps import expected_calls
+
+T = TypeVar("T")
+
+
+class Backend(Inference, ModelHost, Protocol):
+    """Both ports, as one backend gives them."""
+
+
+def plan(
+    checkpoint: Checkpoint,
+    *,
+    seeds: Sequence[int] = (1,),
+    prompts: Sequence[str] | None = None,
+    sampler: str = "Euler",
+    steps: int = 3,
+    width: int = 64,
+    height: int = 64,
+) -> Plan:
+    """A plan of one picture per seed; `prompts`, if given, has one for each."""
+    calls = expected_calls(BY_NAME[sampler], steps)
+    texts = prompts or ["a red circle on a blue background"] * len(seeds)
+    return Plan(
+        checkpoint=checkpoint,
+        width=width,
+        height=height,
+        cfg_scale=7.0,
+        noise=NoisePlan(seeds=tuple(seeds), subseeds=(0,) * len(seeds)),
+        text=TextPlan(
+            positive=tuple(positive_parts(text, calls) for text in texts),
+            negative=(negative_parts("blurry", calls),) * len(seeds),
+        ),
+        sampling=SamplingPlan(sampler=BY_NAME[sampler], scheduler="Automatic", steps=steps),
+    )
+
+
+class Witness:
+    """An observer that remembers what it heard, and answers `verdict` at step `at`."""
+
+    def __init__(self, verdict: Verdict = Verdict.CONTINUE, at: int = 0) -> None:
+        self.heard: list[tuple[int, int]] = []
+        self.previews: list[Callable[[], Image]] = []
+        self._verdict, self._at = verdict, at
+
+    def __call__(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
+        self.heard.append((step, of))
+        self.previews.append(preview)
+        return self._verdict if step == self._at else Verdict.CONTINUE
+
+
+def render(backend: Backend, wanted: Plan) -> list[Image]:
+    """The pictures of a render that nobody disturbs."""
+    return list(backend.render(wanted, Witness()))
+
+
+def pixels(pictures: Sequence[Image]) -> list[bytes]:
+    return [picture.tobytes() for picture in pictures]
+
+
+def difference(one: Image, other: Image) -> int:
+    """The largest difference of any channel of any pixel, of 255."""
+    bands = ImageChops.difference(one, other).getextrema()
+    return max(int(high) for _, high in bands)
+
+
+def in_another_thread(work: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+class InferenceContract:
+    """Subclasses give the fixtures `backend` and `checkpoint`, one that it can load."""
+
+    #: How far a picture of a batch may be from the same picture made alone, of 255. Arithmetic of
+    #: other shapes rounds otherwise.
+    batch_tolerance = 0
+
+    @pytest.mark.parametrize(("width", "height"), [(64, 64), (96, 64), (64, 72)])
+    def test_one_picture_per_seed_in_the_size_asked_for(self, backend, checkpoint, width, height):
+        wanted = plan(checkpoint, seeds=(1, 2), steps=1, width=width, height=height)
+        pictures = render(backend, wanted)
+        assert [(each.mode, each.size) for each in pictures] == [("RGB", (width, height))] * 2
+
+    def test_the_same_plan_gives_the_same_pictures(self, backend, checkpoint):
+        wanted = plan(checkpoint, seeds=(1, 2))
+        assert pixels(render(backend, wanted)) == pixels(render(backend, wanted))
+
+    def test_seed_prompt_and_steps_matter(self, backend, checkpoint):
+        plans = (
+            plan(checkpoint),
+            plan(checkpoint, seeds=(2,)),
+            plan(checkpoint, prompts=("a green star",)),
+            plan(checkpoint, steps=4),
+        )
+        assert len({pixels(render(backend, each))[0] for each in plans}) == len(plans)
+
+    def test_a_batch_is_its_pictures_made_alone(self, backend, checkpoint):
+        seeds, prompts = (7, 1, 2**40), ("a red circle", "a green star", "a blue fish")
+        batch = render(backend, plan(checkpoint, seeds=seeds, prompts=prompts))
+        for picture, seed, prompt in zip(batch, seeds, prompts, strict=True):
+            (alone,) = render(backend, plan(checkpoint, seeds=(seed,), prompts=(prompt,)))
+            assert difference(picture, alone) <= self.batch_tolerance
+
+    def test_every_step_is_observed_in_order(self, backend, checkpoint):
+        witness = Witness()
+        backend.render(plan(checkpoint, steps=4), witness)
+        assert witness.heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+    @pytest.mark.parametrize("sampler", ["Heun", "DPM++ SDE", "DDIM"])
+    def test_samplers_that_ask_more_than_once_a_step_repeat_it(self, backend, checkpoint, sampler):
+        """DDIM makes 8 calls for 7 steps (spec sampling.md 3.3); Heun and DPM++ SDE two a step."""
+        witness = Witness()
+        backend.render(plan(checkpoint, sampler=sampler, steps=7), witness)
+        steps = [step for step, _ in witness.heard]
+        assert steps == sorted(steps)
+        assert set(witness.heard) == {(step, 7) for step in range(1, 8)}
+
+    def test_a_preview_can_be_made_in_the_observer(self, backend, checkpoint):
+        shown = []
+
+        def observer(step: int, of: int, preview: Callable[[], Image]) -> Verdict:
+            shown.append(preview())
+            return Verdict.CONTINUE
+
+        backend.render(plan(checkpoint, steps=2), observer)
+        assert [each.mode for each in shown] == ["RGB"] * 2
+
+    def test_a_preview_can_be_made_later_by_another_thread(self, backend, checkpoint):
+        witness = Witness()
+        backend.render(plan(checkpoint, seeds=(1, 2)), witness)
+        first, *_, last = witness.previews
+        late = in_another_thread(first)
+        assert min(late.size) > 0
+        assert late.tobytes() == first().tobytes()
+        assert late.tobytes() != last().tobytes()
+
+    @pytest.mark.parametrize("verdict", [Verdict.SKIP, Verdict.INTERRUPT])
+    def test_a_stopped_render_gives_what_there_is(self, backend, checkpoint, verdict):
+        wanted = plan(checkpoint, seeds=(1, 2), steps=4)
+        witness = Witness(verdict, at=2)
+        pictures = list(backend.render(wanted, witness))
+        assert witness.heard == [(1, 4), (2, 4)]
+        assert [each.size for each in pictures] == [(64, 64)] * 2
+        whole = render(backend, wanted)
+        assert all(a != b for a, b in zip(pixels(pictures), pixels(whole), strict=True))
+
+    def test_renders_at_the_same_time_do_not_disturb_each_other(self, backend, checkpoint):
+        plans = [
+            plan(checkpoint, seeds=(seed,), prompts=(prompt,), sampler=sampler, steps=steps)
+            for seed, prompt, sampler, steps in (
+                (1, "a red circle", "Euler", 4),
+                (2, "a green star", "Euler a", 3),
+                (3, "a blue fish", "DPM++ 2M", 4),
+                (4, "a yellow house", "Euler", 2),
+            )
+        ]
+        alone = [pixels(render(backend, each)) for each in plans]
+        together = threading.Barrier(len(plans))
+
+        def start(wanted: Plan) -> list[bytes]:
+            together.wait(10)
+            return pixels(render(backend, wanted))
+
+        with ThreadPoolExecutor(len(plans)) as pool:
+            assert list(pool.map(start, plans)) == alone
+
+
+Break = Callable[[Path, bytes], None]
+
+
+def cut_off(path: Path, sound: bytes) -> None:
+    path.write_bytes(sound[:-1])
+
+
+def garble(path: Path, sound: bytes) -> None:
+    path.write_bytes(b"\xff" * 64 + sound[64:])
+
+
+def leave_out(path: Path, sound: bytes) -> None:
+    pass
+
+
+class ModelHostContract:
+    """Subclasses give the fixtures `backend`, a new one, and `checkpoint` and `other`: safetensors
+    files that it can load.
+    """
+
+    @pytest.fixture(params=[leave_out, cut_off, garble], ids=["absent", "truncated", "garbage"])
+    def broken(
+        self, request: pytest.FixtureRequest, checkpoint: Checkpoint, tmp_path: Path
+    ) -> Checkpoint:
+        path = tmp_path / "broken.safetensors"
+        request.param(path, Path(checkpoint.filename).read_bytes())
+        return Checkpoint(name=path.name, filename=str(path))
+
+    def test_at_first_there_is_none(self, backend: Backend):
+        assert backend.loaded() is None
+
+    def test_the_last_one_loaded_is_there(self, backend, checkpoint, other):
+        backend.load(checkpoint)
+        assert backend.loaded() == checkpoint
+        backend.load(other)
+        assert backend.loaded() == other
+
+    def test_a_render_loads_what_its_plan_names(self, backend, checkpoint, other):
+        backend.load(checkpoint)
+        (picture,) = render(backend, plan(other, steps=1))
+        assert backend.loaded() == other
+        assert pixels([picture]) != pixels(render(backend, plan(checkpoint, steps=1)))
+
+    def test_after_unloading_the_next_render_loads_again(self, backend, checkpoint):
+        wanted = plan(checkpoint, steps=1)
+        before = pixels(render(backend, wanted))
+        backend.unload()
+        backend.unload()
+        assert backend.loaded() is None
+        assert pixels(render(backend, wanted)) == before
+        assert backend.loaded() == checkpoint
+
+    def test_a_broken_file_is_named_and_the_previous_one_stays(self, backend, checkpoint, broken):
+        backend.load(checkpoint)
+        before = pixels(render(backend, plan(checkpoint, steps=1)))
+        for attempt in (
+            lambda: backend.load(broken),
+            lambda: render(backend, plan(broken, steps=1)),
+        ):
+            with pytest.raises(CheckpointError) as refused:
+                attempt()
+            assert refused.value.file == broken.filename
+            assert backend.loaded() == checkpoint
+        assert pixels(render(backend, plan(checkpoint, steps=1))) == before
+
+    def test_a_broken_file_as_the_first_one(self, backend, checkpoint, broken):
+        with pytest.raises(CheckpointError):
+            backend.load(broken)
+        assert backend.loaded() is None
+        assert len(render(backend, plan(checkpoint, steps=1))) == 1
+
+    def test_a_change_of_model_does_not_disturb_a_render(self, backend, checkpoint, other):
+        wanted = plan(checkpoint, steps=3)
+        before = pixels(render(backend, wanted))
+
+        def change(step: int, of: int, preview: Callable[[], Image]) -> Verdict:
+            if step == 1:
+                backend.load(other)
+            if step == 2:
+                backend.unload()
+            return Verdict.CONTINUE
+
+        assert pixels(backend.render(wanted, change)) == before
+        assert backend.loaded() is None
+
+    def test_memory_is_counted_in_bytes_if_at_all(self, backend, checkpoint):
+        backend.load(checkpoint)
+        for group in (backend.memory() or {}).values():
+            assert all(isinstance(size, int) and size >= 0 for size in group.values())
