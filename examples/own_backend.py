@@ -1,0 +1,41 @@
+"""One's own picture maker in place of torch: python examples/own_backend.py [flags of hexfusion]"""
+
+import sys
+from functools import partial
+from random import Random
+
+from PIL import Image
+
+import bootstrap
+from application.ports.inference import Observer, Verdict
+from domain.checkpoints import Checkpoint
+from domain.generation import Txt2Img
+from domain.plan import Plan
+
+
+class Clouds:
+    """Coloured clouds drawn by lot from prompt and seed, finer with every step."""
+
+    def render(self, plan: Plan, observer: Observer) -> list[Image.Image]:
+        for step in range(1, plan.sampling.steps + 1):
+            preview = partial(clouds, plan, 0, step)
+            if observer(step, plan.sampling.steps, preview) is not Verdict.CONTINUE:
+                break
+        return [clouds(plan, image, step) for image in range(plan.batch_size)]
+
+    # The other port, ModelHost, keeps weights in memory. There are none.
+    def load(self, checkpoint: Checkpoint) -> None: ...
+    def loaded(self) -> None: ...
+    def unload(self) -> None: ...
+    def memory(self) -> None: ...
+
+
+def clouds(plan: Plan, image: int, step: int) -> Image.Image:
+    lot = Random(f"{plan.text.positive[image]} {plan.noise.seeds[image]}")
+    colours = Image.frombytes("RGB", (step + 1, step + 1), lot.randbytes(3 * (step + 1) ** 2))
+    return colours.resize((plan.width, plan.height), Image.Resampling.BICUBIC)
+
+
+if __name__ == "__main__":
+    use = bootstrap.build(sys.argv[1:], backend=Clouds())
+    use.txt2img(Txt2Img(prompt="a sunset", steps=5)).pictures[0].image.save("picture.png")
