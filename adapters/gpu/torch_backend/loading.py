@@ -13,6 +13,7 @@ from adapters.gpu.torch_backend.networks import build_clip_text, build_unet, bui
 from adapters.gpu.torch_backend.original_config import OriginalConfig, read_original_config
 from adapters.gpu.torch_backend.text_encoder import TextEncoder
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
+from adapters.gpu.torch_backend.vae import LatentRgb, own_latent_rgb
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError
 
@@ -42,7 +43,8 @@ class LoadedCheckpoint:
 
     `alphas_cumprod` is (1000,) float32 on the CPU where the file or its `.yaml` sets the noise
     table, None where the standard one applies (spec sampling.md 2.1). `prediction` is "epsilon"
-    or "v". A UNet with more than four input channels wants extra ones (inpainting masks).
+    or "v". `latent_rgb` is the file's own map for previews, if it brings one. A UNet with more
+    than four input channels wants extra ones (inpainting masks).
     """
 
     file: str
@@ -54,6 +56,7 @@ class LoadedCheckpoint:
     alphas_cumprod: Tensor | None
     prediction: str
     scale_factor: float
+    latent_rgb: LatentRgb | None
 
 
 def load_checkpoint(
@@ -82,6 +85,7 @@ def load_checkpoint(
         alphas_cumprod=_noise_table(weights, config),
         prediction=architecture.prediction,
         scale_factor=architecture.scale_factor,
+        latent_rgb=own_latent_rgb(weights.metadata, architecture.vae.latent_channels),
     )
 
 

@@ -3,7 +3,12 @@
 Source: spec sampling.md 6.8 and images.md 14.
 """
 
+import json
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,19 +20,39 @@ from domain.errors import NotANumber
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-#: Rows are latent channels, columns red, green and blue.
-LATENT_TO_RGB: Mapping[str, tuple[tuple[float, float, float], ...]] = {
-    "SD1": (
-        (0.298, 0.207, 0.208),
-        (0.187, 0.286, 0.173),
-        (-0.158, 0.189, 0.264),
-        (-0.184, -0.271, -0.473),
+Rows = tuple[tuple[float, float, float], ...]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LatentRgb:
+    """The linear map that shows roughly what a latent will decode to.
+
+    `factors` has a row per latent channel, its columns are red, green and blue; `bias` is added.
+    Colours run from -1 to 1.
+    """
+
+    factors: Rows
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+LATENT_RGB: Mapping[str, LatentRgb] = {
+    "SD1": LatentRgb(
+        (
+            (0.298, 0.207, 0.208),
+            (0.187, 0.286, 0.173),
+            (-0.158, 0.189, 0.264),
+            (-0.184, -0.271, -0.473),
+        )
     ),
-    "SDXL": (
-        (0.3448, 0.4168, 0.4395),
-        (-0.1953, -0.0290, 0.0250),
-        (0.1074, 0.0886, -0.0163),
-        (-0.3730, -0.2499, -0.2088),
+    "SDXL": LatentRgb(
+        (
+            (0.3448, 0.4168, 0.4395),
+            (-0.1953, -0.0290, 0.0250),
+            (0.1074, 0.0886, -0.0163),
+            (-0.3730, -0.2499, -0.2088),
+        )
     ),
 }
 
@@ -62,15 +87,38 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture.numpy()) for picture in pixels]
 
 
-def approximate(latents: Tensor, family: str) -> Tensor:
+def approximate(latents: Tensor, family: str, own: LatentRgb | None = None) -> Tensor:
     """A guess at the picture, one pixel per latent: (n, channels, h, w) to (n, h, w, 3) uint8.
 
-    A linear map per `family` of checkpoints; unknown ones are taken for SD1's.
+    By the checkpoint's own map if it brings one, else its family's; an unknown family is taken
+    for SD1.
     """
-    matrix = torch.tensor(
-        LATENT_TO_RGB.get(family, LATENT_TO_RGB["SD1"]), dtype=torch.float32, device=latents.device
-    )
-    return to_bytes(torch.einsum("nchw,cr->nhwr", latents.float(), matrix)).cpu()
+    map_ = own or LATENT_RGB.get(family, LATENT_RGB["SD1"])
+    factors, bias = (torch.tensor(x, device=latents.device) for x in (map_.factors, map_.bias))
+    return to_bytes(torch.einsum("nchw,cr->nhwr", latents.float(), factors) + bias).cpu()
+
+
+def own_latent_rgb(metadata: Mapping[str, str], channels: int) -> LatentRgb | None:
+    """The map a safetensors file brings in its metadata, for a VAE of `channels` latents.
+
+    `latent_rgb_factors` is a JSON array of rows of three, `latent_rgb_bias` one of three numbers.
+    None where they are absent, or unusable, which is logged: a preview is not worth an error.
+    """
+    try:
+        factors = json.loads(metadata["latent_rgb_factors"])
+        bias = json.loads(metadata.get("latent_rgb_bias", "[0, 0, 0]"))
+        rows = [tuple(map(float, row)) for row in (*factors, bias)]
+    except KeyError:
+        return None
+    except (ValueError, TypeError, RecursionError):
+        rows = []
+    if len(rows) != channels + 1 or any(
+        len(row) != 3 or not all(map(isfinite, row)) for row in rows
+    ):
+        log.warning("ignoring the latent_rgb_factors of a checkpoint: not %d rows of 3", channels)
+        return None
+    *factors, bias = [(red, green, blue) for red, green, blue in rows]
+    return LatentRgb(tuple(factors), bias)
 
 
 def _decode_one(

@@ -6,7 +6,7 @@ loader, so no code from a file ever runs. Source: spec networks.md 1.4.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,10 +25,14 @@ _OLD_TEXT_PARTS = ("embeddings.", "encoder.", "final_layer_norm.")
 
 @dataclass(frozen=True, eq=False)
 class Weights(Mapping[str, Tensor]):
-    """The tensors of one file by their original names, still on the CPU and as stored."""
+    """The tensors of one file by their original names, still on the CPU and as stored.
+
+    `metadata` is what a safetensors header says beside them; empty for other files.
+    """
 
     file: str
     tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Tensor:
         """The tensor, or a `CheckpointError` naming the file and the missing tensor."""
@@ -58,9 +62,10 @@ def read_weights(path: Path, *, mmap: bool = True) -> Weights:
     that is missing, truncated, garbage, or holds anything but plain tensors.
     """
     file = str(path)
+    metadata: Mapping[str, str] = {}
     try:
         if path.suffix.lower() == ".safetensors":
-            check_safetensors_header(path)
+            metadata = check_safetensors_header(path)
             tensors = _read_safetensors(path, mmap)
         else:
             tensors = _read_torch(path, mmap)
@@ -68,7 +73,8 @@ def read_weights(path: Path, *, mmap: bool = True) -> Weights:
         raise CheckpointError(file, f"cannot be read: {error.strerror or error}") from error
     if not tensors:
         raise CheckpointError(file, "holds no tensors")
-    return Weights(file, {modern_name(name): tensor for name, tensor in tensors.items()})
+    named = {modern_name(name): tensor for name, tensor in tensors.items()}
+    return Weights(file, named, metadata)
 
 
 def modern_name(name: str) -> str:
@@ -80,8 +86,9 @@ def modern_name(name: str) -> str:
     return name
 
 
-def check_safetensors_header(path: Path) -> None:
-    """Raise `CheckpointError` unless the header is sound and all its tensors are in the file.
+def check_safetensors_header(path: Path) -> dict[str, str]:
+    """The header's metadata. Raises `CheckpointError` unless the header is sound and all its
+    tensors are in the file.
 
     The library would refuse such files too, but without saying which tensor is cut off.
     """
@@ -97,6 +104,9 @@ def check_safetensors_header(path: Path) -> None:
         if end > data_size:
             message = f"ends at byte {end} of the data, but the file holds {data_size}: truncated"
             raise CheckpointError(str(path), message, name)
+    metadata = header.get("__metadata__")
+    texts = metadata.items() if isinstance(metadata, dict) else ()
+    return {key: value for key, value in texts if isinstance(value, str)}
 
 
 def _read_header(stream: BinaryIO, file: str, size: int) -> tuple[dict[str, object], int]:

@@ -7,7 +7,14 @@ import torch
 
 from adapters.gpu.torch_backend.architecture import Shapes, infer_vae
 from adapters.gpu.torch_backend.networks import build_vae
-from adapters.gpu.torch_backend.vae import approximate, decode, to_bytes, to_pictures
+from adapters.gpu.torch_backend.vae import (
+    LatentRgb,
+    approximate,
+    decode,
+    own_latent_rgb,
+    to_bytes,
+    to_pictures,
+)
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import NotANumber
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, vae_layout
@@ -93,3 +100,39 @@ def test_the_cheap_approximation():
     assert pixels[0, 0, 0].tolist() == [int((1 + c) / 2 * 255) for c in (0.298, 0.207, 0.208)]
     assert pixels[0, 1, 1].tolist() == [int((1 - 2 * c) / 2 * 255) for c in (0.184, 0.271, 0.473)]
     assert torch.equal(pixels, approximate(z, "some other family"))
+
+
+def test_a_checkpoint_may_bring_its_own_approximation():
+    """As the starter does: its latents are mean colours, which SD1's map would miscolour."""
+    own = LatentRgb(((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.0)), (0, 0, 1))
+    z = torch.tensor([9.0, 0.5, -1.0, 9.0]).reshape(1, 4, 1, 1)
+    assert approximate(z, "SD1", own).tolist() == [[[[191, 63, 255]]]]
+
+
+FACTORS = "[[1, 2, 3], [0, 0, 0], [0.5, 0, 0], [0, -1, 0]]"
+
+
+def test_that_map_is_read_from_the_metadata():
+    rows = ((1.0, 2.0, 3.0), (0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, -1.0, 0.0))
+    metadata = {"latent_rgb_factors": FACTORS, "latent_rgb_bias": "[0.1, 0.2, 0.3]"}
+    assert own_latent_rgb(metadata, 4) == LatentRgb(rows, (0.1, 0.2, 0.3))
+    assert own_latent_rgb({"latent_rgb_factors": FACTORS}, 4) == LatentRgb(rows)
+    assert own_latent_rgb({}, 4) is None
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"latent_rgb_factors": "["},
+        {"latent_rgb_factors": "5"},
+        {"latent_rgb_factors": "[[1, 2, 3]]"},
+        {"latent_rgb_factors": FACTORS.replace("3", "NaN")},
+        {"latent_rgb_factors": FACTORS.replace("3", "null")},
+        {"latent_rgb_factors": FACTORS.replace(", 3", "")},
+        {"latent_rgb_factors": FACTORS, "latent_rgb_bias": "[1]"},
+        {"latent_rgb_factors": FACTORS, "latent_rgb_bias": "{}"},
+    ],
+)
+def test_an_unusable_map_is_passed_over(metadata, caplog):
+    assert own_latent_rgb(metadata, 4) is None
+    assert "latent_rgb_factors" in caplog.text

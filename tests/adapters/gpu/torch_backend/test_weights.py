@@ -37,6 +37,11 @@ def test_safetensors(path, mmap):
     assert weights.shapes() == {"a.weight": (2, 3), "b.bias": (4,)}
 
 
+def test_metadata(tmp_path):
+    save_file(TENSORS, tmp_path / "m.safetensors", {"modelspec.title": "Name"})
+    assert read_weights(tmp_path / "m.safetensors").metadata == {"modelspec.title": "Name"}
+
+
 @pytest.mark.parametrize("name", ["model.ckpt", "model.pt", "model.CKPT"])
 @pytest.mark.parametrize("wrap", [True, False])
 @pytest.mark.parametrize("modern", [True, False])
