@@ -112,9 +112,7 @@ def own_latent_rgb(metadata: Mapping[str, str], channels: int) -> LatentRgb | No
         return None
     except (ValueError, TypeError, RecursionError):
         rows = []
-    if len(rows) != channels + 1 or any(
-        len(row) != 3 or not all(map(isfinite, row)) for row in rows
-    ):
+    if [len(row) for row in rows] != [3] * (channels + 1) or not all(map(isfinite, chain(*rows))):
         log.warning("ignoring the latent_rgb_factors of a checkpoint: not %d rows of 3", channels)
         return None
     *factors, bias = [(red, green, blue) for red, green, blue in rows]
