@@ -81,7 +81,7 @@ class GuidedDenoiser:
         mask: LatentMask | None = None,
         send_unconditional: bool = False,
     ) -> None:
-        self.network = network
+        self._network = network
         self._space = space
         self._conditioning = conditioning
         self._cfg_scale = cfg_scale * CFGPP_SCALE if send_unconditional else cfg_scale
@@ -123,7 +123,7 @@ class GuidedDenoiser:
         time = self._space.time(level).to(rows.device)
         sizes = [len(context) for context in batch.chunks]
         outputs = [
-            self.network(part, time.expand(len(part)), context)
+            self._network(part, time.expand(len(part)), context)
             for part, context in zip(scaled.split(sizes), batch.chunks, strict=True)
         ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

@@ -145,11 +145,3 @@ def combine(
             guided[image] += (cond[row] - uncond[image]) * (weight * cfg_scale)
             row += 1
     return guided
-
-
-def combine_edit(
-    cond: Tensor, image_only: Tensor, uncond: Tensor, cfg_scale: float, image_cfg_scale: float
-) -> Tensor:
-    """InstructPix2Pix (Brooks et al. 2022, arXiv:2211.09800), eq. 3: two guidance scales."""
-    towards_text = cfg_scale * (cond - image_only)
-    return uncond + towards_text + image_cfg_scale * (image_only - uncond)

@@ -177,7 +177,8 @@ SCHEDULES: Mapping[str, Callable[[int, ScheduleInputs], Tensor]] = {
 
 
 def _then_zero(sigmas: Tensor) -> Tensor:
-    return torch.cat([sigmas, sigmas.new_zeros(1)])
+    """In float32, also where a downcast table gave half."""
+    return torch.cat([sigmas.to(torch.float32), torch.zeros(1)])
 
 
 def _times_between_limits(count: int, inputs: ScheduleInputs) -> Tensor:

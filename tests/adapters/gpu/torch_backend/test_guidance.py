@@ -12,7 +12,6 @@ from adapters.gpu.torch_backend.guidance import (
     ScheduledContext,
     WeightedSchedule,
     combine,
-    combine_edit,
     contexts,
     pick,
     select,
@@ -47,13 +46,6 @@ def test_combination() -> None:
     weights = [[weight for _, weight in parts] for parts in data["conds_list"]]
     got = combine(rows[:3], rows[3:], weights, data["cond_scale"])
     assert distance(got.flatten(), data["out"]) <= 1e-6
-
-
-def test_edit_model_combination() -> None:
-    data = section("cfg_combine")["edit"]
-    cond, image_only, uncond = (torch.tensor([value]) for value in data["x_out"])
-    got = combine_edit(cond, image_only, uncond, data["cond_scale"], data["image_cfg_scale"])
-    assert distance(got, data["out"]) <= 1e-6
 
 
 @pytest.mark.parametrize("case", section("prompt_schedule_pick"), ids=lambda c: str(c["ends"]))

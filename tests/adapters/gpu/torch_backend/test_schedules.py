@@ -1,6 +1,7 @@
 """Spec sampling.md 3: schedules. Oracle: [V:schedules], [V:sampler_sigmas]."""
 
 import pytest
+import torch
 
 from adapters.gpu.torch_backend.noise_table import consistency_table, noise_table
 from adapters.gpu.torch_backend.schedules import SCHEDULES, ScheduleInputs, build_sigmas
@@ -57,6 +58,14 @@ def test_sigmas_of_a_sampler(case: dict) -> None:
     options = SamplingOptions(**case["options"])
     got = build_sigmas(table, case["scheduler"], sampler, case["steps"], options)
     assert distance(got, case["sigmas"]) <= TOLERANCE
+
+
+@pytest.mark.parametrize("label", sorted(BY_LABEL))
+def test_sigmas_are_single_precision_even_from_a_half_table(label: str) -> None:
+    table, sampler = noise_table(downcast=True), resolve_names("Euler")[0]
+    sigmas = build_sigmas(table, label, sampler, 9, SamplingOptions())
+    assert sigmas.dtype == torch.float32
+    assert sigmas[0] == pytest.approx(14.6, abs=1.0 if label != "DDIM" else 7.0)
 
 
 @pytest.mark.parametrize("label", sorted(BY_LABEL))
