@@ -17,6 +17,8 @@ from tests.adapters.gpu.torch_backend.layouts import SMALL, write_small
 
 pytestmark = pytest.mark.torch
 
+ROOT = Path(__file__).resolve().parents[4]
+
 
 @torch.inference_mode()
 def euler(loaded: LoadedCheckpoint, request: dict) -> torch.Tensor:
@@ -154,7 +156,7 @@ def test_a_missing_tensor_is_named(path):
 
 def test_the_starter_needs_no_yaml():
     """The shipped checkpoint follows SD1's conventions for all that shapes cannot tell."""
-    path = Path("adapters/storage/assets/hexfusion-starter.safetensors")
+    path = ROOT / "adapters/storage/assets/hexfusion-starter.safetensors"
     if not path.exists():
         pytest.skip(f"the starter is absent: {path}")
     loaded = load_checkpoint(path)

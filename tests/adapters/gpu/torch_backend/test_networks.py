@@ -180,9 +180,9 @@ def test_the_file_is_copied_from_not_kept(small):
     """A file overwritten on disk must not reach a running model through its mapping."""
     tensors = {name: tensor.clone() for name, tensor in small[1].items()}
     unet = build_unet(small[0].unet, Weights("m", tensors), CPU, torch.float32)
-    before = unet.conv_in.weight.clone()
-    tensors["model.diffusion_model.input_blocks.0.0.weight"].zero_()
-    assert torch.equal(unet.conv_in.weight, before)
+    before = unet.time_embedding.linear_1.bias.clone()
+    tensors["model.diffusion_model.time_embed.0.bias"].zero_()
+    assert torch.equal(unet.time_embedding.linear_1.bias, before)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+from importlib.resources import files
 
 import pytest
 
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer, clean
 from domain.prompts import CLIP_L
+
+VOCABULARY = files("adapters.gpu.torch_backend") / "clip_vocabulary/bpe_simple_vocab_16e6.txt.gz"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,7 @@ def test_it_agrees_with_transformers(tokenize):
     from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
     vocabulary = tokenize._tokenizer.get_vocab()
-    with gzip.open("adapters/gpu/torch_backend/clip_vocabulary/bpe_simple_vocab_16e6.txt.gz") as f:
+    with gzip.open(VOCABULARY) as f:
         lines = f.read().decode().split("\n")[1:48895]
     theirs = CLIPTokenizer(vocab=vocabulary, merges=[tuple(line.split()) for line in lines])
     for text in ("červený kruh 红色 🔴", "don't we'll 3.14e5 ... ___ (a:1.2)", "masterpiece,best"):
