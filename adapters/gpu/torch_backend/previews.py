@@ -6,7 +6,7 @@ from torch import Tensor
 
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from adapters.gpu.torch_backend.vae import approximate, decode, to_pictures
-from domain.geometry import grid_shape
+from application.grids import image_grid
 from domain.plan import PreviewPlan
 
 
@@ -20,16 +20,6 @@ def preview(model: LoadedCheckpoint, latents: Tensor, plan: PreviewPlan) -> Imag
     if plan.method == "Full":
         pixels = decode(model.vae, shown, model.scale_factor)
     else:
-        pixels = approximate(shown, model.family)
+        pixels = approximate(shown, model.family, model.latent_rgb)
     pictures = to_pictures(pixels)
     return pictures[0] if len(pictures) == 1 else image_grid(pictures)
-
-
-def image_grid(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures of one size, row by row, in about a square (spec images.md 13.1)."""
-    _, columns = grid_shape(len(pictures))
-    width, height = pictures[0].size
-    grid = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
-    for index, picture in enumerate(pictures):
-        grid.paste(picture, (index % columns * width, index // columns * height))
-    return grid
