@@ -1,0 +1,25 @@
+"""Names of saved files: patterns with tokens, folders, running numbers (spec prompts.md 9)."""
+
+from domain.filenames.facts import NameFacts
+from domain.filenames.naming import (
+    decoration,
+    file_name,
+    next_number,
+    numbered,
+    sub_folder,
+)
+from domain.filenames.pattern import expand
+from domain.filenames.sanitising import DEFAULT_RULES, NameRules, sanitise
+
+__all__ = [
+    "DEFAULT_RULES",
+    "NameFacts",
+    "NameRules",
+    "decoration",
+    "expand",
+    "file_name",
+    "next_number",
+    "numbered",
+    "sanitise",
+    "sub_folder",
+]
