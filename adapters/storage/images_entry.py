@@ -1,38 +1,27 @@
-"""What every archive does with a picture before keeping it: check the path, choose the format."""
+"""What every archive asks of a path before it follows it."""
 
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
-from PIL.Image import Image
-
-from application.pictures import encode_picture, fits
 from domain.errors import InvalidRequest
-from domain.options import Options
 
 
-def checked_path(path: str) -> PurePosixPath:
-    """`path`, made sure to stay below wherever it is put, on any system.
+def checked_path(path: str) -> str:
+    """`path` in plain form, made sure not to climb and not to change drives, on any system.
 
-    Raises InvalidRequest.
+    It may be absolute; whether that is allowed is for the archive to say. Raises InvalidRequest.
     """
     windows = PureWindowsPath(path)  # splits at both kinds of slash, and knows drives
-    if not windows.parts or windows.anchor or ".." in windows.parts or "\0" in path:
+    native = Path(path)
+    strange = windows.anchor and not native.is_absolute()
+    if not windows.parts or strange or ".." in windows.parts or "\0" in path or not _encodes(path):
         raise InvalidRequest("path", f"{path!r} is no path inside the archive")
-    return PurePosixPath(path)
+    return native.as_posix()
 
 
-def encoded_entry(
-    image: Image, path: str, infotext: str | None, options: Options
-) -> tuple[PurePosixPath, bytes]:
-    """Where the picture goes and the bytes to put there, as the port describes."""
-    where = checked_path(path)
-    if not fits(image, where.suffix[1:]):
-        where = where.with_suffix(".png")
-    data = encode_picture(
-        image,
-        where.suffix[1:],
-        infotext,
-        quality=options.integer("jpeg_quality"),
-        embed=options.flag("enable_pnginfo"),
-        lossless=options.flag("webp_lossless"),
-    )
-    return where, data
+def _encodes(path: str) -> bool:
+    """Whether the path has no halves of surrogate pairs, which file systems do not take."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

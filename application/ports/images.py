@@ -1,28 +1,53 @@
-"""Where finished pictures are kept."""
+"""Where finished pictures are kept, and the texts beside them."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from PIL.Image import Image
+from domain.errors import HexfusionError
 
-from domain.options import Options
+
+class ArchiveError(HexfusionError):
+    """A file cannot be written or read: no permission, no space, a name too long.
+
+    `path` is where, in full; `message` is the system's word on it.
+    """
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+        self.message = message
 
 
 class ImageArchive(Protocol):
-    """Pictures under relative paths with `/` between their parts. Safe to call from many threads.
+    """Files under relative paths with `/` between their parts. Safe to call from many threads.
 
-    No path leads out of the archive: an absolute path, one with `..`, or an empty one raises
-    InvalidRequest. Names are the caller's business.
+    No path leads out of the archive: one with `..`, or an empty one, raises InvalidRequest("path",
+    ...), and so does an absolute one, except below the folders the archive was told to own. What
+    the names mean is the caller's business. Where the system fails, ArchiveError is raised.
     """
 
-    def save(self, image: Image, path: str, infotext: str | None, options: Options) -> str:
-        """Keep the picture, in place of any that was there, and return its path.
+    def names(self, folder: str) -> Sequence[str]:
+        """Files and folders in a folder, unordered; none where there is no such folder.
 
-        The extension decides the format (png, jpg, jpeg, webp; InvalidRequest for others). It
-        becomes png when the picture is too large for the other formats (spec prompts.md 9.2).
-        The options `jpeg_quality`, `webp_lossless` and `enable_pnginfo` are heeded.
+        Here an empty path, too, is the archive's root.
+        """
+        ...
+
+    def write(self, path: str, data: bytes, *, replace: bool = True) -> None:
+        """Keep these bytes, whole or not at all; folders are made as needed.
+
+        They take the place of what was there, unless `replace` is false: then FileExistsError is
+        raised, and of many who write the same path at once one succeeds.
         """
         ...
 
     def read(self, path: str) -> bytes:
-        """The bytes of a saved picture. Raises NotFound("picture", path)."""
+        """The bytes of a file. Raises NotFound("picture", path)."""
+        ...
+
+    def probe(self, folder: str) -> None:
+        """Raises ArchiveError if nothing could be written to the folder, which need not exist yet.
+
+        Nothing is left behind.
+        """
         ...

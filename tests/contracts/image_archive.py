@@ -1,82 +1,75 @@
 """What every image archive must do. Subclass it where the implementation's tests are."""
 
-import io
 import threading
 
-import PIL.Image
 import pytest
 
-from application.pictures import read_infotext
+from application.ports.images import ArchiveError
 from domain.errors import InvalidRequest, NotFound
-from domain.options import Options
-
-INFOTEXT = "červený kruh\nSteps: 20, Seed: 1"
-
-
-def opened(data: bytes) -> PIL.Image.Image:
-    return PIL.Image.open(io.BytesIO(data))
 
 
 class ImageArchiveContract:
-    """Subclasses give the fixture `archive`, an empty one."""
-
-    @pytest.fixture
-    def picture(self):
-        ramp = PIL.Image.linear_gradient("L").resize((48, 32))
-        return PIL.Image.merge("RGB", (ramp, ramp.rotate(180), ramp))
+    """Subclasses give the fixtures `archive`, an empty one, and `owned`, an absolute folder that
+    the archive was told to own."""
 
     @pytest.mark.parametrize(
-        ("path", "format"),
-        [
-            ("outputs/txt2img-images/2026-11-22/00000-1.png", "PNG"),
-            ("a.jpg", "JPEG"),
-            ("a.JPEG", "JPEG"),
-            ("a/b.webp", "WEBP"),
-            ("žluťoučký kůň/红.png", "PNG"),
-        ],
+        "path",
+        ["outputs/txt2img-images/2026-11-22/00000-1.png", "a.txt", "žluťoučký kůň/红.png", "a..b"],
     )
-    def test_a_picture_comes_back_with_its_infotext(self, archive, picture, path, format):
-        assert archive.save(picture, path, INFOTEXT, Options()) == path
-        image = opened(archive.read(path))
-        assert (image.format, image.size) == (format, picture.size)
-        assert read_infotext(image) == INFOTEXT
+    def test_bytes_come_back(self, archive, path):
+        archive.write(path, b"picture")
+        assert archive.read(path) == b"picture"
 
-    def test_a_picture_may_have_no_infotext(self, archive, picture):
-        archive.save(picture, "a.png", None, Options())
-        assert read_infotext(opened(archive.read("a.png"))) is None
+    def test_bytes_take_the_place_of_those_before(self, archive):
+        archive.write("a.png", b"first")
+        archive.write("a.png", b"2nd")
+        assert archive.read("a.png") == b"2nd"
 
-    def test_options_are_heeded(self, archive, picture):
-        def saved(name, **options):
-            return archive.read(archive.save(picture, name, INFOTEXT, Options(options)))
+    def test_unless_told_not_to(self, archive):
+        archive.write("a/b.png", b"first", replace=False)
+        for path in ("a/b.png", "a"):
+            with pytest.raises(FileExistsError):
+                archive.write(path, b"second", replace=False)
+        assert archive.read("a/b.png") == b"first"
+        assert list(archive.names("a")) == ["b.png"]
 
-        assert read_infotext(opened(saved("a.png", enable_pnginfo=False))) is None
-        assert len(saved("a.jpg", jpeg_quality=10)) < len(saved("a.jpg", jpeg_quality=95))
-        lossless = opened(saved("a.webp", webp_lossless=True))
-        assert lossless.convert("RGB").tobytes() == picture.tobytes()
+    def test_of_many_who_claim_a_name_one_gets_it(self, archive):
+        claimed = []
 
-    def test_a_picture_takes_the_place_of_the_one_before(self, archive, picture):
-        archive.save(picture, "a.png", "first", Options())
-        archive.save(picture, "a.png", "second", Options())
-        assert read_infotext(opened(archive.read("a.png"))) == "second"
+        def claim(number: int) -> None:
+            try:
+                archive.write("folder/same.png", b"%d" % number, replace=False)
+            except FileExistsError:
+                return
+            claimed.append(number)
 
-    def test_a_picture_too_large_for_its_format_becomes_a_png(self, archive):
-        """Spec prompts.md 9.2 item 1."""
-        long = PIL.Image.new("L", (16384, 1))
-        assert archive.save(long, "a/b.c.webp", None, Options()) == "a/b.c.png"
-        assert opened(archive.read("a/b.c.png")).size == (16384, 1)
-        with pytest.raises(NotFound):
-            archive.read("a/b.c.webp")
+        run_all(claim, 8)
+        (winner,) = claimed
+        assert archive.read("folder/same.png") == b"%d" % winner
 
-    @pytest.mark.parametrize("path", ["a.gif", "a", "a.png.tmp", ".png"])
-    def test_other_formats_are_refused(self, archive, picture, path):
-        with pytest.raises(InvalidRequest, match="format"):
-            archive.save(picture, path, None, Options())
+    def test_many_may_write_at_once(self, archive):
+        def write(number: int) -> None:
+            archive.write(f"folder/{number}.png", b"%d" % number)
+            archive.write("folder/same.png", b"%d" % number)
+
+        run_all(write, 8)
+        for number in range(8):
+            assert archive.read(f"folder/{number}.png") == b"%d" % number
+        assert archive.read("folder/same.png") in {b"%d" % number for number in range(8)}
+
+    def test_a_folder_names_its_files_and_folders(self, archive):
+        archive.write("a/1.png", b"")
+        archive.write("a/1.txt", b"")
+        archive.write("a/b/2.png", b"")
+        archive.write("c.png", b"")
+        assert sorted(archive.names("a")) == ["1.png", "1.txt", "b"]
+        assert sorted(archive.names("")) == ["a", "c.png"]
+        for no_folder in ("d", "a/d/e", "c.png", "c.png/d"):
+            assert list(archive.names(no_folder)) == []
 
     @pytest.mark.parametrize(
         "path",
         [
-            "",
-            ".",
             "/a.png",
             "../a.png",
             "a/../../a.png",
@@ -85,33 +78,65 @@ class ImageArchiveContract:
             "C:a.png",
             "\\\\host\\share\\a.png",
             "a\0.png",
+            "a\ud800.png",
         ],
     )
-    def test_no_path_leads_out(self, archive, picture, path):
-        with pytest.raises(InvalidRequest) as refused:
-            archive.save(picture, path, None, Options())
-        assert refused.value.field == "path"
-        with pytest.raises(InvalidRequest):
-            archive.read(path)
+    def test_no_path_leads_out(self, archive, path):
+        for follow in (
+            lambda: archive.write(path, b""),
+            lambda: archive.read(path),
+            lambda: archive.names(path),
+            lambda: archive.probe(path),
+        ):
+            with pytest.raises(InvalidRequest) as refused:
+                follow()
+            assert refused.value.field == "path"
+
+    @pytest.mark.parametrize("path", ["", "."])
+    def test_the_root_is_no_file(self, archive, path):
+        for follow in (lambda: archive.write(path, b""), lambda: archive.read(path)):
+            with pytest.raises(InvalidRequest):
+                follow()
+
+    def test_an_owned_folder_goes_by_its_absolute_path(self, archive, owned):
+        archive.probe(owned)
+        archive.write(f"{owned}/a/b.png", b"picture")
+        assert archive.read(f"{owned}/a/b.png") == b"picture"
+        assert list(archive.names(owned)) == ["a"]
+        for out in (f"{owned}x/b.png", f"{owned}/../b.png"):
+            with pytest.raises(InvalidRequest):
+                archive.write(out, b"")
 
     @pytest.mark.parametrize("path", ["a.png", "a/b.png", "b.png/a.png", "folder"])
-    def test_what_was_not_saved_is_not_found(self, archive, picture, path):
-        archive.save(picture, "b.png", None, Options())
-        archive.save(picture, "folder/c.png", None, Options())
+    def test_what_was_not_written_is_not_found(self, archive, path):
+        archive.write("b.png", b"")
+        archive.write("folder/c.png", b"")
         with pytest.raises(NotFound):
             archive.read(path)
 
-    def test_many_may_save_at_once(self, archive, picture):
-        def save(number: int) -> None:
-            archive.save(picture, f"folder/{number}.png", str(number), Options())
-            archive.save(picture, "folder/same.png", str(number), Options())
+    def test_a_file_is_no_folder_and_a_folder_no_file(self, archive):
+        archive.write("b.png", b"")
+        archive.write("folder/c.png", b"")
+        for follow in (
+            lambda: archive.probe("b.png"),
+            lambda: archive.probe("b.png/a/b"),
+            lambda: archive.write("b.png/a.png", b""),
+            lambda: archive.write("b.png/a.png", b"", replace=False),
+            lambda: archive.write("folder", b""),
+        ):
+            with pytest.raises(ArchiveError, match=r"b\.png|folder"):
+                follow()
 
-        threads = [threading.Thread(target=save, args=(n,)) for n in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for number in range(8):
-            image = opened(archive.read(f"folder/{number}.png"))
-            assert read_infotext(image) == str(number)
-        assert read_infotext(opened(archive.read("folder/same.png"))) in set("01234567")
+    def test_probing_leaves_nothing(self, archive):
+        archive.write("b.png", b"")
+        for folder in ("", "a/b", "."):
+            archive.probe(folder)
+        assert list(archive.names("")) == ["b.png"]
+
+
+def run_all(work, count: int) -> None:
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
