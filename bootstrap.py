@@ -22,6 +22,7 @@ from adapters.http.app import Services, create_app
 from adapters.http.server import serve, threads_for
 from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
 from adapters.storage.hash_cache import HashCache
+from adapters.storage.images_files import FileImages
 from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
@@ -30,9 +31,12 @@ from application.jobs import JobQueue
 from application.models import Models
 from application.options import ChangeOptions, ReadOptions
 from application.ports.inference import Inference, ModelHost
+from application.ports.options import OptionsStore
 from application.progress import ReadProgress
+from application.saving import GRIDS, SAMPLES, SaveImages
 from application.system import ReadMemory
 from domain.errors import HexfusionError
+from domain.filenames import NameRules
 from domain.flags import FlagError, Flags, help_text, parse_flags
 from domain.seeds import SEED_RANGE
 
@@ -70,6 +74,24 @@ def file_catalog(flags: Flags) -> FileCatalog:
     return FileCatalog(folders, cache, selected=selected)
 
 
+def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
+    """Below the data folder, and below the output folders that the settings name at start.
+
+    A client that changes the settings later cannot open further folders.
+    """
+    stored = options.snapshot()
+    folders = (stored.text(place.folder) for place in (SAMPLES, GRIDS))
+    return FileImages(Path(flags.text("data_dir")), *(Path(folder) for folder in folders))
+
+
+def name_rules(flags: Flags) -> NameRules:
+    """What file names may hold."""
+    return NameRules(
+        max_length=flags.integer("filenames_max_length"),
+        unix=flags.switch("unix_filenames_sanitization"),
+    )
+
+
 def read_ram() -> Mapping[str, float]:
     """Bytes: free, used by this process, total."""
     import psutil
@@ -99,6 +121,7 @@ class Container(containers.DeclarativeContainer):
     styles = providers.Singleton(
         lambda flags: FileStyles([Path(file) for file in flags.texts("styles_file")]), flags
     )
+    archive = providers.Singleton(image_archive, flags, options)
 
     # Use-cases.
     jobs = providers.Singleton(
@@ -110,12 +133,21 @@ class Container(containers.DeclarativeContainer):
         backend,
         flags,
     )
+    saving = providers.Singleton(
+        SaveImages,
+        archive,
+        styles=styles.provided.styles,
+        clock=clock,
+        rules=providers.Singleton(name_rules, flags),
+        history=providers.Callable(lambda flags: not flags.switch("no_prompt_history"), flags),
+    )
     txt2img = providers.Singleton(
         GenerateTxt2Img,
         backend,
         models,
         options,
         jobs,
+        saving,
         styles=styles.provided.styles,
         draw_seed=draw_seed,
         clock=clock,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from PIL.Image import Image
 
 from application.infotext import Description, describe
@@ -12,6 +13,7 @@ from application.planning import Txt2ImgPlan, plan_txt2img
 from application.ports.inference import Inference
 from application.ports.options import OptionsStore
 from application.progress import timestamp
+from application.saving import JobFiles, SaveImages
 from domain.generation import Info, Txt2Img
 from domain.options import Options
 from domain.prompts import Style
@@ -38,7 +40,8 @@ class Encoding:
 class Generated:
     """What a request produced. `request` is the request as it was understood.
 
-    After an interrupt there are fewer pictures than asked for, perhaps none.
+    A grid comes first if `info.index_of_first_image` is 1. After an interrupt there are fewer
+    pictures than asked for, perhaps none. `files` are the paths of what was saved.
     """
 
     pictures: tuple[Picture, ...]
@@ -46,10 +49,11 @@ class Generated:
     info: Info
     job_id: str
     encoding: Encoding
+    files: tuple[str, ...] = ()
 
 
 class GenerateTxt2Img:
-    """Plans a request, waits for a slot, renders batch by batch, describes each picture."""
+    """Plans a request, waits for a slot, renders batch by batch, describes and saves."""
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class GenerateTxt2Img:
         models: Models,
         options: OptionsStore,
         jobs: JobQueue,
+        saving: SaveImages,
         *,
         styles: Callable[[], Sequence[Style]],
         draw_seed: Callable[[], int],
@@ -67,6 +72,7 @@ class GenerateTxt2Img:
         self._models = models
         self._options = options
         self._jobs = jobs
+        self._saving = saving
         self._styles = styles
         self._draw_seed = draw_seed
         self._clock = clock
@@ -77,21 +83,25 @@ class GenerateTxt2Img:
 
         `abandoned` is asked between steps whether anybody still wants them. Raises
         `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
-        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`.
+        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
+        `ArchiveError` if pictures cannot be saved.
         """
         base = self._options.snapshot()
         options = base.with_overrides(request.override_settings or {})
         checkpoint = self._models.for_request(base, options)
         # A bad request is refused at once: nothing here waits or touches the model.
         plan = plan_txt2img(request, options, checkpoint, self._styles(), self._draw_seed)
+        self._saving.check(request, plan, options)
         job = Job("txt2img", self._clock, request.force_task_id, abandoned)
         with self._jobs.admit(job):
             plan = plan.using(self._models.identified(checkpoint))
-            images = self._render(job, plan)
             described = describe(request, plan, options, self._version)
-        return self._result(request, base, job, described, images)
+            files = self._saving.begin(described, options, _timestamp(job))
+            images = self._render(job, plan, files)
+            grid = files.make_grid(images)
+        return self._result(base, job, described, images, grid, files)
 
-    def _render(self, job: Job, plan: Txt2ImgPlan) -> list[Image]:
+    def _render(self, job: Job, plan: Txt2ImgPlan, files: JobFiles) -> list[Image]:
         images: list[Image] = []
         count = len(plan.batches)
         for number, batch in enumerate(plan.batches):
@@ -99,23 +109,29 @@ class GenerateTxt2Img:
                 break
             text = f"Batch {number + 1} out of {count}" if count > 1 else "scripts_txt2img"
             job.begin_unit(text, units=count, done=number)
-            images += self._inference.render(batch, job.observe)
-            job.show(images[-1])
+            made = self._inference.render(batch, job.observe)
+            job.show(made[-1])
+            files.save_batch(number, made, complete=not (job.interrupted or job.skipped))
+            images += made
         return images
 
     def _result(
         self,
-        request: Txt2Img,
         base: Options,
         job: Job,
         described: Description,
         images: list[Image],
+        grid: Image | None,
+        files: JobFiles,
     ) -> Generated:
         infotexts = described.infotexts[: len(images)]
+        if grid is not None:  # described like the first picture
+            images, infotexts = [grid, *images], (infotexts[0], *infotexts)
+        info = described.info(infotexts, _timestamp(job))
         return Generated(
             pictures=tuple(Picture(*each) for each in zip(images, infotexts, strict=True)),
-            request=request,
-            info=described.info(infotexts, timestamp(job.started_at or job.queued_at)),
+            request=described.request,
+            info=msgspec.structs.replace(info, index_of_first_image=0 if grid is None else 1),
             job_id=job.id,
             # The response follows the stored options, not the request's overrides (api.md 5.3).
             encoding=Encoding(
@@ -123,4 +139,9 @@ class GenerateTxt2Img:
                 quality=base.integer("jpeg_quality"),
                 embed=base.flag("enable_pnginfo"),
             ),
+            files=tuple(files.paths),
         )
+
+
+def _timestamp(job: Job) -> str:
+    return timestamp(job.started_at or job.queued_at)

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from itertools import count
 
 from adapters.gpu.fake import FakeInference
+from adapters.storage.images_memory import MemoryImages
 from adapters.storage.options_memory import MemoryOptions
 from application.generate import GenerateTxt2Img
-from application.jobs import JobQueue
+from application.jobs import Clock, JobQueue
 from application.models import Models
+from application.ports.images import ImageArchive
 from application.ports.inference import Inference
 from application.progress import ReadProgress
+from application.saving import SaveImages
 from domain.checkpoints import Checkpoint, find
 from domain.errors import NotFound
+from domain.filenames import DEFAULT_RULES, NameRules
+from domain.prompts import Style
 
 TINY = Checkpoint(name="tiny.safetensors", filename="/models/tiny.safetensors")
 OTHER = Checkpoint(name="other.safetensors", filename="/models/other.safetensors")
@@ -50,6 +55,7 @@ class World:
     jobs: JobQueue
     options: MemoryOptions
     progress: ReadProgress
+    archive: ImageArchive
 
 
 def world(
@@ -58,11 +64,17 @@ def world(
     slots: int = 1,
     max_waiting: int = 32,
     checkpoints: Sequence[Checkpoint] = (TINY, OTHER),
+    archive: ImageArchive | None = None,
+    styles: Sequence[Style] = (),
+    clock: Clock | None = None,
+    rules: NameRules = DEFAULT_RULES,
+    history: bool = True,
 ) -> World:
     backend = FakeInference()
     options = MemoryOptions()
+    archive = archive or MemoryImages()
     seconds = count(1_700_000_000)
-    clock = lambda: float(next(seconds))  # noqa: E731
+    clock = clock or (lambda: float(next(seconds)))
     jobs = JobQueue(clock, slots=slots, max_waiting=max_waiting)
     seeds = count(1000)
     generate = GenerateTxt2Img(
@@ -70,9 +82,10 @@ def world(
         Models(Catalog(checkpoints), backend),
         options,
         jobs,
-        styles=tuple,
+        SaveImages(archive, styles=lambda: styles, clock=clock, rules=rules, history=history),
+        styles=lambda: styles,
         draw_seed=lambda: next(seeds),
         clock=clock,
         version="v1.10.1",
     )
-    return World(generate, jobs, options, ReadProgress(jobs, options))
+    return World(generate, jobs, options, ReadProgress(jobs, options), archive)
