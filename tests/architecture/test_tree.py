@@ -32,6 +32,12 @@ def test_the_adapters_are_as_designed():
     assert rooms == {"http", "gpu", "storage"}
 
 
+def test_every_folder_of_modules_is_a_package():
+    """Without `__init__.py` it is left out of the wheel, and its data files are not found."""
+    folders = {path.parent for path in python_files(*ROOMS)}
+    assert not [folder for folder in folders if folder / "__init__.py" not in project_files()]
+
+
 @pytest.mark.parametrize("path", python_files(), ids=str)
 def test_a_file_holds_one_idea(path):
     assert len((ROOT / path).read_text("utf-8").splitlines()) <= 500
