@@ -2,7 +2,7 @@
 
 import ast
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -64,16 +64,21 @@ def dotted(node: ast.expr) -> str:
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Every call in a file, with the full name of what is called, imports resolved."""
-    names = dict(_imported(tree(path)))
-    for node in ast.walk(tree(path)):
+    """Every call in a file, with the full name of what is called."""
+    return calls_in(tree(path))
+
+
+def calls_in(module: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Every call in a module, with the full name of what is called."""
+    names = dict(imports(module))
+    for node in ast.walk(module):
         if isinstance(node, ast.Call) and (name := dotted(node.func)):
             first, _, rest = name.partition(".")
             origin = names.get(first, first)
             yield (f"{origin}.{rest}" if rest else origin), node
 
 
-def _imported(module: ast.Module) -> Iterable[tuple[str, str]]:
+def imports(module: ast.Module) -> Iterator[tuple[str, str]]:
     """Local name and full name of everything a module imports."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
