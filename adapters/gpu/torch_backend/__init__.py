@@ -1,0 +1,1 @@
+"""Stable Diffusion on torch: diffusers' networks under our own samplers."""
