@@ -104,11 +104,12 @@ class Running:
 def server(data: Path, *flags: str) -> Iterator[Running]:
     """`hexfusion` as a process of its own on a free port, its output in `data`/server.log."""
     port = free_port()
-    command = [Path(sys.executable).with_name("hexfusion"), "--data-dir", data, "--port", str(port)]
+    program = str(Path(sys.executable).with_name("hexfusion"))
+    command = [program, "--data-dir", str(data), "--port", str(port), *flags]
     log = data / "server.log"
     started = time.monotonic()
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, *flags], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
         wait_until_up(process, port, log)
         yield Running(port, started, time.monotonic() - started, process)
@@ -171,7 +172,7 @@ def processor() -> str:
 
 
 def commit() -> str:
-    asked = ["git", "-C", ROOT, "describe", "--always", "--dirty"]
+    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
 
 

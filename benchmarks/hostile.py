@@ -96,7 +96,7 @@ def request_cases() -> Iterator[Case]:
     yield Case("prompt: an object", 422, ("prompt",), order(prompt={"a": 1}))
     yield Case("prompt: weight without end", 422, ("prompt",), order(prompt=f"(a:{'9' * 400})"))
     yield Case("prompt: half a surrogate pair", 400, (), b'{"prompt": "\\ud800"}')
-    override = {"override_settings": {"CLIP_stop_at_last_layers": "abc"}}
+    override: dict[str, object] = {"override_settings": {"CLIP_stop_at_last_layers": "abc"}}
     yield Case("override: wrong type", 422, ("CLIP_stop_at_last_layers",), order(**override))
     override = {"override_settings": {"no_such_option": 1}}
     yield Case("override: unknown option", 500, ("KeyError", "no_such_option"), order(**override))
@@ -280,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = harness.console()
     sound = arguments.checkpoint
     good_picture = order()
-    cases = [*request_cases(), *raw_cases(), *file_cases(weights=True)]
+    cases: list[Case | Raw] = [*request_cases(), *raw_cases(), *file_cases(weights=True)]
     with tempfile.TemporaryDirectory() as folder:
         data = harness.data_directory(Path(folder), sound)
         models = data / "models/Stable-diffusion"
