@@ -63,8 +63,8 @@ class PictureFiles:
         try:
             self._archive.probe(folder)
         except InvalidRequest as error:
-            message = f"{folder!r} is not below a folder this server may write to"
-            raise InvalidRequest(place.folder, message) from error
+            message = "is below neither the data folder nor one that the settings named at start"
+            raise InvalidRequest(place.folder, f"{folder!r} {message}") from error
 
     def save(
         self,
@@ -117,7 +117,7 @@ class PictureFiles:
         self, data: bytes, folder: str, words: str, extension: str, place: Place, options: Options
     ) -> str:
         with self._naming:  # from reading the numbers to writing the next
-            entries = self._archive.names(folder)
+            entries = set(self._archive.names(folder))
             if words and not options.flag("save_images_add_number"):
                 replace = options.text("save_images_replace_action") == "Replace"
                 names = _tailed(words, extension)

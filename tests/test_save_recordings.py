@@ -88,6 +88,36 @@ def test_the_same_files_are_written(shared: Path, data: Path, backend: str) -> N
     assert params == recorded["infotexts"][0]  # the last job's, which saved no picture
 
 
+def test_what_cannot_be_saved_is_told(data: Path) -> None:
+    """The folder is named before any work; A1111 fails after it."""
+    client = client_of(data, "fake")
+    request = {"steps": 1, "width": 64, "height": 64, "save_images": True}
+    (data / "pictures").write_text("in the way")
+    for folder, status, said in (
+        ("pictures", 500, f"{data}/pictures"),
+        ("/etc", 422, "outdir_txt2img_samples"),
+        ("../etc", 422, "outdir_txt2img_samples"),
+    ):
+        body = {**request, "override_settings": {"outdir_txt2img_samples": folder}}
+        result = client.simulate_post("/sdapi/v1/txt2img", json=body)
+        assert (result.status_code, said in result.text) == (status, True), result.text
+
+
+def test_the_operators_settings_may_name_any_folder(data: Path, tmp_path_factory: Any) -> None:
+    """A client's may not: what it posts opens no further folder."""
+    mine, other = tmp_path_factory.mktemp("mine"), tmp_path_factory.mktemp("other")
+    (data / "config.json").write_text(json.dumps({"outdir_txt2img_samples": str(mine)}))
+    client = client_of(data, "fake")
+    request = {"seed": 5, "steps": 1, "width": 64, "height": 64, "save_images": True}
+    assert client.simulate_post("/sdapi/v1/txt2img", json=request).status_code == 200
+    assert files_below(mine) == {"2026-11-22/00000-5.png"}
+
+    options = {"outdir_txt2img_samples": str(other)}
+    assert client.simulate_post("/sdapi/v1/options", json=options).status_code == 200
+    assert client.simulate_post("/sdapi/v1/txt2img", json=request).status_code == 422
+    assert files_below(other) == set()
+
+
 def check_file(path: Path, said: dict[str, Any], infotexts: list[str]) -> None:
     if "content" in said:
         assert path.read_text("utf-8") == said["content"]
