@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The tests' arithmetic is tiny: more threads only wait for each other.
-export OMP_NUM_THREADS ?= 1
+PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-slow check format clean
@@ -26,14 +26,14 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 run: $(STAMP) ## start the server and make a first picture (PROMPT="...", ARGS="--port 7861 ...", ONCE=1)
-	@OMP_NUM_THREADS= $(BIN)/python tools/first_picture.py $(if $(ONCE),--once) \
+	@$(BIN)/python tools/first_picture.py $(if $(ONCE),--once) \
 		$(if $(PROMPT),--prompt "$(PROMPT)") -- $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="tests/domain -k flags")
-	$(BIN)/python -m pytest -q -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: $(STAMP) ## run the slow proofs
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/ruff check .
