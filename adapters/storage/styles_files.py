@@ -30,16 +30,6 @@ class FileStyles:
         return self._styles
 
 
-class MemoryStyles:
-    """A `StyleStore` of given styles."""
-
-    def __init__(self, styles: Iterable[Style] = ()) -> None:
-        self._styles = tuple(styles)
-
-    def styles(self) -> Sequence[Style]:
-        return self._styles
-
-
 def _expanded(files: Sequence[Path]) -> Iterable[Path]:
     for path in files:
         if any(sign in path.name for sign in "*?"):

@@ -106,11 +106,11 @@ def _load_yaml(path: Path) -> object:
 def _text_model_config(config: Path, version: str | None) -> _Reader:
     """The `config.json` of the folder `version`, if that lies beside the checkpoint."""
     empty = _Reader(str(config), {})
-    if not version:
+    # A plain name only; that it may be a link is the business of whoever put it there.
+    if not version or version in (".", "..") or Path(version).name != version:
         return empty
-    folder = config.parent.resolve()
-    path = (folder / version / "config.json").resolve()
-    if not (path.is_relative_to(folder) and path.is_file()):
+    path = config.parent / version / "config.json"
+    if not path.is_file():
         return empty
     try:
         return _Reader(str(path), json.loads(path.read_text(encoding="utf-8")))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from adapters.storage.styles_files import FileStyles, MemoryStyles
+from adapters.storage.styles_files import FileStyles
+from adapters.storage.styles_memory import MemoryStyles
 from domain.prompts import Style, format_styles
 from tests.contracts.style_store import StyleStoreContract
 
