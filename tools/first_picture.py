@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     arguments = read_arguments(argv)
     console = Console()
+    made = False
     # Make sure that the server does not outlive us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         log = Path(flags.text("data_dir")) / "server.log"
         with running_server(arguments.flags, log) as server:
             make_picture(console, server, log, flags, arguments)
+            made = True
             if not arguments.once and sys.stdin.isatty() and sys.stdout.isatty():
                 console.print("\nThe server goes on; [bold]Ctrl-C[/] stops it.")
                 if server.wait():
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         console.print("\nStopped.")
-    return 0
+    return 0 if made else 130
 
 
 def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
