@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from dependency_injector import containers, providers
 
-from adapters.gpu.fake import FakeInference
+from adapters.gpu.fake import FakeInference, read_file
 from adapters.http.app import Services, create_app
 from adapters.http.server import serve, threads_for
 from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
@@ -112,7 +112,7 @@ class Container(containers.DeclarativeContainer):
     backend = providers.Selector(
         flags.provided["backend"],
         torch=providers.Singleton(torch_backend, flags),
-        fake=providers.Singleton(FakeInference),
+        fake=providers.Singleton(FakeInference, read=providers.Object(read_file)),
     )
     catalog = providers.Singleton(file_catalog, flags)
     options = providers.Singleton(
@@ -231,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=flags.text("loglevel").upper() or "INFO", format="%(levelname)s %(name)s: %(message)s"
     )
-    for option in flags.ignored():
+    for option in (*flags.ignored(), *flags.unknown):
         log.warning("%s has no effect here", option)
     container = assemble(flags)
     app = build_app(container)

@@ -117,9 +117,7 @@ def plan_seeds(
     return seeds, subseeds
 
 
-def plan_prompts(
-    request: Txt2Img, options: Options, styles: Sequence[Style]
-) -> tuple[str, str]:
+def plan_prompts(request: Txt2Img, options: Options, styles: Sequence[Style]) -> tuple[str, str]:
     """Prompt and negative prompt with styles applied and comments removed.
 
     An unknown style acts as an empty one (spec prompts.md 4.3).

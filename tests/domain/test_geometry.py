@@ -14,9 +14,7 @@ def test_about_square(count, shape):
     assert grid_shape(count) == shape
 
 
-@pytest.mark.parametrize(
-    ("count", "shape"), [(3, (1, 3)), (6, (2, 3)), (8, (2, 4)), (12, (3, 4))]
-)
+@pytest.mark.parametrize(("count", "shape"), [(3, (1, 3)), (6, (2, 3)), (8, (2, 4)), (12, (3, 4))])
 def test_without_gaps(count, shape):
     assert grid_shape(count, prevent_empty_spots=True) == shape
 

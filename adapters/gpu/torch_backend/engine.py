@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 from PIL.Image import Image
@@ -14,7 +15,7 @@ from adapters.gpu.torch_backend.networks import predict
 from adapters.gpu.torch_backend.noise import ImageNoise
 from adapters.gpu.torch_backend.noise_table import noise_table
 from adapters.gpu.torch_backend.passes import LatentModel, PassSettings, sample_from_noise
-from adapters.gpu.torch_backend.previews import preview
+from adapters.gpu.torch_backend.previews import decodes, preview
 from adapters.gpu.torch_backend.residency import Residency
 from adapters.gpu.torch_backend.vae import decode, to_pictures
 from application.ports.inference import Observer, Verdict
@@ -101,7 +102,8 @@ class TorchInference:
             step = min(sampling_step(sampler, min(call, last)) + 1, steps)
 
             def picture() -> Image:
-                with self._turn:
+                # An approximation is too cheap to wait for a network call; decoding is not.
+                with self._turn if decodes(plan.preview) else nullcontext():
                     return preview(model, clean, plan.preview)
 
             return observer(step, steps, picture) is not Verdict.CONTINUE

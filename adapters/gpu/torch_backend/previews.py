@@ -10,6 +10,11 @@ from application.grids import image_grid
 from domain.plan import PreviewPlan
 
 
+def decodes(plan: PreviewPlan) -> bool:
+    """Whether a preview goes through the autoencoder: as slow as a step, or slower."""
+    return plan.method == "Full"
+
+
 @torch.inference_mode()
 def preview(model: LoadedCheckpoint, latents: Tensor, plan: PreviewPlan) -> Image.Image:
     """One picture of clean latents (B, C, H, W): the first, or all of them as a grid.
@@ -17,7 +22,7 @@ def preview(model: LoadedCheckpoint, latents: Tensor, plan: PreviewPlan) -> Imag
     Method "Full" decodes; every other is the linear approximation, an eighth of the size.
     """
     shown = latents if plan.grid else latents[:1]
-    if plan.method == "Full":
+    if decodes(plan):
         pixels = decode(model.vae, shown, model.scale_factor)
     else:
         pixels = approximate(shown, model.family, model.latent_rgb)

@@ -16,7 +16,7 @@ from domain.generation import Txt2Img
 
 
 class GenerateTxt2Img(Protocol):
-    def __call__(self, request: Txt2Img, *, abandoned: Abandoned) -> Generated: ...
+    def __call__(self, request: Txt2Img, *, abandoned: Abandoned = ...) -> Generated: ...
 
 
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
