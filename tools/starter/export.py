@@ -106,5 +106,6 @@ def export(folder: Path, target: Path = ASSET, which: str = "ema") -> Path:
     metadata["latent_rgb_bias"] = json.dumps(FEATURE_MEAN[:3].astype(float).round(6).tolist())
     part = target.with_suffix(".part")
     save_file(checkpoint(state[which], decoder), part, metadata)
+    part.chmod(0o644)
     os.replace(part, target)
     return target

@@ -22,7 +22,7 @@ def loss_weight(snr: torch.Tensor, gamma: float = 2.0, floor: float = 0.2) -> to
 
 def sample_timesteps(count: int, side: int, generator: torch.Generator) -> torch.Tensor:
     """int64 [count]: mid and high noise favoured, the more so for large latents (`side` cells)."""
-    low_end, low_share = {64: (500, 0.15), 32: (350, 0.15)}.get(side, (300, 0.17))
+    low_end, low_share = {64: (450, 0.08), 32: (350, 0.12)}.get(side, (300, 0.17))
     low = torch.rand(count, generator=generator) < low_share
     u = torch.rand(count, generator=generator)
     t = torch.where(low, u * low_end, low_end + u * (STEPS - low_end))
