@@ -5,13 +5,17 @@ al. 2011), which on a busy machine uses the cores far better than threads inside
 """
 
 import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.multiprocessing as mp
+from rich.progress import Progress, TextColumn
 from torch import nn
 
 from .batches import draw_batch
@@ -170,6 +174,27 @@ def _run_worker(*args) -> None:
     Worker(*args).run()
 
 
+@contextmanager
+def _shown(plan: Plan, seen) -> Iterator[None]:
+    """While the block runs, the terminal shows the time spent and the pictures seen."""
+    over, started = threading.Event(), time.time()
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[seen]:,} pictures"))
+
+    def show() -> None:
+        with Progress(*columns) as progress:
+            task = progress.add_task("training", total=plan.minutes * 60, seen=seen.value)
+            while not over.wait(1.0):
+                progress.update(task, completed=time.time() - started, seen=seen.value)
+
+    watcher = threading.Thread(target=show, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
 def train(plan: Plan) -> None:
     """Train for `plan.minutes`, continuing from `plan.folder/state.pt` if it is there."""
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +205,8 @@ def train(plan: Plan) -> None:
         model.load_state_dict(state["model"])
     seen = mp.Value("q", state["seen"] if state else 0)
     if plan.workers == 1 or plan.device != "cpu":
-        _run_worker(0, plan, model, stores, seen)
+        with _shown(plan, seen):
+            _run_worker(0, plan, model, stores, seen)
         return
     model.share_memory()
     crew = [
@@ -189,5 +215,6 @@ def train(plan: Plan) -> None:
     ]
     for process in crew:
         process.start()
-    for process in crew:
-        process.join()
+    with _shown(plan, seen):
+        for process in crew:
+            process.join()
