@@ -60,6 +60,10 @@ def check_options(request: Txt2Img, options: Options) -> None:
             options["face_restoration"] if request.restore_faces is None else request.restore_faces
         ),
         "token_merging_ratio": options["token_merging_ratio"],
+        "sd_vae": options.text("sd_vae").lower() not in ("automatic", "auto", "none", ""),
+        "use_old_emphasis_implementation": options["use_old_emphasis_implementation"],
+        "hypertile_enable_unet": options["hypertile_enable_unet"],
+        "hypertile_enable_vae": options["hypertile_enable_vae"],
     }
     for field, wanted in asked.items():
         if wanted:

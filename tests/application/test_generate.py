@@ -98,6 +98,23 @@ def test_what_is_not_built_says_so():
         assert caught.value.field in fields
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("sd_vae", "my.vae.safetensors"),
+        ("use_old_emphasis_implementation", True),
+        ("hypertile_enable_unet", True),
+        ("token_merging_ratio", 0.5),
+    ],
+)
+def test_an_option_that_is_not_built_is_not_ignored(option, value):
+    """It would change the picture: A1111's of the same seed would be another."""
+    with pytest.raises(Unsupported) as caught:
+        world().txt2img(small(override_settings={option: value}))
+    assert caught.value.field == option
+    world().txt2img(small(override_settings={"sd_vae": "None"}))
+
+
 def test_unknown_sampler_and_script_are_not_found():
     for fields in ({"sampler_name": "Nope"}, {"script_name": "nope"}):
         with pytest.raises(NotFound):
