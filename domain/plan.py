@@ -11,6 +11,7 @@ from domain.prompts.parts import Part
 from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
 from domain.sampling.samplers import Sampler
+from domain.vaes import VaeFile
 
 
 class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +32,11 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     `positive` and `negative` have one entry per picture: the parts of its prompt, each with its
     weight and its texts by network call. A negative prompt has always one part. `clip_skip`
-    counts from 1, the last layer. `emphasis` is one of the four modes' names. `comma_backtrack`
-    is in tokens.
+    counts from 1, the last layer. `emphasis` is one of the four modes' names; `old_emphasis`
+    takes the implementation before them instead. `comma_backtrack` is in tokens.
+
+    The others are SDXL's alone: `crop` is (top, left) in pixels, `aesthetic_scores` the refiner's
+    for positive and negative prompts, `clip_l_skip` lets `clip_skip` reach its first encoder.
     """
 
     positive: tuple[tuple[Part, ...], ...]
@@ -40,6 +44,10 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
     clip_skip: int = 1
     emphasis: str = "Original"
     comma_backtrack: int = 20
+    old_emphasis: bool = False
+    crop: tuple[int, int] = (0, 0)
+    aesthetic_scores: tuple[float, float] = (6.0, 2.5)
+    clip_l_skip: bool = False
 
 
 class SamplingPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,19 +74,95 @@ class PreviewPlan(msgspec.Struct, frozen=True, kw_only=True):
     grid: bool = True
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch of txt2img. `width` and `height` are pixels, multiples of 8."""
+class Hypertile(msgspec.Struct, frozen=True, kw_only=True):
+    """Self-attention in tiles (spec sampling.md 7).
+
+    `max_tile` is in pixels; `swap_size` is how many tile sizes the draw, seeded with `seed`, may
+    choose from; `depth` is the deepest level that is tiled.
+    """
+
+    max_tile: int
+    swap_size: int = 3
+    depth: int = 3
+    seed: int = 0
+
+
+class NetworkTweaks(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job changes in how networks compute (spec sampling.md 7).
+
+    `tiling` makes pictures seamless. `token_merging_ratio` is the share of tokens merged in
+    self-attention, 0 to 1. Each Hypertile is for the network it names.
+    """
+
+    tiling: bool = False
+    token_merging_ratio: float = 0.0
+    hypertile_unet: Hypertile | None = None
+    hypertile_vae: Hypertile | None = None
+
+
+class RefinerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoint that takes a pass over under way (spec sampling.md 5.4).
+
+    It does once the share done is not below `switch_at`: the share of noise levels gone, or
+    `by_sample_steps` of model calls made. None switches at the first call.
+    """
+
+    checkpoint: Checkpoint
+    switch_at: float | None
+    by_sample_steps: bool = False
+
+
+class Pass(msgspec.Struct, frozen=True, kw_only=True):
+    """One sampling run over a batch. `width` and `height` are pixels."""
 
     checkpoint: Checkpoint
     width: int
     height: int
     cfg_scale: float
-    noise: NoisePlan
     text: TextPlan
     sampling: SamplingPlan
+    refiner: RefinerPlan | None = None
+    tweaks: NetworkTweaks = NetworkTweaks()
+
+
+class HiresPlan(Pass, frozen=True, kw_only=True):
+    """The second pass of hires fix (spec sampling.md 6.4).
+
+    The first pass's pictures become `width` x `height` by `upscaler`, then lose `crop` (x, y)
+    cells of the latent: those of odd number one more at the far side. Its sampling makes
+    `sampling.steps` steps.
+    """
+
+    upscaler: str
+    denoising_strength: float
+    crop: tuple[int, int] = (0, 0)
+
+
+class Plan(Pass, frozen=True, kw_only=True):
+    """One batch of txt2img: its first pass, and what holds for the whole of it.
+
+    Sides are multiples of 8. `vae` is None where the checkpoint's own decodes.
+    """
+
+    noise: NoisePlan
+    vae: VaeFile | None = None
+    hires: HiresPlan | None = None
     preview: PreviewPlan = PreviewPlan()
 
     @property
     def batch_size(self) -> int:
         """Pictures this plan makes."""
         return len(self.noise.seeds)
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """The sampling runs, in order."""
+        return (self,) if self.hires is None else (self, self.hires)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the pictures, pixels."""
+        last = self.hires
+        if last is None:
+            return self.width, self.height
+        return (last.width // 8 - last.crop[0]) * 8, (last.height // 8 - last.crop[1]) * 8
