@@ -99,7 +99,7 @@ class GenerateTxt2Img:
             files = self._saving.begin(described, options, _timestamp(job))
             images = self._render(job, plan, files)
             grid = files.make_grid(images)
-        return self._result(base, job, described, images, grid, files)
+        return self._result(base, options, job, described, images, grid, files)
 
     def _render(self, job: Job, plan: Txt2ImgPlan, files: JobFiles) -> list[Image]:
         images: list[Image] = []
@@ -118,6 +118,7 @@ class GenerateTxt2Img:
     def _result(
         self,
         base: Options,
+        options: Options,
         job: Job,
         described: Description,
         images: list[Image],
@@ -133,11 +134,12 @@ class GenerateTxt2Img:
             request=described.request,
             info=msgspec.structs.replace(info, index_of_first_image=0 if grid is None else 1),
             job_id=job.id,
-            # The response follows the stored options, not the request's overrides (api.md 5.3).
+            # The request's overrides decide what is in a picture, the stored options how it is
+            # sent (spec api.md 5.3; recording options/nopnginfo).
             encoding=Encoding(
                 format=base.text("samples_format"),
                 quality=base.integer("jpeg_quality"),
-                embed=base.flag("enable_pnginfo"),
+                embed=options.flag("enable_pnginfo"),
             ),
             files=tuple(files.paths),
         )
