@@ -26,19 +26,23 @@ from adapters.storage.images_files import FileImages
 from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
+from adapters.storage.vaes_files import FileVaes, vae_folders
 from application.generate import GenerateTxt2Img
 from application.jobs import JobQueue
 from application.models import Models
 from application.options import ChangeOptions, ReadOptions
 from application.ports.inference import Inference, ModelHost
 from application.ports.options import OptionsStore
+from application.ports.vaes import VaeCatalog
 from application.progress import ReadProgress
 from application.saving import GRIDS, SAMPLES, SaveImages
 from application.system import ReadMemory
+from application.vaes import Vaes
 from domain.errors import HexfusionError
 from domain.filenames import NameRules
 from domain.flags import FlagError, Flags, help_text, parse_flags
 from domain.seeds import SEED_RANGE
+from domain.vaes import VaeFile
 
 #: The A1111 whose behaviour we give; what infotext calls the version (docs/adr/0004).
 A1111_VERSION = "v1.10.1"
@@ -63,15 +67,33 @@ def torch_backend(flags: Flags) -> Backend:
     return TorchInference(device, precision)
 
 
-def file_catalog(flags: Flags) -> FileCatalog:
+def hash_cache(flags: Flags) -> HashCache:
+    """Of this data folder. There must be one alone, since it writes what it remembers."""
+    return HashCache(Path(flags.text("data_dir")) / "cache.json")
+
+
+def file_catalog(flags: Flags, hashes: HashCache) -> FileCatalog:
     """Checkpoints on disk; a data directory without any gets the one that ships."""
     models, extra = Path(flags.models_dir), flags.text("ckpt_dir")
     folders = checkpoint_folders(models, Path(extra) if extra else None)
     selected = Path(flags.text("ckpt"))
     if not flags.switch("no_download_sd_model") and not selected.is_file():
         install_starter(folders)
-    cache = HashCache(Path(flags.text("data_dir")) / "cache.json")
-    return FileCatalog(folders, cache, selected=selected)
+    return FileCatalog(folders, hashes, selected=selected)
+
+
+def file_vaes(flags: Flags, hashes: HashCache) -> FileVaes:
+    """VAEs on disk."""
+    given = (flags.text("ckpt_dir"), flags.text("vae_dir"))
+    extra = [Path(folder) if folder else None for folder in given]
+    return FileVaes(vae_folders(Path(flags.models_dir), *extra), hashes)
+
+
+def vae_choice(flags: Flags, catalog: VaeCatalog) -> Vaes:
+    """Who chooses VAEs; `--vae-path` leaves no choice."""
+    path = flags.text("vae_path")
+    forced = VaeFile(name=Path(path).name, filename=path) if path else None
+    return Vaes(catalog, forced=forced, hashing=not flags.switch("no_hashing"))
 
 
 def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
@@ -114,7 +136,9 @@ class Container(containers.DeclarativeContainer):
         torch=providers.Singleton(torch_backend, flags),
         fake=providers.Singleton(FakeInference, read=providers.Object(read_file)),
     )
-    catalog = providers.Singleton(file_catalog, flags)
+    hashes = providers.Singleton(hash_cache, flags)
+    catalog = providers.Singleton(file_catalog, flags, hashes)
+    vae_catalog = providers.Singleton(file_vaes, flags, hashes)
     options = providers.Singleton(
         FileOptions, providers.Factory(Path, flags.provided["ui_settings_file"])
     )
@@ -133,6 +157,7 @@ class Container(containers.DeclarativeContainer):
         backend,
         flags,
     )
+    vaes = providers.Singleton(vae_choice, flags, vae_catalog)
     saving = providers.Singleton(
         SaveImages,
         archive,
@@ -176,6 +201,8 @@ class Container(containers.DeclarativeContainer):
         refresh_checkpoints=providers.Factory(
             lambda models, options: lambda: models.refresh(options.snapshot()), models, options
         ),
+        vaes=vaes.provided.list,
+        refresh_vaes=vaes.provided.refresh,
         memory=memory,
         cmd_flags=flags.provided.wire,
     )

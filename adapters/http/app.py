@@ -8,8 +8,9 @@ import falcon
 
 from adapters.http import errors
 from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
-from adapters.http.resources import catalogues, documents, generation, jobs, options, system
+from adapters.http.resources import catalogues, documents, generation, jobs, options, system, vaes
 from domain.checkpoints import Checkpoint
+from domain.vaes import VaeFile
 
 #: Bytes a request body may have. Enough for a dozen large pictures in base64.
 MAX_BODY = 64 * 2**20
@@ -27,6 +28,8 @@ class Services:
     change_options: Callable[[Mapping[str, object]], None]
     checkpoints: Callable[[], Sequence[Checkpoint]]
     refresh_checkpoints: Callable[[], None]
+    vaes: Callable[[], Sequence[VaeFile]]
+    refresh_vaes: Callable[[], None]
     memory: Callable[[], Mapping[str, Any]]
     cmd_flags: Callable[[], Mapping[str, Any]]
 
@@ -58,6 +61,8 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/schedulers": catalogues.Schedulers(),
         "/sdapi/v1/sd-models": catalogues.Checkpoints(use.checkpoints),
         "/sdapi/v1/refresh-checkpoints": catalogues.RefreshCheckpoints(use.refresh_checkpoints),
+        "/sdapi/v1/sd-vae": vaes.Vaes(use.vaes),
+        "/sdapi/v1/refresh-vae": vaes.RefreshVaes(use.refresh_vaes),
         "/sdapi/v1/memory": system.Reading(use.memory),
         "/sdapi/v1/cmd-flags": system.Reading(use.cmd_flags),
         "/internal/ping": system.Ping(),

@@ -13,6 +13,7 @@ from adapters.http.resources.catalogues import SamplerItem, SchedulerItem, SDMod
 from adapters.http.resources.generation import TextToImageResponse
 from adapters.http.resources.jobs import ProgressResponse
 from adapters.http.resources.system import MemoryResponse
+from adapters.http.resources.vaes import SDVaeItem
 from domain.generation import Txt2Img
 from domain.options import REGISTRY, Option
 
@@ -187,6 +188,22 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(500,),
     ),
     Operation(
+        path="/sdapi/v1/sd-vae",
+        id="get_sd_vaes_sdapi_v1_sd_vae_get",
+        tag="catalogues",
+        summary="List the VAEs that lie in files of their own",
+        returns=list[SDVaeItem],
+    ),
+    Operation(
+        path="/sdapi/v1/refresh-vae",
+        method="post",
+        id="refresh_vae_sdapi_v1_refresh_vae_post",
+        tag="catalogues",
+        summary="Look for VAEs again",
+        returns={"type": "null"},
+        errors=(500,),
+    ),
+    Operation(
         path="/sdapi/v1/memory",
         id="get_memory_sdapi_v1_memory_get",
         tag="system",
@@ -334,6 +351,7 @@ def _components() -> Json:
         SamplerItem,
         SchedulerItem,
         SDModelItem,
+        SDVaeItem,
         MemoryResponse,
         HTTPValidationError,
         PlainError,

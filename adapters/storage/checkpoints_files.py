@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from adapters.storage.folders import files_below
 from adapters.storage.hash_cache import HashCache
-from domain.checkpoints import Checkpoint, find, natural_key
+from domain.checkpoints import Checkpoint, find
 from domain.errors import NotFound
 
 EXTENSIONS = (".ckpt", ".safetensors")
@@ -49,7 +50,6 @@ class FileCatalog:
         self._hashes = hashes
         self._selected = selected
         self._lock = threading.Lock()
-        self._hashing = threading.Lock()
         self._found: tuple[Checkpoint, ...] = ()
         self.refresh()
 
@@ -72,17 +72,10 @@ class FileCatalog:
         return checkpoint
 
     def hash(self, checkpoint: Checkpoint) -> Checkpoint:
-        path = Path(checkpoint.filename)
-        key = _cache_key(checkpoint.name)
-        with self._hashing:  # two threads that want the same sum compute it once
-            try:
-                stat = path.stat()
-                sha256 = self._hashes.get(key, stat.st_mtime, stat.st_size)
-                if sha256 is None:
-                    sha256 = _sha256(path)
-                    self._hashes.put(key, stat.st_mtime, stat.st_size, sha256)
-            except OSError as error:
-                raise NotFound("checkpoint", checkpoint.name) from error
+        try:
+            sha256 = self._hashes.sha256(_cache_key(checkpoint.name), Path(checkpoint.filename))
+        except OSError as error:
+            raise NotFound("checkpoint", checkpoint.name) from error
         with self._lock:
             self._found = tuple(
                 msgspec.structs.replace(each, sha256=sha256)
@@ -96,7 +89,7 @@ class FileCatalog:
         if self._selected is not None and self._selected.is_file():
             yield self._selected
         for folder in self._folders:
-            yield from _checkpoint_files(folder, hidden)
+            yield from files_below(folder, _is_checkpoint, hidden=hidden)
 
     def _describe(self, path: Path) -> Checkpoint | None:
         filename = os.path.abspath(path)
@@ -127,28 +120,6 @@ class FileCatalog:
         return path.name
 
 
-def _checkpoint_files(folder: Path, hidden: bool) -> Iterator[Path]:
-    """Folders in natural order, in each its files in natural order. Links are followed, loops of
-    links entered once; what is no regular file (or a broken link) is left out.
-    """
-    found: list[tuple[str, list[str]]] = []
-    visited: set[str] = set()
-    for current, subfolders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(current)
-        if real in visited:
-            subfolders.clear()
-            continue
-        visited.add(real)
-        if not hidden:
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found.append((current, [name for name in files if _is_checkpoint(name)]))
-    for current, files in sorted(found, key=lambda entry: natural_key(entry[0])):
-        for name in sorted(files, key=natural_key):
-            path = Path(current, name)
-            if path.is_file():
-                yield path
-
-
 def _is_checkpoint(name: str) -> bool:
     lower = name.lower()
     return lower.endswith(EXTENSIONS) and not lower.endswith(NOT_CHECKPOINTS)
@@ -156,11 +127,6 @@ def _is_checkpoint(name: str) -> bool:
 
 def _cache_key(name: str) -> str:
     return f"checkpoint/{name}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _legacy_hash(path: Path) -> str:

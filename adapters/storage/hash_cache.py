@@ -4,6 +4,7 @@ The file has the layout of A1111's `cache.json`, so one that exists already is o
 spec networks.md 1.3.
 """
 
+import hashlib
 import json
 import logging
 import threading
@@ -26,7 +27,19 @@ class HashCache:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._hashing = threading.Lock()
         self._content: dict[str, dict[str, object]] | None = None
+
+    def sha256(self, key: str, path: Path) -> str:
+        """That of the file at `path`, read now unless it is remembered. Raises OSError."""
+        with self._hashing:  # two threads that want the same sum compute it once
+            stat = path.stat()
+            known = self.get(key, stat.st_mtime, stat.st_size)
+            if known is None:
+                with path.open("rb") as file:
+                    known = hashlib.file_digest(file, "sha256").hexdigest()
+                self.put(key, stat.st_mtime, stat.st_size, known)
+            return known
 
     def get(self, key: str, mtime: float, size: int) -> str | None:
         """The sha256 in lower-case hex, None if unknown or out of date.

@@ -17,6 +17,7 @@ from domain.errors import InvalidRequest, NotFound
 from domain.generation import MAX_SEED, Info, Txt2Img
 from domain.options import Options
 from domain.sampling.names import resolve_request
+from domain.vaes import VaeFile
 
 TINY = Checkpoint(
     name="tiny.safetensors",
@@ -29,6 +30,7 @@ TINY_B = Checkpoint(
     filename="<root>/models/Stable-diffusion/tiny_b.safetensors",
     config="<root>/models/Stable-diffusion/tiny_b.yaml",
 )
+OTHER_VAE = VaeFile(name="othervae.safetensors", filename="<root>/models/VAE/othervae.safetensors")
 
 
 def idle() -> ProgressReport:
@@ -105,6 +107,8 @@ class House:
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
             checkpoints=lambda: [TINY, TINY_B],
             refresh_checkpoints=lambda: self.heard.append(("refresh",)),
+            vaes=lambda: [OTHER_VAE],
+            refresh_vaes=lambda: self.heard.append(("refresh vaes",)),
             memory=lambda: {
                 "ram": {"free": 24354373632.0, "used": 922128384, "total": 25276502016.0},
                 "cuda": {"error": "unavailable"},

@@ -1,0 +1,42 @@
+"""The VAEs there are. Source: spec api.md 14 and 15."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http.exchange import answer
+from domain.vaes import VaeFile
+
+
+class SDVaeItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A VAE in a file of its own."""
+
+    model_name: Annotated[str, Meta(description="What option sd_vae takes: the file's name.")]
+    filename: str
+
+
+class Vaes:
+    """`GET /sdapi/v1/sd-vae`"""
+
+    def __init__(self, vaes: Callable[[], Sequence[VaeFile]]) -> None:
+        self._vaes = vaes
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(
+            resp,
+            [SDVaeItem(model_name=each.name, filename=each.filename) for each in self._vaes()],
+        )
+
+
+class RefreshVaes:
+    """`POST /sdapi/v1/refresh-vae`"""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._refresh()
+        answer(resp, None)
