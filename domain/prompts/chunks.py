@@ -115,7 +115,7 @@ def chunk_prompt(
 
 def empty_chunk(special: SpecialTokens = CLIP_L) -> Chunk:
     """The chunk of an empty prompt: BOS, EOS and padding."""
-    return _chunk([], [], [], special)
+    return make_chunk([], [], (), special)
 
 
 def chunk_columns(
@@ -193,7 +193,9 @@ class _Filler:
 
     def close(self, is_last: bool = False) -> None:
         self._token_count += len(self._tokens) if is_last else CHUNK_TOKENS
-        self._chunks.append(_chunk(self._tokens, self._weights, self._placements, self._special))
+        self._chunks.append(
+            make_chunk(self._tokens, self._weights, self._placements, self._special)
+        )
         self._start([], [])
 
     def finish(self) -> ChunkedPrompt:
@@ -236,12 +238,13 @@ class _Filler:
         self._weights.extend([weight] * embedding.vectors)
 
 
-def _chunk(
+def make_chunk(
     tokens: Sequence[int],
     weights: Sequence[float],
-    placements: Sequence[Placement],
-    special: SpecialTokens,
+    placements: Sequence[Placement] = (),
+    special: SpecialTokens = CLIP_L,
 ) -> Chunk:
+    """A chunk of at most 75 tokens with their weights, padded."""
     blank = CHUNK_TOKENS - len(tokens)
     row = [special.bos, *tokens, *[special.eos] * (blank + 1)]
     if special.pad != special.eos:

@@ -1,47 +1,50 @@
 """A plan's texts, encoded."""
 
+from adapters.gpu.torch_backend.conditioners import TextConditioner
 from adapters.gpu.torch_backend.guidance import (
     Conditioning,
     Schedule,
     ScheduledContext,
     WeightedSchedule,
 )
-from adapters.gpu.torch_backend.text_encoder import TextEncoder
 from domain.plan import TextPlan
 from domain.prompts import Part, Step
 
 
-def condition(encoder: TextEncoder, text: TextPlan, *, with_empty: bool = False) -> Conditioning:
+def condition(
+    conditioner: TextConditioner,
+    text: TextPlan,
+    *,
+    height: int,
+    width: int,
+    with_empty: bool = False,
+) -> Conditioning:
     """Encode every text of a plan once; the texts of one schedule go through together.
 
     Emphasis is normalised over what is encoded together (spec prompts.md 5.5), so the grouping is
-    part of the result. `with_empty` adds the empty prompt, for option pad_cond_uncond.
+    part of the result. `height` and `width` are the pass's, in pixels. `with_empty` adds the empty
+    prompt, for option pad_cond_uncond. Raises what the conditioner raises.
     """
-    schedules: dict[tuple[Step, ...], Schedule] = {}
+    schedules: dict[tuple[bool, tuple[Step, ...]], Schedule] = {}
 
-    def encode(steps: tuple[Step, ...]) -> Schedule:
-        if steps not in schedules:
-            contexts = _encode(encoder, [step.text for step in steps], text)
-            schedules[steps] = tuple(
-                ScheduledContext(step.end_at, context)
-                for step, context in zip(steps, contexts, strict=True)
+    def encode(steps: tuple[Step, ...], negative: bool) -> Schedule:
+        key = negative, steps
+        if key not in schedules:
+            texts = [step.text for step in steps]
+            encoded = conditioner(texts, text, (height, width), negative=negative)
+            vectors = [None] * len(steps) if encoded.vector is None else encoded.vector
+            schedules[key] = tuple(
+                ScheduledContext(step.end_at, context, vector)
+                for step, context, vector in zip(steps, encoded.context, vectors, strict=True)
             )
-        return schedules[steps]
+        return schedules[key]
 
     def weighted(part: Part) -> WeightedSchedule:
-        return WeightedSchedule(encode(part.schedule), part.weight)
+        return WeightedSchedule(encode(part.schedule, False), part.weight)
 
+    empty = conditioner([""], text, (height, width), negative=False) if with_empty else None
     return Conditioning(
         positive=tuple(tuple(map(weighted, parts)) for parts in text.positive),
-        negative=tuple(encode(part.schedule) for (part,) in text.negative),
-        empty=_encode(encoder, [""], text)[0] if with_empty else None,
-    )
-
-
-def _encode(encoder: TextEncoder, texts: list[str], text: TextPlan):
-    return encoder(
-        texts,
-        clip_skip=text.clip_skip,
-        emphasis=text.emphasis,
-        comma_backtrack=text.comma_backtrack,
+        negative=tuple(encode(part.schedule, True) for (part,) in text.negative),
+        empty=None if empty is None else empty.context[0],
     )

@@ -9,16 +9,19 @@ from torch import Tensor
 from adapters.gpu.torch_backend.guidance import (
     Conditioning,
     Selection,
+    TextRows,
     combine,
-    contexts,
+    pad,
     select,
-    skips_unconditional,
+    text_rows,
+    why_skip_negative,
 )
 from adapters.gpu.torch_backend.preconditioning import Preconditioning
 from domain.sampling.options import SamplingOptions
 
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""x (rows, C, H, W) float32, time (rows,) float32, context (rows, tokens, width) -> x's shape.
+Network = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""x (rows, C, H, W) float32, time (rows,) float32, context (rows, tokens, width), vector
+(rows, width) or None -> x's shape.
 
 Casting to a lower precision and back is the network's own business.
 """
@@ -46,13 +49,13 @@ class LatentMask:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """The network input of one selection: which image each row shows, and the context by chunks.
+    """The network input of one selection: which image each row shows, and the texts by chunks.
 
     A chunk is one network call; ordinarily there is one, conditional rows first.
     """
 
     images: Tensor
-    chunks: tuple[Tensor, ...]
+    chunks: tuple[TextRows, ...]
 
 
 class GuidedDenoiser:
@@ -62,11 +65,15 @@ class GuidedDenoiser:
     with `send_unconditional` guided and unconditional prediction stacked, (2, B, C, H, W).
 
     `total_calls` is the expected number of calls, for the options that count in shares of it.
-    Holds the run's call counter, so one denoiser serves one run. `clean` is the clean latent that
-    the latest call saw in each prompt's first part: what previews show and interrupts return.
+    Holds the run's call counter, so one denoiser serves one run; `first_step` is where it starts,
+    for one that takes a run over. `clean` is the clean latent that the latest call saw in each
+    prompt's first part: what previews show and interrupts return. `happened` has the infotext
+    labels of what the calls so far really did: "Skip Early CFG", "NGMS", "Pad conds", "Pad conds
+    v0" (spec prompts.md 5.4 and 8.2).
     """
 
     clean: Tensor
+    happened: set[str]
 
     def __init__(
         self,
@@ -80,6 +87,7 @@ class GuidedDenoiser:
         options: SamplingOptions = DEFAULT_OPTIONS,
         mask: LatentMask | None = None,
         send_unconditional: bool = False,
+        first_step: int = 0,
     ) -> None:
         self._network = network
         self._space = space
@@ -91,7 +99,8 @@ class GuidedDenoiser:
         self._mask = mask
         self._send_unconditional = send_unconditional
 
-        self._step = 0
+        self.happened = set()
+        self._step = first_step
         self._selection: Selection | None = None
         self._batches: dict[bool, _Batch] = {}
         self._weights = [[part.weight for part in parts] for parts in conditioning.positive]
@@ -102,9 +111,12 @@ class GuidedDenoiser:
         masked, space = self._mask, self._space
         if masked and space.masks_input:
             x = masked.blend(x)
-        skip = skips_unconditional(
+        why = why_skip_negative(
             self._step, self._total_calls, float(level), self._s_min_uncond, self._options
         )
+        skip = why is not None
+        if why:
+            self.happened.add(why)
         batch = self._batch(skip)
         rows = x[batch.images]
         predicted = space.prediction(rows, self._ask(rows, level, batch), level)
@@ -121,10 +133,10 @@ class GuidedDenoiser:
     def _ask(self, rows: Tensor, level: Tensor, batch: _Batch) -> Tensor:
         scaled = self._space.network_input(rows, level)
         time = self._space.time(level).to(rows.device)
-        sizes = [len(context) for context in batch.chunks]
+        sizes = [len(text) for text in batch.chunks]
         outputs = [
-            self._network(part, time.expand(len(part)), context)
-            for part, context in zip(scaled.split(sizes), batch.chunks, strict=True)
+            self._network(part, time.expand(len(part)), text.context, text.vector)
+            for part, text in zip(scaled.split(sizes), batch.chunks, strict=True)
         ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
@@ -139,18 +151,21 @@ class GuidedDenoiser:
         return self._batches[skip]
 
     def _make_batch(self, selection: Selection, skip: bool) -> _Batch:
-        cond, uncond = contexts(self._conditioning, selection, self._options)
+        cond, uncond = text_rows(self._conditioning, selection)
+        cond, uncond, padded = pad(cond, uncond, self._conditioning.empty, self._options)
+        if padded:
+            self.happened.add(padded)
         images, together = len(self._weights), self._options.batch_cond_uncond
         owners = [image for image, parts in enumerate(self._weights) for _ in parts]
         if skip:
             chunks = cond.split(len(cond) if together else images)
-        elif cond.shape[1] == uncond.shape[1]:
-            joined = torch.cat([cond, uncond])
+        elif cond.tokens == uncond.tokens:
+            joined = cond.followed_by(uncond)
             chunks = joined.split(len(joined) if together else images)
         else:
             chunks = (*cond.split(2 * images if together else images), uncond)
         rows = owners if skip else [*owners, *range(images)]
-        return _Batch(torch.tensor(rows, device=cond.device), tuple(chunks))
+        return _Batch(torch.tensor(rows, device=cond.context.device), tuple(chunks))
 
 
 def _first_rows(weights: Sequence[Sequence[float]]) -> slice | list[int]:

@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from adapters.gpu.torch_backend.conditioning import condition
+from adapters.gpu.torch_backend.denoiser import Network
 from adapters.gpu.torch_backend.devices import cuda_memory
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
 from adapters.gpu.torch_backend.networks import predict
@@ -48,7 +49,13 @@ class TorchInference:
     def _sample(self, model: LoadedCheckpoint, plan: Plan, observer: Observer) -> Tensor:
         sampling, options = plan.sampling, plan.sampling.options
         with self._turn:
-            conditioning = condition(model.text, plan.text, with_empty=options.pad_cond_uncond)
+            conditioning = condition(
+                model.text,
+                plan.text,
+                height=plan.height,
+                width=plan.width,
+                with_empty=options.pad_cond_uncond,
+            )
         latent_model = LatentModel(
             network=self._network(model),
             table=noise_table(
@@ -71,10 +78,10 @@ class TorchInference:
         watch = self._watch(model, plan, observer)
         return sample_from_noise(latent_model, settings, conditioning, self._noise(plan), watch)
 
-    def _network(self, model: LoadedCheckpoint) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        def network(x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def _network(self, model: LoadedCheckpoint) -> Network:
+        def network(x: Tensor, t: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
             with self._turn:
-                return predict(model.unet, x, t, context)
+                return predict(model.unet, x, t, context, vector)
 
         return network
 

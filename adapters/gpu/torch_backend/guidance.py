@@ -5,7 +5,7 @@ Ho and Salimans 2022 (arXiv:2207.12598), in A1111's form: prompt parts joined by
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,10 +15,14 @@ from domain.sampling.options import SamplingOptions
 
 @dataclass(frozen=True, eq=False)
 class ScheduledContext:
-    """A text's encoding, (tokens, width), used up to and including model call `end_at`."""
+    """A text's encoding, used up to and including model call `end_at`.
+
+    `context` is (tokens, width); `vector` (width,) where the network takes one (SDXL).
+    """
 
     end_at: int
     context: Tensor
+    vector: Tensor | None = None
 
 
 Schedule = tuple[ScheduledContext, ...]
@@ -70,22 +74,53 @@ def select(conditioning: Conditioning, step: int) -> Selection:
     )
 
 
-def contexts(
-    conditioning: Conditioning, selection: Selection, options: SamplingOptions
-) -> tuple[Tensor, Tensor]:
-    """(parts, tokens, width) and (images, tokens, width), padded as the options say."""
+@dataclass(frozen=True, eq=False)
+class TextRows:
+    """What the network is told in each row: contexts (rows, tokens, width), vectors (rows, width)
+    or None.
+    """
+
+    context: Tensor
+    vector: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+    @property
+    def tokens(self) -> int:
+        """Length of each row's context."""
+        return self.context.shape[1]
+
+    def split(self, rows: int) -> "tuple[TextRows, ...]":
+        """Consecutive pieces of `rows` rows, the last maybe shorter."""
+        contexts = self.context.split(rows)
+        if self.vector is None:
+            return tuple(map(TextRows, contexts))
+        return tuple(map(TextRows, contexts, self.vector.split(rows)))
+
+    def followed_by(self, other: "TextRows") -> "TextRows":
+        """These rows and then `other`'s, of the same length."""
+        context = torch.cat([self.context, other.context])
+        if self.vector is None or other.vector is None:
+            return TextRows(context)
+        return TextRows(context, torch.cat([self.vector, other.vector]))
+
+
+def text_rows(conditioning: Conditioning, selection: Selection) -> tuple[TextRows, TextRows]:
+    """One row for each positive part, and one for each image's negative prompt."""
     parts = [part for parts in conditioning.positive for part in parts]
-    chosen = [part.schedule[index].context for part, index in zip(parts, selection[0], strict=True)]
+    chosen = [part.schedule[index] for part, index in zip(parts, selection[0], strict=True)]
     unwanted = [
-        schedule[index].context
-        for schedule, index in zip(conditioning.negative, selection[1], strict=True)
+        schedule[index] for schedule, index in zip(conditioning.negative, selection[1], strict=True)
     ]
-    return _equalise(_stack(chosen), _stack(unwanted), conditioning.empty, options)
+    return _stack(chosen), _stack(unwanted)
 
 
-def _stack(rows: Sequence[Tensor]) -> Tensor:
-    longest = max(len(row) for row in rows)
-    return torch.stack([_repeat_last(row, longest) for row in rows])
+def _stack(entries: Sequence[ScheduledContext]) -> TextRows:
+    longest = max(len(entry.context) for entry in entries)
+    context = torch.stack([_repeat_last(entry.context, longest) for entry in entries])
+    vectors = [entry.vector for entry in entries if entry.vector is not None]
+    return TextRows(context, torch.stack(vectors) if vectors else None)
 
 
 def _repeat_last(row: Tensor, tokens: int) -> Tensor:
@@ -96,19 +131,25 @@ def _repeat_last(row: Tensor, tokens: int) -> Tensor:
     return torch.cat([row, row[..., -1:, :].expand(*row.shape[:-2], missing, -1)], dim=-2)
 
 
-def _equalise(
-    cond: Tensor, uncond: Tensor, empty: Tensor | None, options: SamplingOptions
-) -> tuple[Tensor, Tensor]:
-    tokens, unwanted = cond.shape[1], uncond.shape[1]
-    if tokens == unwanted:
-        return cond, uncond
+def pad(
+    cond: TextRows, uncond: TextRows, empty: Tensor | None, options: SamplingOptions
+) -> tuple[TextRows, TextRows, str | None]:
+    """Both, brought to equal length where an option says so, and its infotext label if it did.
+
+    Only contexts are touched, never vectors (spec sampling.md 5.1.6 and 8).
+    """
+    if cond.tokens == uncond.tokens:
+        return cond, uncond, None
     if options.pad_cond_uncond_v0:
-        return cond, _repeat_last(uncond[:, :tokens], tokens)
+        context = _repeat_last(uncond.context[:, : cond.tokens], cond.tokens)
+        return cond, replace(uncond, context=context), "Pad conds v0"
     if options.pad_cond_uncond and empty is not None:
-        if tokens < unwanted:
-            return _append_empty(cond, empty, unwanted), uncond
-        return cond, _append_empty(uncond, empty, tokens)
-    return cond, uncond
+        if cond.tokens < uncond.tokens:
+            context = _append_empty(cond.context, empty, uncond.tokens)
+            return replace(cond, context=context), uncond, "Pad conds"
+        context = _append_empty(uncond.context, empty, cond.tokens)
+        return cond, replace(uncond, context=context), "Pad conds"
+    return cond, uncond, None
 
 
 def _append_empty(rows: Tensor, empty: Tensor, tokens: int) -> Tensor:
@@ -116,18 +157,18 @@ def _append_empty(rows: Tensor, empty: Tensor, tokens: int) -> Tensor:
     return torch.cat([rows, empty.repeat(copies, 1).expand(len(rows), -1, -1)], dim=1)
 
 
-def skips_unconditional(
+def why_skip_negative(
     step: int, total: int, level: float, s_min_uncond: float, options: SamplingOptions
-) -> bool:
-    """Whether this call leaves the negative prompt out (spec sampling.md 5.1.5).
+) -> str | None:
+    """The infotext label of why this call leaves the negative prompt out; None if it does not.
 
-    Early, by option skip_early_cond, or below the level `s_min_uncond` on every other call (NGMS).
+    Early, by option skip_early_cond, or below the level `s_min_uncond` on every other call: NGMS,
+    "negative guidance minimum sigma" (spec sampling.md 5.1.5).
     """
     if options.skip_early_cond and step / total <= options.skip_early_cond:
-        return True
-    return bool(
-        (step % 2 or options.s_min_uncond_all) and s_min_uncond > 0 and level < s_min_uncond
-    )
+        return "Skip Early CFG"
+    its_turn = step % 2 or options.s_min_uncond_all
+    return "NGMS" if its_turn and s_min_uncond > 0 and level < s_min_uncond else None
 
 
 def combine(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adapters.gpu.torch_backend.architecture import Architecture, Shapes, infer_architecture
+from adapters.gpu.torch_backend.conditioners import ClipConditioner, TextConditioner
 from adapters.gpu.torch_backend.networks import build_clip_text, build_unet, build_vae
 from adapters.gpu.torch_backend.original_config import OriginalConfig, read_original_config
 from adapters.gpu.torch_backend.text_encoder import TextEncoder
@@ -52,7 +53,7 @@ class LoadedCheckpoint:
     architecture: Architecture
     unet: "UNet2DConditionModel"
     vae: "AutoencoderKL"
-    text: TextEncoder
+    text: TextConditioner
     alphas_cumprod: Tensor | None
     prediction: str
     scale_factor: float
@@ -81,7 +82,7 @@ def load_checkpoint(
         architecture=architecture,
         unet=build_unet(architecture.unet, weights, device, precision.unet),
         vae=build_vae(architecture.vae, weights, device, precision.vae),
-        text=TextEncoder(text, _clip_tokenizer()),
+        text=ClipConditioner(TextEncoder(text, _clip_tokenizer())),
         alphas_cumprod=_noise_table(weights, config),
         prediction=architecture.prediction,
         scale_factor=architecture.scale_factor,

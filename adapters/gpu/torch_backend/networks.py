@@ -120,15 +120,23 @@ def build_clip_text(
     return model
 
 
-def predict(unet: "UNet2DConditionModel", x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+def predict(
+    unet: "UNet2DConditionModel",
+    x: Tensor,
+    t: Tensor,
+    context: Tensor,
+    vector: Tensor | None = None,
+) -> Tensor:
     """One UNet call.
 
     `x` is (rows, channels, h, w), `t` (rows,) float32 and not rounded, `context`
-    (rows, tokens, width). The result is float32, shaped as `x` up to its channels. The network
-    computes in its own dtype (spec sampling.md 2.3 and 9).
+    (rows, tokens, width), `vector` (rows, width) for a UNet that takes one (SDXL). The result is
+    float32, shaped as `x` up to its channels. The network computes in its own dtype (spec
+    sampling.md 2.3 and 9).
     """
     dtype = unet.dtype
-    out = unet(x.to(dtype), t.float(), context.to(dtype), return_dict=False)[0]
+    labels = None if vector is None else vector.to(dtype)
+    out = unet(x.to(dtype), t.float(), context.to(dtype), class_labels=labels, return_dict=False)[0]
     return out.float()
 
 

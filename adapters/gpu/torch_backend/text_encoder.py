@@ -1,114 +1,189 @@
-"""Prompts to the tensors a UNet is conditioned on.
+"""Prompts to the tensors a UNet is conditioned on, by one text model.
 
 Source: spec prompts.md 5.4 (columns of chunks), 5.5 (emphasis) and 5.6 (which layer).
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from msgspec.structs import replace
+from torch import Tensor, nn
 
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
 from domain.errors import InvalidRequest
-from domain.prompts import CLIP_L, Chunk, ChunkedPrompt, chunk_columns, chunk_prompt
+from domain.plan import TextPlan
+from domain.prompts import (
+    CHUNK_TOKENS,
+    CLIP_L,
+    Chunk,
+    ChunkedPrompt,
+    SpecialTokens,
+    chunk_columns,
+    chunk_prompt,
+    empty_chunk,
+)
+from domain.prompts.old_emphasis import chunk_by_old_emphasis
 
 if TYPE_CHECKING:
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
 _Key = tuple[tuple[ChunkedPrompt, ...], int, str]
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """`states` is (texts, 77 * chunks, width) float32; `pooled` (texts, width) float32, from each
+    text's first chunk, where the encoder has a projection.
+    """
+
+    states: Tensor
+    pooled: Tensor | None = None
+
+    def pooled_rows(self) -> Tensor:
+        """`pooled`, of an encoder that is known to have it."""
+        assert self.pooled is not None
+        return self.pooled
+
 
 class TextEncoder:
-    """One checkpoint's CLIP text model, and the conditionings it made last.
+    """One CLIP text model with its tokenizer, and what it encoded last.
 
-    Safe to use from many threads. The cache lives and dies with the model, so an unloaded
-    checkpoint leaves nothing behind.
+    `final_norm` says whether the layer taken goes through the model's final norm. With a
+    `projection` it pools too. Safe to use from many threads. The cache lives and dies with the
+    model, so an unloaded checkpoint leaves nothing behind.
     """
 
     def __init__(
-        self, model: "CLIPTextModel", tokenizer: ClipTokenizer, cache_size: int = 64
+        self,
+        model: "CLIPTextModel",
+        tokenizer: ClipTokenizer,
+        *,
+        special: SpecialTokens = CLIP_L,
+        final_norm: bool = True,
+        projection: nn.Linear | None = None,
+        cache_size: int = 64,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self._cache: OrderedDict[_Key, Tensor] = OrderedDict()
+        self.projection = projection
+        self._special = special
+        self._final_norm = final_norm
+        self._cache: OrderedDict[_Key, Encoded] = OrderedDict()
         self._cache_size = cache_size
         self._lock = Lock()
 
-    def __call__(
-        self,
-        texts: Sequence[str],
-        *,
-        clip_skip: int = 1,
-        emphasis: str = "Original",
-        comma_backtrack: int = 20,
-    ) -> Tensor:
-        """Conditioning of several texts, encoded and normalised together.
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
 
-        The result is (texts, 77 * chunks, width) float32 on the model's device; texts with fewer
-        chunks than the longest are filled with empty ones. `clip_skip` counts layers from the
-        end, 1 to their number. Raises `InvalidRequest` for malformed weights and a clip skip
-        that the model does not have.
-        """
-        prompts = tuple(
-            chunk_prompt(
-                text, self.tokenizer, CLIP_L, emphasis=emphasis, comma_backtrack=comma_backtrack
+    @property
+    def width(self) -> int:
+        """Of a token's vector."""
+        return self.model.config.hidden_size
+
+    @property
+    def pooled_width(self) -> int:
+        """Of a text's vector; 0 without a projection."""
+        return self.projection.out_features if self.projection else 0
+
+    def chunk(self, texts: Sequence[str], plan: TextPlan) -> tuple[ChunkedPrompt, ...]:
+        """The texts as rows of tokens. Raises `InvalidRequest` for malformed weights."""
+        return tuple(self._chunk(text, plan) for text in texts)
+
+    def _chunk(self, text: str, plan: TextPlan) -> ChunkedPrompt:
+        if plan.old_emphasis:
+            chunked = chunk_by_old_emphasis(
+                text, self.tokenizer, self.tokenizer.bracket_tokens, self._special
             )
-            for text in texts
+            if chunked.token_count > CHUNK_TOKENS:
+                cut = chunked.token_count - CHUNK_TOKENS
+                log.warning("the old emphasis takes no more than 75 tokens: %d are cut off", cut)
+            return chunked
+        return chunk_prompt(
+            text,
+            self.tokenizer,
+            self._special,
+            emphasis=plan.emphasis,
+            comma_backtrack=plan.comma_backtrack,
         )
-        return self.encode(prompts, clip_skip=clip_skip, emphasis=emphasis)
+
+    def filled(self, prompts: Sequence[ChunkedPrompt], chunks: int) -> tuple[ChunkedPrompt, ...]:
+        """The same with empty chunks after those that have fewer than `chunks`."""
+        blank = empty_chunk(self._special)
+        return tuple(
+            replace(each, chunks=each.chunks + (blank,) * (chunks - len(each.chunks)))
+            for each in prompts
+        )
 
     def encode(
-        self, prompts: Sequence[ChunkedPrompt], *, clip_skip: int = 1, emphasis: str = "Original"
-    ) -> Tensor:
-        """As calling it, for prompts that are chunked already."""
+        self, prompts: Sequence[ChunkedPrompt], clip_skip: int = 1, emphasis: str = "Original"
+    ) -> Encoded:
+        """The prompts encoded and normalised together.
+
+        Those with fewer chunks than the longest are filled with empty ones. `clip_skip` counts
+        layers from the end, 1 to their number; raises `InvalidRequest` if there is no such layer.
+        """
         key = (tuple(prompts), clip_skip, emphasis)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        conditioning = encode(self.model, prompts, clip_skip, emphasis)
+        encoded = self._encode(prompts, clip_skip, emphasis)
         with self._lock:
-            self._cache[key] = conditioning
+            self._cache[key] = encoded
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
-        return conditioning
+        return encoded
+
+    @torch.inference_mode()
+    def _encode(self, prompts: Sequence[ChunkedPrompt], clip_skip: int, emphasis: str) -> Encoded:
+        """One model call per column of chunks."""
+        columns = [
+            self._encode_column(column, clip_skip, emphasis)
+            for column in chunk_columns(prompts, self._special)
+        ]
+        return Encoded(torch.cat([column.states for column in columns], dim=1), columns[0].pooled)
+
+    def _encode_column(self, column: Sequence[Chunk], clip_skip: int, emphasis: str) -> Encoded:
+        tokens = torch.tensor([chunk.tokens for chunk in column], device=self.device)
+        multipliers = torch.tensor([chunk.multipliers for chunk in column], device=self.device)
+        states, last = hidden_states(self.model, tokens, clip_skip, final_norm=self._final_norm)
+        pooled = pool(last, tokens, self.projection).float() if self.projection else None
+        return Encoded(emphasise(states.float(), multipliers, emphasis), pooled)
 
 
-@torch.inference_mode()
-def encode(
-    model: "CLIPTextModel", prompts: Sequence[ChunkedPrompt], clip_skip: int, emphasis: str
-) -> Tensor:
-    """(prompts, 77 * chunks, width) float32: one model call per column of chunks."""
-    columns = chunk_columns(prompts, CLIP_L)
-    encoded = [_encode_column(model, column, clip_skip, emphasis) for column in columns]
-    return torch.cat(encoded, dim=1)
+def hidden_states(
+    model: "CLIPTextModel", tokens: Tensor, clip_skip: int, *, final_norm: bool = True
+) -> tuple[Tensor, Tensor]:
+    """The `clip_skip`-th last layer's output, and the last one's through the final norm.
 
-
-def _encode_column(
-    model: "CLIPTextModel", column: Sequence[Chunk], clip_skip: int, emphasis: str
-) -> Tensor:
-    tokens = torch.tensor([chunk.tokens for chunk in column], device=model.device)
-    multipliers = torch.tensor([chunk.multipliers for chunk in column], device=model.device)
-    return emphasise(hidden_state(model, tokens, clip_skip).float(), multipliers, emphasis)
-
-
-def hidden_state(model: "CLIPTextModel", tokens: Tensor, clip_skip: int) -> Tensor:
-    """The `clip_skip`-th last layer's output through the final norm, (rows, 77, width).
-
-    `tokens` is (rows, 77) int64. Raises `InvalidRequest` if there is no such layer.
+    `tokens` is (rows, 77) int64, both results (rows, 77, width); `final_norm` is for the former.
+    Raises `InvalidRequest` if there is no such layer.
     """
     layers = model.config.num_hidden_layers
     if not 1 <= clip_skip <= layers:
         raise InvalidRequest(
             "CLIP_stop_at_last_layers", f"must be 1 to {layers} for this checkpoint"
         )
-    if clip_skip == 1:
-        return model(input_ids=tokens).last_hidden_state
-    states = model(input_ids=tokens, output_hidden_states=True).hidden_states
-    return model.final_layer_norm(states[-clip_skip])
+    if clip_skip == 1 and final_norm:
+        last = model(input_ids=tokens).last_hidden_state
+        return last, last
+    out = model(input_ids=tokens, output_hidden_states=True)
+    state = out.hidden_states[-clip_skip]
+    return model.final_layer_norm(state) if final_norm else state, out.last_hidden_state
+
+
+def pool(last: Tensor, tokens: Tensor, projection: nn.Linear) -> Tensor:
+    """(rows, width): the vector at the first of the largest token ids, the end of the text."""
+    rows = torch.arange(len(tokens), device=tokens.device)
+    return projection(last[rows, tokens.argmax(dim=-1)])
 
 
 def emphasise(encoded: Tensor, multipliers: Tensor, emphasis: str) -> Tensor:

@@ -7,43 +7,15 @@ package. Source: spec prompts.md 5.1.
 
 import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from html import unescape
 from importlib.resources import files
 
+from domain.prompts.old_emphasis import BRACKETS
+
 _MERGES = 49152 - 256 - 2
-_BEGIN_TEXT = "<|startoftext|>"
-_END_TEXT = "<|endoftext|>"
-_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
-
-
-class ClipTokenizer:
-    """Text to CLIP token ids. Building one takes about 0.2 s; safe to use from many threads."""
-
-    def __init__(self) -> None:
-        from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-
-        merges = _read_merges()
-        alphabet = list(_byte_alphabet())
-        words = [*alphabet, *(f"{letter}</w>" for letter in alphabet)]
-        words += ["".join(pair) for pair in merges]
-        vocabulary = {word: index for index, word in enumerate([*words, _BEGIN_TEXT, _END_TEXT])}
-        model = models.BPE(
-            vocab=vocabulary, merges=merges, end_of_word_suffix="</w>", unk_token=_END_TEXT
-        )
-        self._tokenizer = Tokenizer(model)
-        self._tokenizer.add_special_tokens([_BEGIN_TEXT, _END_TEXT])
-        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-
-    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text: no begin, end or padding, and no limit of length."""
-        cleaned = [clean(text) for text in texts]
-        encoded = self._tokenizer.encode_batch(cleaned, add_special_tokens=False)
-        return [one.ids for one in encoded]
+_WORDS = r"|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 
 
 def clean(text: str) -> str:
@@ -51,6 +23,70 @@ def clean(text: str) -> str:
     from ftfy import fix_text
 
     return re.sub(r"\s+", " ", fix_text(text)).strip().lower()
+
+
+def clean_for_open_clip(text: str) -> str:
+    """The same, and HTML entities become what they stand for: `&amp;lt;` is `<`."""
+    from ftfy import fix_text
+
+    return re.sub(r"\s+", " ", unescape(unescape(fix_text(text)))).strip().lower()
+
+
+class ClipTokenizer:
+    """Text to CLIP token ids. Building one takes about 0.2 s; safe to use from many threads.
+
+    `clean` is done to the text first; `begin` and `end` are how the two special tokens are
+    written, should a text hold them.
+    """
+
+    def __init__(
+        self,
+        clean: Callable[[str], str] = clean,
+        begin: str = "<|startoftext|>",
+        end: str = "<|endoftext|>",
+    ) -> None:
+        from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+        self._clean = clean
+        merges = _read_merges()
+        alphabet = list(_byte_alphabet())
+        words = [*alphabet, *(f"{letter}</w>" for letter in alphabet)]
+        words += ["".join(pair) for pair in merges]
+        vocabulary = {word: index for index, word in enumerate([*words, begin, end])}
+        model = models.BPE(
+            vocab=vocabulary, merges=merges, end_of_word_suffix="</w>", unk_token=end
+        )
+        special = f"{re.escape(begin)}|{re.escape(end)}"
+        self._tokenizer = Tokenizer(model)
+        self._tokenizer.add_special_tokens([begin, end])
+        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(special + _WORDS), behavior="removed", invert=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text: no begin, end or padding, and no limit of length."""
+        cleaned = [self._clean(text) for text in texts]
+        encoded = self._tokenizer.encode_batch(cleaned, add_special_tokens=False)
+        return [one.ids for one in encoded]
+
+    @cached_property
+    def bracket_tokens(self) -> Mapping[int, str]:
+        """Text of every token that has a bracket in it, by id."""
+        return {
+            token: word
+            for word, token in self._tokenizer.get_vocab().items()
+            if any(bracket in word for bracket in BRACKETS)
+        }
+
+
+def open_clip_tokenizer() -> ClipTokenizer:
+    """The tokenizer of OpenCLIP's models (SD2, bigG in SDXL): the same vocabulary, but it unescapes
+    HTML and writes the special tokens in another way.
+    """
+    return ClipTokenizer(clean_for_open_clip, "<start_of_text>", "<end_of_text>")
 
 
 def _read_merges() -> list[tuple[str, str]]:

@@ -12,10 +12,11 @@ from adapters.gpu.torch_backend.guidance import (
     ScheduledContext,
     WeightedSchedule,
     combine,
-    contexts,
+    pad,
     pick,
     select,
-    skips_unconditional,
+    text_rows,
+    why_skip_negative,
 )
 from adapters.gpu.torch_backend.noise_table import noise_table
 from adapters.gpu.torch_backend.preconditioning import SigmaSpace, TimestepSpace
@@ -58,8 +59,8 @@ def test_entry_for_a_call(case: dict) -> None:
 
 def shapes(positive: int, negative: int, options: SamplingOptions, empty: int | None = 77):
     texts = conditioning(positive, negative, empty)
-    cond, uncond = contexts(texts, select(texts, 0), options)
-    return cond[0, :, 0].tolist(), uncond[0, :, 0].tolist()
+    cond, uncond, _ = pad(*text_rows(texts, select(texts, 0)), texts.empty, options)
+    return cond.context[0, :, 0].tolist(), uncond.context[0, :, 0].tolist()
 
 
 def test_unequal_lengths_stay_unless_an_option_says_otherwise() -> None:
@@ -89,27 +90,28 @@ def test_parts_of_different_length_repeat_their_last_token() -> None:
     """Spec 5.1.2."""
     parts = (WeightedSchedule((text(2),)), WeightedSchedule((text(4),)))
     texts = Conditioning((parts,), ((text(4),),))
-    cond, _ = contexts(texts, select(texts, 0), DEFAULTS)
-    assert cond[..., 0].tolist() == [[1, 2, 2, 2], [1, 2, 3, 4]]
+    cond, _ = text_rows(texts, select(texts, 0))
+    assert cond.context[..., 0].tolist() == [[1, 2, 2, 2], [1, 2, 3, 4]]
 
 
 @pytest.mark.parametrize(
     ("step", "level", "s_min_uncond", "options", "want"),
     [
-        (1, 1.0, 0.0, DEFAULTS, False),
-        (1, 1.0, 2.0, DEFAULTS, True),
-        (2, 1.0, 2.0, DEFAULTS, False),
-        (2, 1.0, 2.0, SamplingOptions(s_min_uncond_all=True), True),
-        (1, 3.0, 2.0, DEFAULTS, False),
-        (2, 9.0, 0.0, SamplingOptions(skip_early_cond=0.2), True),
-        (3, 9.0, 0.0, SamplingOptions(skip_early_cond=0.2), False),
+        (1, 1.0, 0.0, DEFAULTS, None),
+        (1, 1.0, 2.0, DEFAULTS, "NGMS"),
+        (2, 1.0, 2.0, DEFAULTS, None),
+        (2, 1.0, 2.0, SamplingOptions(s_min_uncond_all=True), "NGMS"),
+        (1, 3.0, 2.0, DEFAULTS, None),
+        (2, 9.0, 0.0, SamplingOptions(skip_early_cond=0.2), "Skip Early CFG"),
+        (3, 9.0, 0.0, SamplingOptions(skip_early_cond=0.2), None),
+        (1, 1.0, 2.0, SamplingOptions(skip_early_cond=0.2), "Skip Early CFG"),
     ],
 )
 def test_when_the_negative_prompt_is_left_out(
-    step: int, level: float, s_min_uncond: float, options: SamplingOptions, want: bool
+    step: int, level: float, s_min_uncond: float, options: SamplingOptions, want: str | None
 ) -> None:
     """Spec 5.1.5, ten calls expected."""
-    assert skips_unconditional(step, 10, level, s_min_uncond, options) is want
+    assert why_skip_negative(step, 10, level, s_min_uncond, options) == want
 
 
 class Recording:
@@ -117,11 +119,13 @@ class Recording:
 
     def __init__(self) -> None:
         self.contexts: list[Tensor] = []
+        self.vectors: list[Tensor | None] = []
         self.times: list[Tensor] = []
 
-    def __call__(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, time: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
         assert len(x) == len(time) == len(context)
         self.contexts.append(context)
+        self.vectors.append(vector)
         self.times.append(time)
         return context.mean((1, 2)).view(-1, 1, 1, 1).expand_as(x)
 
@@ -186,3 +190,90 @@ def test_cfgpp_is_sent_both_predictions_and_a_smaller_scale() -> None:
     guided, unconditional = denoise(torch.zeros(1, 4, 2, 2), torch.tensor(500.0))
     assert torch.equal(unconditional, torch.full((1, 4, 2, 2), -1.0))
     assert torch.equal(guided, torch.full((1, 4, 2, 2), 1.0))
+
+
+def with_vector(entry: ScheduledContext, value: float) -> ScheduledContext:
+    return ScheduledContext(entry.end_at, entry.context, torch.full((5,), value))
+
+
+def asked(texts: Conditioning, options: SamplingOptions, calls: int = 1, **more) -> Recording:
+    """What the network was given over some calls at level 1."""
+    network = Recording()
+    denoise = GuidedDenoiser(
+        network,
+        SigmaSpace(noise_table()),
+        texts,
+        cfg_scale=7.0,
+        total_calls=10,
+        options=options,
+        **more,
+    )
+    for _ in range(calls):
+        denoise(torch.zeros(len(texts.positive), 4, 2, 2), torch.tensor(1.0))
+    return network
+
+
+def vector_texts(positive: int, negative: int) -> Conditioning:
+    """Two pictures, the first of two parts, with the vectors 1, 2, 3 and -1, -2."""
+    part = [WeightedSchedule((with_vector(text(positive), value),)) for value in (1.0, 2.0, 3.0)]
+    unwanted = [(with_vector(text(negative), value),) for value in (-1.0, -2.0)]
+    return Conditioning(((part[0], part[1]), (part[2],)), tuple(unwanted), torch.full((1, 3), 9.0))
+
+
+def test_vectors_go_with_their_rows() -> None:
+    """Spec sampling.md 8: conditional rows first, and each call its own."""
+    network = asked(vector_texts(2, 2), DEFAULTS)
+    assert [v[:, 0].tolist() for v in network.vectors] == [[1, 2, 3, -1, -2]]
+    network = asked(vector_texts(2, 2), SamplingOptions(batch_cond_uncond=False))
+    assert [v[:, 0].tolist() for v in network.vectors] == [[1, 2], [3, -1], [-2]]
+    network = asked(vector_texts(2, 3), DEFAULTS)
+    assert [v[:, 0].tolist() for v in network.vectors] == [[1, 2, 3], [-1, -2]]
+    network = asked(vector_texts(2, 2), SamplingOptions(skip_early_cond=1.0))
+    assert [v[:, 0].tolist() for v in network.vectors] == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize("name", ["pad_cond_uncond", "pad_cond_uncond_v0"])
+def test_padding_leaves_vectors_alone(name: str) -> None:
+    """Spec sampling.md 8."""
+    network = asked(vector_texts(2, 4), SamplingOptions(**{name: True}))
+    (vectors,) = network.vectors
+    assert vectors.shape == (5, 5)
+    assert vectors[:, 0].tolist() == [1, 2, 3, -1, -2]
+
+
+def test_a_denoiser_that_takes_over_counts_on() -> None:
+    """Spec sampling.md 5.4: same counter, so the texts of later calls are used."""
+    schedule = (text(2, 1.0, end_at=3), text(2, 5.0, end_at=10))
+    texts = Conditioning(((WeightedSchedule(schedule),),), ((text(2),),))
+    network = asked(texts, DEFAULTS, calls=3, first_step=2)
+    assert [context[0, 0, 0].item() for context in network.contexts] == [1.0, 1.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "calls", "tokens", "want"),
+    [
+        ({}, 3, 77, set()),
+        ({"skip_early_cond": 0.1}, 1, 77, {"Skip Early CFG"}),
+        ({"skip_early_cond": 0.1}, 4, 77, {"Skip Early CFG", "NGMS"}),
+        ({"pad_cond_uncond": True}, 2, 77, {"NGMS"}),  # nothing to pad
+        ({"pad_cond_uncond": True}, 1, 154, {"Pad conds"}),
+        ({"pad_cond_uncond": True, "pad_cond_uncond_v0": True}, 1, 154, {"Pad conds v0"}),
+    ],
+)
+def test_what_happened_is_known_afterwards(
+    options: dict, calls: int, tokens: int, want: set[str]
+) -> None:
+    """Spec prompts.md 5.4 and 8.2: the infotext labels of what was really done."""
+    level = 2.0 if want & {"NGMS"} else 0.0
+    denoise = GuidedDenoiser(
+        Recording(),
+        SigmaSpace(noise_table()),
+        conditioning(77, tokens, empty=77),
+        cfg_scale=7.0,
+        total_calls=10,
+        s_min_uncond=level,
+        options=SamplingOptions(**options),
+    )
+    for _ in range(calls):
+        denoise(torch.zeros(1, 4, 2, 2), torch.tensor(1.0))
+    assert denoise.happened == want

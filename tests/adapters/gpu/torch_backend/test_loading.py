@@ -13,11 +13,25 @@ from adapters.gpu.torch_backend.loading import HALF, LoadedCheckpoint, load_chec
 from adapters.gpu.torch_backend.networks import predict
 from adapters.gpu.torch_backend.vae import decode, to_pictures
 from domain.errors import CheckpointError
+from domain.plan import TextPlan
 from tests.adapters.gpu.torch_backend.layouts import SMALL, write_small
 
 pytestmark = pytest.mark.torch
 
 ROOT = Path(__file__).resolve().parents[4]
+
+
+def encoded(loaded: LoadedCheckpoint, text: str, **settings) -> torch.Tensor:
+    """(1, tokens, width), for networks without a vector."""
+    plan = TextPlan(positive=(), negative=(), **settings)
+    rows = loaded.text([text], plan, (512, 512), negative=False)
+    assert rows.vector is None
+    return rows.context
+
+
+def text_model(loaded: LoadedCheckpoint) -> torch.nn.Module:
+    (encoder,) = loaded.text.encoders
+    return encoder.model
 
 
 @torch.inference_mode()
@@ -30,7 +44,7 @@ def euler(loaded: LoadedCheckpoint, request: dict) -> torch.Tensor:
     sigmas = ((1 - share) * log_sigmas[low] + share * log_sigmas[high]).exp()
     skip = request.get("override_settings", {}).get("CLIP_stop_at_last_layers", 1)
     texts = (request["prompt"], request.get("negative_prompt", ""))
-    positive, negative = (loaded.text([text], clip_skip=skip) for text in texts)
+    positive, negative = (encoded(loaded, text, clip_skip=skip) for text in texts)
     shape = (1, 4, request["height"] // 8, request["width"] // 8)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(request["seed"])) * sigmas[0]
     for step, sigma in enumerate(sigmas):
@@ -96,7 +110,11 @@ def test_a_ckpt_gives_the_same(path, tmp_path):
     tensors = write_small(path)
     torch.save({"state_dict": tensors}, tmp_path / "small.ckpt")
     one, other = load_checkpoint(path), load_checkpoint(tmp_path / "small.ckpt")
-    for a, b in ((one.unet, other.unet), (one.vae, other.vae), (one.text.model, other.text.model)):
+    for a, b in (
+        (one.unet, other.unet),
+        (one.vae, other.vae),
+        (text_model(one), text_model(other)),
+    ):
         mine, theirs = a.state_dict(), b.state_dict()
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
@@ -106,9 +124,9 @@ def test_a_half_precision_file_runs_in_the_precision_asked_for(path):
     tensors = write_small(path)
     save_file({n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}, path)
     full, half = load_checkpoint(path), load_checkpoint(path, precision=HALF)
-    assert full.unet.dtype == full.vae.dtype == full.text.model.dtype == torch.float32
-    assert half.unet.dtype == half.vae.dtype == half.text.model.dtype == torch.float16
-    assert half.text(["cat"]).dtype == torch.float32
+    assert full.unet.dtype == full.vae.dtype == text_model(full).dtype == torch.float32
+    assert half.unet.dtype == half.vae.dtype == text_model(half).dtype == torch.float16
+    assert encoded(half, "cat").dtype == torch.float32
 
 
 def test_a_running_model_survives_its_file(path):
@@ -163,7 +181,7 @@ def test_the_starter_needs_no_yaml():
     assert loaded.family == "SD1"
     assert loaded.latent_rgb is not None
     with torch.inference_mode():
-        context = loaded.text(["a red circle"])
+        context = encoded(loaded, "a red circle")
         x = torch.zeros(1, 4, 8, 8)
         assert predict(loaded.unet, x, torch.tensor([500.0]), context).isfinite().all()
         assert decode(loaded.vae, x, loaded.scale_factor).shape == (1, 64, 64, 3)

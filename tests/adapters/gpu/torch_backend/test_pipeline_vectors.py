@@ -55,7 +55,9 @@ class Toy:
         self.sizes: list[int] = []
         self._nudge = None if nudge is None else torch.Generator().manual_seed(nudge)
 
-    def __call__(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
+    def __call__(
+        self, x: Tensor, time: Tensor, context: Tensor, vector: Tensor | None = None
+    ) -> Tensor:
         self.times.append(time[0].item())
         self.sizes.append(len(x))
         mean, t = context.mean((1, 2)).view(-1, 1, 1, 1), time.view(-1, 1, 1, 1)

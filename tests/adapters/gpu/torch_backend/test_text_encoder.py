@@ -5,13 +5,13 @@ import threading
 import pytest
 import torch
 
-from adapters.gpu.torch_backend import text_encoder
 from adapters.gpu.torch_backend.architecture import Shapes, infer_clip_text
 from adapters.gpu.torch_backend.networks import build_clip_text
-from adapters.gpu.torch_backend.text_encoder import TextEncoder, emphasise, hidden_state
+from adapters.gpu.torch_backend.text_encoder import TextEncoder, emphasise, hidden_states
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import InvalidRequest
+from domain.plan import TextPlan
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, text_layout
 
 pytestmark = pytest.mark.torch
@@ -38,9 +38,21 @@ def tokenizer():
     return ClipTokenizer()
 
 
+class Encode:
+    """Texts to states, under the settings given."""
+
+    def __init__(self, encoder):
+        self.encoder = encoder
+
+    def __call__(self, texts, clip_skip=1, **settings):
+        plan = TextPlan(positive=(), negative=(), **settings)
+        prompts = self.encoder.chunk(texts, plan)
+        return self.encoder.encode(prompts, clip_skip, plan.emphasis).states
+
+
 @pytest.fixture
 def encoder(model, tokenizer):
-    return TextEncoder(model, tokenizer)
+    return Encode(TextEncoder(model, tokenizer))
 
 
 def close(a, b):
@@ -64,7 +76,11 @@ def test_clip_skip_ends_earlier_but_still_with_the_final_norm(model, tokenizer):
     hidden = model.embeddings(input_ids=tokens)
     for done, layer in enumerate(model.encoder.layers, start=1):
         hidden = layer(hidden, None, is_causal=True)
-        assert close(hidden_state(model, tokens, 3 - done + 1), model.final_layer_norm(hidden))
+        state, last = hidden_states(model, tokens, 3 - done + 1)
+        assert close(state, model.final_layer_norm(hidden))
+        raw, _ = hidden_states(model, tokens, 3 - done + 1, final_norm=False)
+        assert close(raw, hidden)
+    assert close(last, model.final_layer_norm(hidden))
 
 
 @pytest.mark.parametrize("clip_skip", [0, 4, 12, -1])
@@ -128,20 +144,22 @@ def test_brackets_are_text_without_emphasis(encoder):
     assert close(encoder(["(cat)"], emphasis="Ignore"), encoder(["cat"]))
 
 
-class CountedEncode:
-    def __init__(self, monkeypatch):
+class Counted:
+    """The model, and how often it was called."""
+
+    def __init__(self, model):
         self.calls = 0
-        self.encode = text_encoder.encode
-        monkeypatch.setattr(text_encoder, "encode", self)
+        self.model, self.config, self.device = model, model.config, model.device
+        self.final_layer_norm = model.final_layer_norm
 
-    def __call__(self, *args):
+    def __call__(self, **inputs):
         self.calls += 1
-        return self.encode(*args)
+        return self.model(**inputs)
 
 
-def test_the_last_conditionings_are_kept(model, tokenizer, monkeypatch):
-    counted = CountedEncode(monkeypatch)
-    encoder = TextEncoder(model, tokenizer, cache_size=2)
+def test_the_last_conditionings_are_kept(model, tokenizer):
+    counted = Counted(model)
+    encoder = Encode(TextEncoder(counted, tokenizer, cache_size=2))
     first = encoder(["cat"])
     assert encoder(["cat"]) is first
     assert counted.calls == 1
@@ -167,7 +185,7 @@ def test_what_changes_the_encoding_is_not_mixed_up(encoder):
 
 def test_many_threads_get_the_same(encoder):
     expected = {text: encoder([text]).clone() for text in ("cat", "dog", "fish")}
-    shared = TextEncoder(encoder.model, encoder.tokenizer, cache_size=1)
+    shared = Encode(TextEncoder(encoder.encoder.model, encoder.encoder.tokenizer, cache_size=1))
     failures = []
 
     def work():

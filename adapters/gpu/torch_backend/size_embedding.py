@@ -1,0 +1,23 @@
+"""Numbers as a network takes them: sinusoids (Vaswani et al. 2017, arXiv:1706.03762).
+
+Sizes, crops and aesthetic scores reach SDXL so (Podell et al. 2023, arXiv:2307.01952, 2.2).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+NUMBER_WIDTH = 256
+"""Elements that a number takes up."""
+
+
+def embed_numbers(numbers: Sequence[float]) -> Tensor:
+    """(numbers, 256) float32: 128 cosines and then 128 sines of frequencies 1 down to nearly
+    1/10000 (spec sampling.md 8).
+    """
+    half = NUMBER_WIDTH // 2
+    exponents = torch.arange(half, dtype=torch.float32) * -math.log(10000) / half
+    angles = torch.tensor(numbers, dtype=torch.float32)[:, None] * exponents.exp()
+    return torch.cat([angles.cos(), angles.sin()], dim=1)

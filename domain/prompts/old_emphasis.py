@@ -1,0 +1,47 @@
+"""Emphasis as it was before the parser of `domain.prompts.attention`.
+
+Here brackets are tokens: they change the weight of what follows and are dropped. No numbers, no
+nesting rules, no second chunk. Source: spec prompts.md 5.5, option use_old_emphasis_implementation.
+"""
+
+from collections.abc import Mapping
+
+from domain.prompts.attention import ROUND, SQUARE
+from domain.prompts.chunks import (
+    CHUNK_TOKENS,
+    CLIP_L,
+    ChunkedPrompt,
+    SpecialTokens,
+    Tokenize,
+    make_chunk,
+)
+
+BRACKETS = "()[]"
+
+_FACTORS = {"(": ROUND, ")": 1 / ROUND, "[": SQUARE, "]": 1 / SQUARE}
+
+
+def chunk_by_old_emphasis(
+    text: str,
+    tokenize: Tokenize,
+    bracket_tokens: Mapping[int, str],
+    special: SpecialTokens = CLIP_L,
+) -> ChunkedPrompt:
+    """The first 75 tokens as one chunk; `token_count` counts those cut off too.
+
+    `bracket_tokens` has the text of each token with one of `BRACKETS` in it. Other text in such a
+    token is dropped with it.
+    """
+    (ids,) = tokenize([text])
+    tokens: list[int] = []
+    weights: list[float] = []
+    weight = 1.0
+    for token in ids:
+        if token in bracket_tokens:
+            for letter in bracket_tokens[token]:
+                weight *= _FACTORS.get(letter, 1.0)
+        else:
+            tokens.append(token)
+            weights.append(weight)
+    chunk = make_chunk(tokens[:CHUNK_TOKENS], weights[:CHUNK_TOKENS], (), special)
+    return ChunkedPrompt((chunk,), len(tokens))
