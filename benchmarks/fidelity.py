@@ -1,0 +1,302 @@
+"""Recorded A1111 requests again: is it the recorded picture, and the recorded infotext?
+
+python -m benchmarks.fidelity [SECTION ...] [--recordings DIR] [--data DIR] [--threads N]
+                              [--only PATTERN] [--json FILE] [-- SERVER FLAGS]
+
+SECTIONs are folders of the recordings; without any: all. What is no answered txt2img is left out,
+and counted. Exit status 1 if a case is further off than 2/255 or its infotext differs, and nothing
+explains it; 2 if nothing was replayed.
+"""
+
+import argparse
+import io
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from falcon.testing import TestClient
+from PIL import Image
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import bootstrap
+from application.pictures import read_infotext
+from benchmarks import harness
+from benchmarks.recordings import PATH, Out, Recording, psnr, read_all
+
+#: The largest difference of any channel of any pixel, of 255 (golden/README.md).
+TOLERANCE = 2
+
+UNKNOWN_SAMPLER = "meant difference: an unknown sampler is 400"
+#: A JPEG keeps multiples of up to 40/255: one that was nearly rounded the other way is no miss.
+JPEG, JPEG_PSNR = "JPEG: a last bit of a pixel moved a coefficient by one step", 45
+#: Recordings that we miss, and why. Others are explained by what they ask for (`explanation`).
+KNOWN = {
+    "samplers/DPM_adaptive": (
+        "a last bit of the network's answers decides whether a step is accepted (benchmarks.last_bit)"
+    ),
+    "names/02_euler_a__Karras": "meant difference: case does not hide a sampler",
+    "names/09_Nope__None": UNKNOWN_SAMPLER,
+    "names/10_Nope_Karras__None": UNKNOWN_SAMPLER,
+    "errors/bad_sampler": UNKNOWN_SAMPLER,
+    "errors/bad_sampler_index": UNKNOWN_SAMPLER,
+    "errors/sampler_int": UNKNOWN_SAMPLER,
+    "fields/restore_faces": "face restoration: issue 5",
+    "options/restore_afterwards_false_next": (
+        "meant difference: override_settings do not outlive their request"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A recording against what we make of it; the worst of its pictures counts.
+
+    `psnr` (dB) and `difference` (of 255) are None where there was no picture to compare.
+    """
+
+    name: str
+    psnr: float | None = None
+    difference: int | None = None
+    same_infotext: bool = False
+    note: str = ""
+    pictures: bool = True
+    explanation: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        near = not self.pictures or (self.difference is not None and self.difference <= TOLERANCE)
+        return near and self.same_infotext
+
+    @property
+    def verdict(self) -> str:
+        if self.agrees:
+            return "agrees"
+        return "explained" if self.explanation else "unexplained"
+
+
+def client_of(data: Path, scratch: Path, *flags: str) -> TestClient:
+    """The whole application with the models in `data`, which it does not write to."""
+    for name in ("config.json", "styles.csv"):
+        if (data / name).is_file():
+            shutil.copyfile(data / name, scratch / name)
+    folders = {"--data-dir": scratch, "--models-dir": data / "models"}
+    folders["--embeddings-dir"] = data / "embeddings"
+    given = [str(part) for pair in folders.items() for part in pair]
+    argv = [*given, "--no-download-sd-model", *flags]
+    settings = bootstrap.parse_flags(argv, {}, absolute=os.path.abspath)
+    return TestClient(bootstrap.build_app(bootstrap.assemble(settings)))
+
+
+def replay(client: TestClient, case: Recording) -> Replay:
+    """Send the request again and compare the answers."""
+    before = _change(client, case.options)
+    try:
+        answer = client.simulate_post(PATH, json=case.request)
+    finally:
+        _change(client, before)
+    if answer.status_code != 200:
+        return Replay(case.name, note=f"{answer.status_code} {_detail(answer.text)}")
+    ours = [b64decode(text) for text in answer.json["images"]]
+    if len(ours) != len(case.pictures):
+        return Replay(case.name, note=f"{len(ours)} pictures, not {len(case.pictures)}")
+    pairs = [compare(a, b) for a, b in zip(ours, case.pictures, strict=True)]
+    note = infotext_difference(json.loads(answer.json["info"])["infotexts"], case.infotexts)
+    note = note or infotext_difference(embedded(ours), embedded(case.pictures))
+    return Replay(
+        case.name,
+        psnr=min((each for each, _ in pairs), default=None),
+        difference=max((each for _, each in pairs), default=None),
+        same_infotext=not note,
+        note=note,
+        pictures=bool(pairs),
+    )
+
+
+def _detail(text: str) -> str:
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return text[:100]
+
+
+def _change(client: TestClient, options: Mapping[str, object]) -> Mapping[str, object]:
+    """Set options. Returns what they were."""
+    if not options:
+        return {}
+    before = client.simulate_get("/sdapi/v1/options").json
+    client.simulate_post("/sdapi/v1/options", json=dict(options))
+    return {name: before[name] for name in options if name in before}
+
+
+def compare(ours: bytes, theirs: bytes) -> tuple[float, int]:
+    """Two picture files: PSNR in dB, and the largest difference of any channel, 0 to 255.
+
+    Pictures of different sizes have nothing in common: 0 dB and 255.
+    """
+    a, b = (np.asarray(_opened(file).convert("RGB"), dtype=np.int16) for file in (ours, theirs))
+    if a.shape != b.shape:
+        return 0.0, 255
+    error = np.abs(a - b)
+    return psnr(float(np.mean(np.square(error.astype(np.float64))))), int(error.max())
+
+
+def embedded(files: Sequence[bytes]) -> list[str]:
+    """The infotext inside each picture file; "" where there is none."""
+    return [read_infotext(_opened(file)) or "" for file in files]
+
+
+def _opened(file: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(file))
+
+
+def infotext_difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """Where the first differing pair of infotexts parts, in words; "" if all are equal."""
+    if len(ours) != len(theirs):
+        return f"{len(ours)} infotexts, not {len(theirs)}"
+    for our, their in zip(ours, theirs, strict=True):
+        for at, (a, b) in enumerate(zip(f"{our}\0", f"{their}\0", strict=False)):
+            if a != b:
+                start = max(0, at - 10)
+                return f"{our[start : at + 30]!r}, not {their[start : at + 30]!r}"
+    return ""
+
+
+def explanation(case: Recording, made: Replay, checkpoints: frozenset[str]) -> str:
+    """Why a case misses, or "". `checkpoints` are the names of the files at hand."""
+    extra = case.info.get("extra_generation_params", {})
+    asked = [case.info.get("sd_model_name"), extra.get("Refiner"), extra.get("Hires checkpoint")]
+    for text in filter(None, asked):
+        name = str(text).partition(" [")[0]
+        if name not in checkpoints and Path(name).stem not in checkpoints:
+            return f"checkpoint {name} is not among the recordings' files"
+    request = case.request if isinstance(case.request, dict) else {}
+    words = f"{request.get('prompt')} {request.get('hr_prompt')}"
+    if {"Lora hashes", "TI hashes"} & extra.keys() or "<lora:" in words or "<lyco:" in words:
+        return "LoRA and embeddings: issue 6"
+    overrides = request.get("override_settings") or {}
+    if "<hypernet:" in words or "sd_hypernetwork" in overrides:
+        return "hypernetworks: issue 6"
+    jpeg = any(picture.startswith(b"\xff\xd8") for picture in case.pictures)
+    if jpeg and made.same_infotext and (made.psnr or 0) >= JPEG_PSNR:
+        return JPEG
+    return KNOWN.get(case.name, "")
+
+
+def checkpoints_at_hand(client: TestClient) -> frozenset[str]:
+    return frozenset(each["model_name"] for each in client.simulate_get("/sdapi/v1/sd-models").json)
+
+
+def replay_all(client: TestClient, cases: Sequence[Recording], console: Console) -> list[Replay]:
+    """One after the other, showing how far it is; what misses is told at once."""
+    at_hand, replays = checkpoints_at_hand(client), []
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(cases))
+        for case in cases:
+            progress.update(task, description=case.name)
+            made = replay(client, case)
+            if not made.agrees:
+                made = replace(made, explanation=explanation(case, made, at_hand))
+                console.print(f"{made.name}: {made.verdict}", highlight=False)
+            replays.append(made)
+            progress.advance(task)
+    return replays
+
+
+def table_of(replays: Sequence[Replay]) -> Table:
+    table = Table(title="against the recordings")
+    table.add_column("case", no_wrap=True)
+    for column in ("PSNR, dB", "largest difference"):
+        table.add_column(column, justify="right")
+    table.add_column("infotext")
+    table.add_column("note", overflow="fold")
+    colours = {"agrees": "green", "explained": "yellow", "unexplained": "red"}
+    for each in replays:
+        colour = colours[each.verdict]
+        table.add_row(
+            each.name,
+            "-" if each.psnr is None else f"{each.psnr:.1f}",
+            f"[{colour}]{'-' if each.difference is None else f'{each.difference}/255'}[/]",
+            "equal" if each.same_infotext else f"[{colour}]differs[/]",
+            escape("; ".join(filter(None, (each.explanation, each.note)))),
+        )
+    return table
+
+
+def summary(replays: Sequence[Replay], out: Sequence[Out]) -> list[str]:
+    """In lines: how many agree, how many do not and why, and what was not replayed."""
+    verdicts = Counter(each.verdict for each in replays)
+    counts = ", ".join(
+        f"{verdicts[each]} {each}" for each in ("agrees", "explained", "unexplained")
+    )
+    lines = [f"{len(replays)} cases: {counts}".replace("agrees", "agree")]
+    reasons = Counter(each.explanation for each in replays if each.verdict == "explained")
+    lines += [f"  explained, {count}: {reason}" for reason, count in reasons.most_common()]
+    others = Counter(each.reason for each in out)
+    lines += [f"  not replayed, {count}: {reason}" for reason, count in others.most_common()]
+    return lines
+
+
+def figures(replay: Replay) -> dict[str, Any]:
+    """For JSON, which knows no infinity."""
+    value = "inf" if replay.psnr == math.inf else replay.psnr
+    return {**asdict(replay), "psnr": value, "verdict": replay.verdict}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if argv is None else argv)
+    at = given.index("--") if "--" in given else len(given)
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="What follows -- are flags of the server.",
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION")
+    parser.add_argument("--recordings", type=Path, default=harness.RECORDINGS, metavar="DIR")
+    parser.add_argument("--data", type=Path, help="default: data/ of the recordings", metavar="DIR")
+    parser.add_argument("--threads", type=int, help="of torch; default: torch's choice")
+    parser.add_argument("--only", default="*", help="cases: samplers/DPM*", metavar="PATTERN")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args(given[:at])
+    flags = ["--threads", str(arguments.threads)] if arguments.threads else []
+    try:
+        found = list(read_all(arguments.recordings, arguments.sections))
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    found = [each for each in found if fnmatchcase(each.name, arguments.only)]
+    cases = [each for each in found if isinstance(each, Recording)]
+    out = [each for each in found if isinstance(each, Out)]
+    data = (arguments.data or arguments.recordings / "data").absolute()
+    console = harness.console()
+    with tempfile.TemporaryDirectory() as scratch:
+        client = client_of(data, Path(scratch), *flags, *given[at + 1 :])
+        replays = replay_all(client, cases, console)
+    console.print(table_of(replays))
+    for line in summary(replays, out):
+        console.print(line, markup=False, highlight=False)
+    harness.save(arguments.json, {"cases": [figures(each) for each in replays]})
+    if not replays:
+        return 2
+    return 1 if any(each.verdict == "unexplained" for each in replays) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

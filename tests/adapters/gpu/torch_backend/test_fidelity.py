@@ -1,0 +1,55 @@
+"""Recorded pictures through the whole house. All of them: benchmarks/fidelity.py."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from falcon.testing import TestClient
+
+from benchmarks import fidelity
+from benchmarks.recordings import Recording, read
+from domain.sampling.samplers import SAMPLERS
+from domain.sampling.schedulers import SCHEDULERS
+
+pytestmark = pytest.mark.torch
+
+#: Every sampler with its own schedule, every schedule once, and what else decides about noise.
+CASES = (
+    *(f"samplers/{each.name.replace('+', 'p').replace(' ', '_')}" for each in SAMPLERS[:20]),
+    *(f"schedulers/Euler__{each.name}" for each in SCHEDULERS if each.name != "karras"),
+    "schedulers/DPMpp_2M__karras",  # which was not recorded with Euler
+    "options/rng_nv_DPMpp_SDE",
+    "options/ensd",
+    "options/zsnr",
+    "fields/subseed_batch2",
+    "prompts/and3",
+)
+
+#: It accepts a step or not by a last bit of the network's answers: benchmarks/last_bit.py.
+ADAPTIVE = "samplers/DPM_adaptive"
+
+
+@pytest.fixture(scope="module")
+def client(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    scratch = tmp_path_factory.mktemp("data")
+    return fidelity.client_of(shared / "golden/data", scratch, "--threads", "1")
+
+
+@pytest.fixture
+def recording(request: pytest.FixtureRequest, shared: Path) -> Iterator[Recording]:
+    (found,) = read(shared / "golden" / f"{request.param}.json", shared / "golden")
+    assert isinstance(found, Recording)
+    yield found
+
+
+@pytest.mark.parametrize("recording", CASES, indirect=True)
+def test_the_recorded_picture_and_infotext(client: TestClient, recording: Recording) -> None:
+    """Spec sampling.md 1 to 5, prompts.md 8; the bar is golden/README.md's 2/255."""
+    made = fidelity.replay(client, recording)
+    assert made.agrees or (made.same_infotext and recording.name == ADAPTIVE), made
+
+
+@pytest.mark.slow
+def test_every_recorded_txt2img(shared: Path) -> None:
+    """What misses is explained by name."""
+    assert fidelity.main(["--recordings", str(shared / "golden"), "--threads", "1"]) == 0
