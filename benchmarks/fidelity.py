@@ -36,6 +36,7 @@ import bootstrap
 from application.pictures import read_infotext
 from benchmarks import harness
 from benchmarks.recordings import PATH, Out, Recording, psnr, read_all
+from domain.flags import parse_flags
 
 #: The largest difference of any channel of any pixel, of 255 (golden/README.md).
 TOLERANCE = 2
@@ -46,7 +47,7 @@ JPEG, JPEG_PSNR = "JPEG: a last bit of a pixel moved a coefficient by one step",
 #: Recordings that we miss, and why. Others are explained by what they ask for (`explanation`).
 KNOWN = {
     "samplers/DPM_adaptive": (
-        "a last bit of the network's answers decides whether a step is accepted (benchmarks.last_bit)"
+        "a last bit of an answer decides whether it accepts a step: see benchmarks.last_bit"
     ),
     "names/02_euler_a__Karras": "meant difference: case does not hide a sampler",
     "names/09_Nope__None": UNKNOWN_SAMPLER,
@@ -97,7 +98,7 @@ def client_of(data: Path, scratch: Path, *flags: str) -> TestClient:
     folders["--embeddings-dir"] = data / "embeddings"
     given = [str(part) for pair in folders.items() for part in pair]
     argv = [*given, "--no-download-sd-model", *flags]
-    settings = bootstrap.parse_flags(argv, {}, absolute=os.path.abspath)
+    settings = parse_flags(argv, {}, absolute=os.path.abspath)
     return TestClient(bootstrap.build_app(bootstrap.assemble(settings)))
 
 
