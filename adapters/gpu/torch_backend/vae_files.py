@@ -1,0 +1,109 @@
+"""VAEs from files of their own, beside the checkpoint's. Source: spec networks.md 1.6."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from adapters.gpu.torch_backend.architecture import VAE, VaeArchitecture
+from adapters.gpu.torch_backend.conversion import original_name
+from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.loading import LoadedCheckpoint
+from adapters.gpu.torch_backend.networks import build_vae
+from adapters.gpu.torch_backend.weights import Weights, read_weights
+from domain.errors import CheckpointError
+from domain.vaes import VaeFile
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+#: What training leaves in the files beside the network.
+_LOSS = "loss"
+_COUNTERS = ("model_ema.decay", "model_ema.num_updates")
+
+_Key = tuple[str, int, int, VaeArchitecture]
+
+
+class VaeFiles:
+    """Keeps the VAEs last used.
+
+    Each is a network of its own, and a checkpoint's own VAE is never written to: jobs with
+    different VAEs do not meet. `cached` (option `sd_vae_checkpoint_cache`) is asked how many to
+    keep besides the one last used; whoever decodes keeps a reference of his own.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        cached: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._device = device
+        self._dtype = dtype
+        self._cached = cached
+        self._lock = threading.Lock()
+        self._held: OrderedDict[_Key, AutoencoderKL] = OrderedDict()
+
+    def get(self, vae: VaeFile | None, model: LoadedCheckpoint) -> "AutoencoderKL":
+        """The VAE in that file, loaded now if it is not held; the checkpoint's own for None.
+
+        A file that was replaced is loaded again. Raises `CheckpointError` naming file and tensor;
+        what is held then stays.
+        """
+        if vae is None:
+            return model.vae
+        path = Path(vae.filename)
+        with self._lock:
+            key = _key(path, model)
+            if key not in self._held:
+                self._held[key] = load_vae(path, model, self._device, self._dtype)
+            self._held.move_to_end(key)
+            while len(self._held) > 1 + max(0, self._cached()):
+                self._held.popitem(last=False)
+            return self._held[key]
+
+    def drop(self) -> None:
+        """Let go of them all."""
+        with self._lock:
+            self._held.clear()
+
+
+def load_vae(
+    path: Path, model: LoadedCheckpoint, device: torch.device, dtype: torch.dtype
+) -> "AutoencoderKL":
+    """The autoencoder in a file, which must have exactly the tensors of the checkpoint's.
+
+    They bear the original (LDM) names without a prefix; what training left beside them is passed
+    over. Raises `CheckpointError` naming the file and the tensor that is missing, misshapen or one
+    too many.
+    """
+    weights = read_weights(path)
+    tensors = {name: weights[name] for name in weights if not _is_left_over(name)}
+    modules = vae_modules(model.architecture.vae, prefix="")
+    known = {original_name(modules, name) for name in model.vae.state_dict()}
+    for name in tensors:
+        if name not in known:
+            raise CheckpointError(weights.file, f"has no place in the VAE of {model.file}", name)
+    placed = Weights(weights.file, {VAE + name: tensor for name, tensor in tensors.items()})
+    try:
+        return build_vae(model.architecture.vae, placed, device, dtype)
+    except CheckpointError as error:
+        tensor = error.tensor and error.tensor.removeprefix(VAE)
+        raise CheckpointError(error.file, error.message, tensor) from None
+
+
+def _is_left_over(name: str) -> bool:
+    return name.startswith(_LOSS) or name in _COUNTERS
+
+
+def _key(path: Path, model: LoadedCheckpoint) -> _Key:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise CheckpointError(str(path), message) from error
+    return str(path), stat.st_mtime_ns, stat.st_size, model.architecture.vae
