@@ -1,6 +1,6 @@
 """Use-case: a txt2img request becomes pictures. Source: spec api.md 5 and 9."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,6 +12,7 @@ from application.models import Models
 from application.planning import Txt2ImgPlan, plan_txt2img
 from application.ports.inference import Inference
 from application.ports.options import OptionsStore
+from application.prefill import prefill
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
 from domain.generation import Info, Txt2Img
@@ -78,15 +79,23 @@ class GenerateTxt2Img:
         self._clock = clock
         self._version = version
 
-    def __call__(self, request: Txt2Img, *, abandoned: Abandoned = lambda: False) -> Generated:
+    def __call__(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = None,
+        abandoned: Abandoned = lambda: False,
+    ) -> Generated:
         """Blocks until the pictures are there. Safe to call from many threads.
 
-        `abandoned` is asked between steps whether anybody still wants them. Raises
-        `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
-        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
+        `given` names the fields that the request's infotext may not fill; by default those that
+        differ from their defaults. `abandoned` is asked between steps whether anybody still wants
+        the pictures. Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is
+        asked; `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
         `ArchiveError` if pictures cannot be saved.
         """
         base = self._options.snapshot()
+        request = prefill(request, base, self._styles(), self._models.list(), given)
         options = base.with_overrides(request.override_settings or {})
         checkpoint = self._models.for_request(base, options)
         # A bad request is refused at once: nothing here waits or touches the model.

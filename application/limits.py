@@ -41,7 +41,6 @@ def _refuse_unbuilt(request: Txt2Img) -> None:
     asked = {
         "enable_hr": (request.enable_hr, "hires fix"),
         "refiner_checkpoint": ((request.refiner_checkpoint or "none").lower() != "none", "refiner"),
-        "infotext": (bool(request.infotext), "filling a request from infotext"),
     }
     for field, (wanted, what) in asked.items():
         if wanted:

@@ -92,6 +92,12 @@ def as_struct(body: object, type: type[S]) -> S:
     return _struct(type, body, ("body",))
 
 
+def given_fields(body: object, type: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields of the struct that the body names, with null or with a value."""
+    named = _object(body, ("body",))
+    return frozenset(field.name for field in _fields(type) if field.encode_name in named)
+
+
 def as_flag(text: str, loc: Loc) -> bool:
     """A boolean from a query or a header. Raises `Refused`."""
     return _boolean(text, loc)

@@ -4,6 +4,7 @@ Writing: `infotext_parameters` puts the facts in order, `write_infotext` makes t
 Reading: `parse_infotext` takes it apart again; the `overrides_*` functions find option values.
 """
 
+from domain.infotext.compatibility import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
 from domain.infotext.facts import (
     Extra,
     GenerationFacts,
@@ -25,6 +26,9 @@ from domain.infotext.writing import write_infotext
 
 __all__ = [
     "OVERRIDE_LABELS",
+    "SAME_CHECKPOINT",
+    "SAME_SAMPLER",
+    "SAME_SCHEDULER",
     "Extra",
     "GenerationFacts",
     "ParameterValue",

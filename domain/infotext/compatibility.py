@@ -11,12 +11,17 @@ from domain.errors import InvalidRequest
 from domain.infotext.version import VersionKey, version_key
 from domain.prompts.attention import parse_attention, uses_emphasis
 
+SAME_SAMPLER = "Use same sampler"
+SAME_SCHEDULER = "Use same scheduler"
+SAME_CHECKPOINT = "Use same checkpoint"
+"""What stands for the first pass's own in the hires pass; in a request null means the same."""
+
 _HIRES_AND_INPAINTING: Mapping[str, object] = {
     "Hires resize-1": 0,
     "Hires resize-2": 0,
-    "Hires sampler": "Use same sampler",
-    "Hires schedule type": "Use same scheduler",
-    "Hires checkpoint": "Use same checkpoint",
+    "Hires sampler": SAME_SAMPLER,
+    "Hires schedule type": SAME_SCHEDULER,
+    "Hires checkpoint": SAME_CHECKPOINT,
     "Hires prompt": "",
     "Hires negative prompt": "",
     "Mask mode": "Inpaint masked",

@@ -3,6 +3,7 @@
 The registry of options knows each label; here they are read back.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -15,6 +16,12 @@ MODEL_HASH = "Model hash"
 OVERRIDE_LABELS: Mapping[str, Option] = MappingProxyType(
     {option.infotext: option for option in REGISTRY.values() if option.infotext}
 )
+
+_WRITTEN_AS = {
+    "Beta schedule alpha": "Beta scheduler alpha",
+    "Beta schedule beta": "Beta scheduler beta",
+}
+"""Labels that infotext has, and what the options call them: A1111 loses these on the way back."""
 
 
 def read_override(label: str, text: object, current: OptionValue = None) -> OptionValue:
@@ -34,7 +41,7 @@ def read_override(label: str, text: object, current: OptionValue = None) -> Opti
             case "int":
                 return int(str(text))
             case "float":
-                return float(str(text))
+                return _finite(str(text))
             case _:
                 return str(text)
     except ValueError:
@@ -62,6 +69,7 @@ def overrides_from_infotext(
     the model while `disable_weights_auto_swap` is on.
     """
     keep_model = bool(current.get("disable_weights_auto_swap"))
+    parsed = {_WRITTEN_AS.get(label, label): value for label, value in parsed.items()}
     wanted = {
         label: parsed[label]
         for label, option in OVERRIDE_LABELS.items()
@@ -71,6 +79,13 @@ def overrides_from_infotext(
 
 
 _WHAT = {"int": "an integer", "float": "a number"}
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _read(

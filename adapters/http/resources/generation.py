@@ -1,5 +1,6 @@
 """Making pictures. Source: spec api.md 5."""
 
+from collections.abc import Collection
 from typing import Annotated, Protocol
 from urllib.parse import quote
 
@@ -16,7 +17,13 @@ from domain.generation import Txt2Img
 
 
 class GenerateTxt2Img(Protocol):
-    def __call__(self, request: Txt2Img, *, abandoned: Abandoned = ...) -> Generated: ...
+    def __call__(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = ...,
+        abandoned: Abandoned = ...,
+    ) -> Generated: ...
 
 
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +43,10 @@ class TextToImage:
         self._txt2img = txt2img
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        request = wire.as_struct(body_of(req), Txt2Img)
-        result = self._txt2img(request, abandoned=abandoned(req))
+        body = body_of(req)
+        request = wire.as_struct(body, Txt2Img)
+        given = wire.given_fields(body, Txt2Img)
+        result = self._txt2img(request, given=given, abandoned=abandoned(req))
         resp.set_header("X-Task-Id", _header_safe(result.job_id))
         answer(
             resp,

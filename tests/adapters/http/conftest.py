@@ -1,6 +1,6 @@
 """A tiny server inside: use-cases that answer at once and remember what they were asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from PIL import Image
 from adapters.http.app import Services, create_app
 from application.generate import Encoding, Generated, Picture
 from application.options import ChangeOptions, ReadOptions
+from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, NotFound
@@ -53,8 +54,11 @@ class House:
         self.stored = self.stored.updated(changes)
         return self.stored
 
-    def txt2img(self, request: Txt2Img, *, abandoned: Callable[[], bool]) -> Generated:
+    def txt2img(
+        self, request: Txt2Img, *, given: Collection[str] | None, abandoned: Callable[[], bool]
+    ) -> Generated:
         self.on_txt2img(request, abandoned)
+        request = prefill(request, self.stored, (), (TINY, TINY_B), given)
         resolve_request(request.sampler_name, request.sampler_index, request.scheduler)
         if request.script_name:
             raise NotFound("script", request.script_name)
@@ -170,7 +174,7 @@ def broken(house: House) -> Callable[[Exception], testing.TestClient]:
     """A client of a server whose txt2img raises that error."""
 
     def make(error: Exception) -> testing.TestClient:
-        def fail(request: Txt2Img, *, abandoned: Callable[[], bool]) -> Generated:
+        def fail(request: Txt2Img, **_: object) -> Generated:
             raise error
 
         return testing.TestClient(create_app(replace(house.services(), txt2img=fail)))

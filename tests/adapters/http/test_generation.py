@@ -39,6 +39,28 @@ def test_info_is_ascii_text_with_spaces_after_its_separators(client: testing.Tes
     assert info == json.dumps(json.loads(info))
 
 
+def test_infotext_fills_what_the_json_leaves_out(client: testing.TestClient) -> None:
+    """Spec api.md 10: null counts as present."""
+    text = "a cat\nSteps: 3, Seed: 5, Size: 64x96, CFG scale: 2, Sampler: Euler a"
+    given = {"infotext": text, "steps": None, "cfg_scale": 7.0}
+    for body in (
+        given,
+        [list(pair) for pair in given.items()],
+    ):  # an object, or pairs that spell it
+        echo = client.simulate_post(PATH, json=body).json["parameters"]
+        assert (echo["prompt"], echo["seed"], echo["height"]) == ("a cat", 5, 96)
+        assert (echo["steps"], echo["cfg_scale"]) == (50, 7.0)
+        assert echo["override_settings"] == {}
+
+
+def test_infotext_that_does_not_fit_is_named(client: testing.TestClient) -> None:
+    result = client.simulate_post(PATH, json={"infotext": "a cat\nSteps: x, Seed: 5, Size: 64x96"})
+    assert result.status_code == 422
+    (problem,) = result.json["detail"]
+    assert problem["loc"] == ["body", "infotext"]
+    assert problem["msg"] == "Steps: 'x' is not an integer"
+
+
 def test_send_images_false_keeps_the_pictures_here(client: testing.TestClient) -> None:
     answer = client.simulate_post(PATH, json={"send_images": False}).json
     assert answer["images"] == []

@@ -74,13 +74,8 @@ DEVIATIONS: dict[str, tuple[int, Any]] = {
 #: Fields that we cannot echo as recorded: null became the default.
 ECHOED = {"default/prompt_missing_seed_null": {"seed": -1}}
 
-#: Their answer is made inside: hires fix, upscalers, and what infotext fills in.
-INSIDE = {
-    "errors/firstpass_bad",
-    "errors/hr_bad_upscaler",
-    "errors/infotext_garbage",
-    "errors/infotext_int",
-}
+#: Their answer is made inside: hires fix, upscalers.
+INSIDE = {"errors/firstpass_bad", "errors/hr_bad_upscaler"}
 
 OURS = [each for each in RECORDINGS if each["name"] not in INSIDE]
 

@@ -62,6 +62,12 @@ def test_values_of_a_wrong_type_are_refused():
         overrides_from_texts(["Clip skip: two"])
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999"])
+def test_infinity_is_no_number(text):
+    with pytest.raises(InvalidRequest, match=r"Eta: .* is not a number"):
+        overrides_from_texts([f"Eta: {text}"])
+
+
 def infotext_overrides(options, given=(), line="Clip skip: 2, Model hash: 00aa, RNG: CPU"):
     parsed = parse_infotext(f"p\n{line}", options)
     return overrides_from_infotext(parsed, options, dict(given))
@@ -84,6 +90,15 @@ def test_filled_in_defaults_override_options_back():
     options = Options({"rho": 5.0, "sd_vae_decode_method": "TAESD"})
     got = infotext_overrides(options, line="Steps: 5, Seed: 1, Clip skip: 1")
     assert got == {"rho": 0.0, "sd_vae_decode_method": "Full"}
+
+
+def test_labels_are_read_as_they_are_written():
+    """Spec prompts.md 8.7: A1111 writes "Beta schedule", but reads "Beta scheduler"."""
+    line = "Beta schedule alpha: 0.5, Beta schedule beta: 0.25, Schedule type: Beta"
+    assert infotext_overrides(Options(), line=line) == {
+        "beta_dist_alpha": 0.5,
+        "beta_dist_beta": 0.25,
+    }
 
 
 def test_the_model_is_swapped_only_when_asked():
