@@ -1,11 +1,11 @@
-"""Latents to pictures: exactly through the autoencoder, or roughly for previews.
+"""Latents to pictures and back: exactly through the autoencoder, or roughly for previews.
 
-Source: spec sampling.md 6.8 and images.md 14.
+Source: spec sampling.md 6.7 and 6.8, images.md 14, networks.md 1.6.
 """
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
@@ -69,12 +69,54 @@ def decode(
 
     One picture at a time, so that each is the same in any batch. If a picture comes out as NaN
     in another dtype than `retry`, the VAE is moved to that dtype for good and tries again.
-    Raises `NotANumber` if the latents or the picture are NaN.
+    Raises `NotANumber` if the latents or the picture are NaN. The tweaks of `computing` hold.
     """
     if bool(latents.isnan().any()):
         raise NotANumber("the UNet produced NaN: try it in float32 (--no-half)")
     pictures = [_decode_one(vae, latent, scale_factor, retry) for latent in latents]
     return torch.stack(pictures)
+
+
+@torch.inference_mode()
+def encode(
+    vae: "AutoencoderKL",
+    images: Tensor,
+    scale_factor: float,
+    generator: torch.Generator,
+    *,
+    retry: torch.dtype | None = torch.float32,
+) -> Tensor:
+    """Encode (n, 8h, 8w, 3) pictures, uint8 or floats from 0 to 1, to (n, channels, h, w) float32.
+
+    The autoencoder answers with a distribution, of which a sample is drawn from `generator`, one
+    of the CPU's. Pictures are encoded and drawn one at a time, in order. The latents are on the
+    VAE's device. `retry`, tweaks and errors as for `decode`.
+    """
+    if images.dtype == torch.uint8:
+        images = images.float() / 255
+    pictures = (images.float() * 2 - 1).permute(0, 3, 1, 2)
+    moments = [_encode_one(vae, picture, retry) for picture in pictures]
+    return torch.cat([sample_posterior(each, scale_factor, generator) for each in moments])
+
+
+def sample_posterior(moments: Tensor, scale_factor: float, generator: torch.Generator) -> Tensor:
+    """A scaled latent (n, channels, h, w) out of what the encoder says of it.
+
+    `moments` (n, 2 * channels, h, w) are mean and log-variance; their noise is drawn on the CPU.
+    """
+    mean, log_variance = moments.float().chunk(2, dim=1)
+    noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+    return scale_factor * (mean + (log_variance.clamp(-30, 20) / 2).exp() * noise)
+
+
+def retry_dtype(*, auto_precision: bool, bfloat16: bool) -> torch.dtype | None:
+    """The dtype in which NaN is tried again, by the two options (spec networks.md 1.6).
+
+    They are `auto_vae_precision` and `auto_vae_precision_bfloat16`, which goes first.
+    """
+    if bfloat16:
+        return torch.bfloat16
+    return torch.float32 if auto_precision else None
 
 
 def to_bytes(decoded: Tensor) -> Tensor:
@@ -123,9 +165,26 @@ def _decode_one(
     vae: "AutoencoderKL", latent: Tensor, scale_factor: float, retry: torch.dtype | None
 ) -> Tensor:
     scaled = latent.unsqueeze(0) * (1.0 / scale_factor)
-    decoded = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
-    if bool(decoded.isnan().any()):
+    decoded = _finite(vae, lambda: vae.decode(scaled.to(vae.dtype), return_dict=False)[0], retry)
+    return to_bytes(decoded[0]).permute(1, 2, 0).contiguous().cpu()
+
+
+def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: torch.dtype | None) -> Tensor:
+    def moments() -> Tensor:
+        given = picture.unsqueeze(0).to(vae.device, vae.dtype)
+        return vae.encode(given, return_dict=False)[0].parameters
+
+    return _finite(vae, moments, retry)
+
+
+def _finite(
+    vae: "AutoencoderKL", compute: Callable[[], Tensor], retry: torch.dtype | None
+) -> Tensor:
+    """What the VAE computes, in another dtype if need be. Raises `NotANumber`."""
+    result = compute()
+    if bool(result.isnan().any()):
         if retry is None or vae.dtype == retry:
             raise NotANumber("the VAE produced NaN: try it in float32 (--no-half-vae)")
-        return _decode_one(vae.to(retry), latent, scale_factor, None)
-    return to_bytes(decoded[0]).permute(1, 2, 0).contiguous().cpu()
+        vae.to(retry)
+        return _finite(vae, compute, None)
+    return result

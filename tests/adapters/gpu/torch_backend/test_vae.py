@@ -1,4 +1,4 @@
-"""Spec sampling.md 6.8 and images.md 14."""
+"""Spec sampling.md 6.7 and 6.8, images.md 14, networks.md 1.6."""
 
 import json
 
@@ -11,13 +11,17 @@ from adapters.gpu.torch_backend.vae import (
     LatentRgb,
     approximate,
     decode,
+    encode,
     own_latent_rgb,
+    retry_dtype,
+    sample_posterior,
     to_bytes,
     to_pictures,
 )
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import NotANumber
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, vae_layout
+from tests.golden.sampling_vectors import distance, section
 
 pytestmark = pytest.mark.torch
 
@@ -87,6 +91,83 @@ def test_an_overflow_in_half_precision_is_tried_again_in_float32(vae):
     pixels = decode(half, z, 1.0)
     assert half.dtype == torch.float32
     assert (pixels.int() - expected.int()).abs().max() <= 8  # its weights were rounded to half
+
+
+def seeded(seed=3):
+    return torch.Generator().manual_seed(seed)
+
+
+def photographs(n=2, height=16, width=24):
+    return torch.randint(0, 256, (n, height, width, 3), generator=seeded(), dtype=torch.uint8)
+
+
+def test_a_posterior_is_sampled():
+    """Spec sampling.md 6.7, V:vae_posterior_sample. Its log-variances reach below the clamp."""
+    vector = section("vae_posterior_sample")
+    moments = torch.tensor(vector["moments"]).reshape(1, 8, 1, 1)
+    generator = seeded(vector["global_seed"])
+    latent = sample_posterior(moments, vector["scale_factor"], generator)
+    assert distance(latent.flatten().tolist(), vector["latent"]) <= 1e-6
+
+
+def test_a_posterior_is_clamped_above():
+    moments = torch.tensor([0.0, 1000.0]).reshape(1, 2, 1, 1)
+    noise = torch.randn((1, 1, 1, 1), generator=seeded())
+    got = sample_posterior(moments, 0.5, seeded())
+    torch.testing.assert_close(got, 0.5 * noise * torch.tensor(10.0).exp())
+
+
+def test_encoding_scales_a_sample(vae):
+    """Pictures run from -1 to 1 in the network; each draws its noise when its turn comes."""
+    images = photographs()
+    with torch.inference_mode():
+        given = images.permute(0, 3, 1, 2) / 127.5 - 1
+        posteriors = [vae.encode(one[None]).latent_dist for one in given]
+    generator = seeded()
+    samples = [p.mean + p.std * torch.randn(p.mean.shape, generator=generator) for p in posteriors]
+    latents = encode(vae, images, 0.13025, seeded())
+    assert (latents.dtype, tuple(latents.shape)) == (torch.float32, (2, 4, 2, 3))
+    torch.testing.assert_close(latents, 0.13025 * torch.cat(samples), rtol=1e-4, atol=1e-5)
+    assert torch.equal(encode(vae, images[:1], 0.13025, seeded())[0], latents[0])
+
+
+def test_encoding_takes_floats_from_zero_to_one(vae):
+    images = photographs(1)
+    assert torch.equal(
+        encode(vae, images.float() / 255, 1.0, seeded()), encode(vae, images, 1.0, seeded())
+    )
+
+
+def test_nan_from_the_encoder_is_an_error(vae):
+    vae.encoder.conv_in.bias[0] = torch.nan
+    with pytest.raises(NotANumber, match="VAE"):
+        encode(vae, photographs(1), 1.0, seeded())
+
+
+def test_an_encoder_that_overflows_is_tried_again(vae):
+    """Spec networks.md 1.6, as for decoding. bfloat16 reaches as far as float32."""
+    vae.encoder.conv_in.weight *= 2e5  # each weight fits into float16, their sums do not
+    half = vae.to(torch.float16)
+    with pytest.raises(NotANumber):
+        encode(half, photographs(1), 1.0, seeded(), retry=None)
+    assert half.dtype == torch.float16
+    latents = encode(half, photographs(1), 1.0, seeded(), retry=torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+    assert latents.dtype == torch.float32 and bool(latents.isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("auto_precision", "bfloat16", "dtype"),
+    [
+        (True, False, torch.float32),
+        (True, True, torch.bfloat16),
+        (False, True, torch.bfloat16),
+        (False, False, None),
+    ],
+)
+def test_which_dtype_is_tried_next(auto_precision, bfloat16, dtype):
+    """Spec networks.md 1.6: bfloat16 goes first, and needs no other option."""
+    assert retry_dtype(auto_precision=auto_precision, bfloat16=bfloat16) is dtype
 
 
 def test_the_cheap_approximation():

@@ -1,0 +1,34 @@
+"""Tiling: pictures whose opposite edges meet (spec sampling.md 7)."""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from adapters.gpu.torch_backend.tweaks.computation import current
+
+
+class SeamlessConv2d(nn.Conv2d):
+    """A convolution that pads with the opposite edge where the job wants it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(n, channels, h, w) as `nn.Conv2d`."""
+        computation = current()
+        if computation is None or not computation.tweaks.tiling:
+            return super().forward(input)
+        down, across = cast("tuple[int, int]", self.padding)
+        around = nn.functional.pad(input, (across, across, down, down), mode="circular")
+        return nn.functional.conv2d(
+            around, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+        )
+
+
+def make_seamless(network: nn.Module) -> None:
+    """Let every convolution that pads do so. Idempotent.
+
+    The VAE encoder's down-sampling is left alone: its convolutions do not pad, zeros are put to
+    the right and below before them.
+    """
+    for module in network.modules():
+        if type(module) is nn.Conv2d and module.padding_mode == "zeros" and any(module.padding):
+            # In place, as some blocks know the same convolution by two names.
+            module.__class__ = SeamlessConv2d
