@@ -13,6 +13,7 @@ from adapters.gpu.torch_backend.conversion import original_name
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from adapters.gpu.torch_backend.networks import build_vae
+from adapters.gpu.torch_backend.tweaks import prepare_vae
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError
 from domain.vaes import VaeFile
@@ -78,8 +79,8 @@ def load_vae(
     """The autoencoder in a file, which must have exactly the tensors of the checkpoint's.
 
     They bear the original (LDM) names without a prefix; what training left beside them is passed
-    over. Raises `CheckpointError` naming the file and the tensor that is missing, misshapen or one
-    too many.
+    over. The network is prepared for tweaks. Raises `CheckpointError` naming the file and the
+    tensor that is missing, misshapen or one too many.
     """
     weights = read_weights(path)
     tensors = {name: weights[name] for name in weights if not _is_left_over(name)}
@@ -90,10 +91,12 @@ def load_vae(
             raise CheckpointError(weights.file, f"has no place in the VAE of {model.file}", name)
     placed = Weights(weights.file, {VAE + name: tensor for name, tensor in tensors.items()})
     try:
-        return build_vae(model.architecture.vae, placed, device, dtype)
+        vae = build_vae(model.architecture.vae, placed, device, dtype)
     except CheckpointError as error:
         tensor = error.tensor and error.tensor.removeprefix(VAE)
         raise CheckpointError(error.file, error.message, tensor) from None
+    prepare_vae(vae)
+    return vae
 
 
 def _is_left_over(name: str) -> bool:

@@ -11,9 +11,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from adapters.gpu.torch_backend.loading import load_checkpoint
+from adapters.gpu.torch_backend.tweaks import computing
 from adapters.gpu.torch_backend.vae import decode, to_pictures
 from adapters.gpu.torch_backend.vae_files import VaeFiles, load_vae
 from domain.errors import CheckpointError
+from domain.plan import NetworkTweaks
 from domain.vaes import VaeFile
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, vae_layout, write_small
 from tests.adapters.gpu.torch_backend.test_loading import euler
@@ -81,6 +83,14 @@ def test_the_checkpoints_own_is_never_written_to(model, write):
     other.to(torch.bfloat16)  # as after NaN
     assert torch.equal(pixels(use.get(None, model), model), before)
     assert all(torch.equal(own[name], tensor) for name, tensor in model.vae.state_dict().items())
+
+
+def test_it_heeds_the_tweaks_of_a_job(model, write):
+    vae = files().get(write("a.safetensors"), model)
+    plain = pixels(vae, model)
+    with computing(NetworkTweaks(tiling=True), 32, 32):
+        assert not torch.equal(pixels(vae, model), plain)
+    assert torch.equal(pixels(vae, model), plain)
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.ckpt"])
