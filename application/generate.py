@@ -1,22 +1,25 @@
 """Use-case: a txt2img request becomes pictures. Source: spec api.md 5 and 9."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from PIL.Image import Image
 
 from application.infotext import Description, describe
+from application.infotext_extra import SAME_CHECKPOINT
 from application.jobs import Abandoned, Clock, Job, JobQueue
 from application.models import Models
-from application.planning import Txt2ImgPlan, plan_txt2img
+from application.planning import ModelChoice, plan_txt2img
 from application.ports.inference import Inference
 from application.ports.options import OptionsStore
 from application.prefill import prefill
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
 from domain.generation import Info, Txt2Img
+from domain.infotext import Extra
 from domain.options import Options
+from domain.picture_lists import NO_LISTS, PictureLists
 from domain.prompts import Style
 
 
@@ -84,45 +87,68 @@ class GenerateTxt2Img:
         request: Txt2Img,
         *,
         given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
         abandoned: Abandoned = lambda: False,
     ) -> Generated:
         """Blocks until the pictures are there. Safe to call from many threads.
 
         `given` names the fields that the request's infotext may not fill; by default those that
-        differ from their defaults. `abandoned` is asked between steps whether anybody still wants
-        the pictures. Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is
-        asked; `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
+        differ from their defaults. `lists` gives single pictures values of their own. `abandoned`
+        is asked between steps whether anybody still wants the pictures.
+
+        Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
+        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
         `ArchiveError` if pictures cannot be saved.
         """
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         options = base.with_overrides(request.override_settings or {})
-        checkpoint = self._models.for_request(base, options)
+        models = self._choose(request, base, options)
         # A bad request is refused at once: nothing here waits or touches the model.
-        plan = plan_txt2img(request, options, checkpoint, self._styles(), self._draw_seed)
+        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, lists)
         self._saving.check(request, plan, options)
         job = Job("txt2img", self._clock, request.force_task_id, abandoned)
         with self._jobs.admit(job):
-            plan = plan.using(self._models.identified(checkpoint))
+            plan = plan.using(self._models.identified)
             described = describe(request, plan, options, self._version)
             files = self._saving.begin(described, options, _timestamp(job))
-            images = self._render(job, plan, files)
-            grid = files.make_grid(images)
-        return self._result(base, options, job, described, images, grid, files)
+            made = self._render(job, described, files)
+            if made.images and (grid := files.make_grid(made.images, made.infotexts[0])):
+                made.put_first(grid)
+        return self._result(base, options, job, described, made, files)
 
-    def _render(self, job: Job, plan: Txt2ImgPlan, files: JobFiles) -> list[Image]:
-        images: list[Image] = []
+    def _choose(self, request: Txt2Img, base: Options, options: Options) -> ModelChoice:
+        """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
+        hires = request.hr_checkpoint_name if request.enable_hr else None
+        refiner = request.refiner_checkpoint
+        return ModelChoice(
+            checkpoint=self._models.for_request(base, options),
+            hires=self._models.closest(hires) if hires and hires != SAME_CHECKPOINT else None,
+            refiner=self._models.closest(refiner) if refiner and refiner != "None" else None,
+        )
+
+    def _render(self, job: Job, described: Description, files: JobFiles) -> "_Made":
+        made = _Made()
+        plan = described.plan
         count = len(plan.batches)
         for number, batch in enumerate(plan.batches):
             if job.cancelled():
                 break
             text = f"Batch {number + 1} out of {count}" if count > 1 else "scripts_txt2img"
-            job.begin_unit(text, units=count, done=number)
-            made = self._inference.render(batch, job.observe)
-            job.show(made[-1])
-            files.save_batch(number, made, complete=not (job.interrupted or job.skipped))
-            images += made
-        return images
+            steps = [each.sampling.steps for each in batch.passes]
+            job.begin_batch(text, number, count, steps)
+            rendered = self._inference.render(batch, job.observe)
+            pictures = rendered.pictures
+            job.show(pictures[-1])
+            made.facts |= rendered.facts
+            first = len(made.images)
+            numbers = range(first, first + len(pictures))
+            infotexts = [described.infotext(each, made.facts) for each in numbers]
+            complete = not (job.interrupted or job.skipped)
+            files.save_batch(number, pictures, infotexts, complete=complete)
+            made.images += pictures
+            made.infotexts += infotexts
+        return made
 
     def _result(
         self,
@@ -130,18 +156,15 @@ class GenerateTxt2Img:
         options: Options,
         job: Job,
         described: Description,
-        images: list[Image],
-        grid: Image | None,
+        made: "_Made",
         files: JobFiles,
     ) -> Generated:
-        infotexts = described.infotexts[: len(images)]
-        if grid is not None:  # described like the first picture
-            images, infotexts = [grid, *images], (infotexts[0], *infotexts)
-        info = described.info(infotexts, _timestamp(job))
+        info = described.info(made.infotexts, _timestamp(job), made.facts)
+        pairs = zip(made.images, made.infotexts, strict=True)
         return Generated(
-            pictures=tuple(Picture(*each) for each in zip(images, infotexts, strict=True)),
+            pictures=tuple(Picture(*each) for each in pairs),
             request=described.request,
-            info=msgspec.structs.replace(info, index_of_first_image=0 if grid is None else 1),
+            info=msgspec.structs.replace(info, index_of_first_image=int(made.has_grid)),
             job_id=job.id,
             # The request's overrides decide what is in a picture, the stored options how it is
             # sent (spec api.md 5.3; recording options/nopnginfo).
@@ -152,6 +175,22 @@ class GenerateTxt2Img:
             ),
             files=tuple(files.paths),
         )
+
+
+@dataclass
+class _Made:
+    """What a job has made so far."""
+
+    images: list[Image] = field(default_factory=list)
+    infotexts: list[str] = field(default_factory=list)
+    facts: dict[str, Extra] = field(default_factory=dict)
+    has_grid: bool = False
+
+    def put_first(self, grid: Image) -> None:
+        """A grid is described like the first picture."""
+        self.images.insert(0, grid)
+        self.infotexts.insert(0, self.infotexts[0])
+        self.has_grid = True
 
 
 def _timestamp(job: Job) -> str:

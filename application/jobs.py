@@ -9,7 +9,7 @@ import secrets
 import string
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 
@@ -64,6 +64,8 @@ class Job:
         self.progress = Progress(units=-1)
         self.interrupted = False
         self.skipped = False
+        self._passes: tuple[int, ...] = (0,)
+        self._units_before = 0
         self._abandoned = abandoned
         self._clock = clock
         self._lock = threading.Lock()
@@ -96,26 +98,38 @@ class Job:
         """Whether nobody wants the result any more."""
         return self.interrupted or self._abandoned()
 
-    def begin_unit(self, text: str, units: int, done: int) -> None:
-        """The next sampling run starts: number `done` (from 0) of `units`."""
+    def begin_batch(self, text: str, number: int, of: int, passes: Sequence[int] = (0,)) -> None:
+        """Batch `number` (from 0) of `of` starts; `passes` are its sampling runs' steps."""
         self.text = text
         self.skipped = False
-        self.progress = Progress(units=units, units_done=done)
+        self._passes = tuple(passes)
+        runs = len(self._passes)
+        self._units_before = number * runs
+        self.progress = Progress(units=of * runs, units_done=self._units_before)
 
     def observe(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
         """The inference port's observer: note the step, answer what to do next."""
         if self._abandoned():
             self.interrupted = True
         with self._lock:
-            done = self.progress
-            # A1111 counts the last finished step from 0 (spec api.md 11.1).
-            self.progress = Progress(
-                units=done.units, units_done=done.units_done, step=step - 1, steps=of
-            )
+            self.progress = self._progress_at(step, of)
             self._preview, self._preview_step = preview, step
         if self.interrupted:
             return Verdict.INTERRUPT
         return Verdict.SKIP if self.skipped else Verdict.CONTINUE
+
+    def _progress_at(self, step: int, of: int) -> Progress:
+        """Each pass is a unit, with steps of its own (spec api.md 11.1)."""
+        run, steps = 0, self._passes[0] or of
+        while step > steps and run + 1 < len(self._passes):
+            step -= steps
+            run += 1
+            steps = self._passes[run]
+        # A1111 counts the last finished step from 0.
+        units_done = self._units_before + run
+        return Progress(
+            units=self.progress.units, units_done=units_done, step=step - 1, steps=steps
+        )
 
     def picture(self, every: int = 1) -> Image | None:
         """The latest preview, made now unless one not older than `every` steps exists.

@@ -9,8 +9,15 @@ from domain import generation
 from domain.errors import InvalidRequest, NotFound, Unsupported
 from domain.generation import Txt2Img
 from domain.options import Options
+from domain.picture_lists import PictureLists
 
-_FINITE = ("cfg_scale", "subseed_strength", "eta", "s_min_uncond", "s_churn", "s_tmin", "s_noise")
+_FINITE = (
+    "cfg_scale", "subseed_strength", "eta", "s_min_uncond", "s_churn", "s_tmin", "s_noise",
+    "denoising_strength", "refiner_switch_at", "hr_scale",
+)  # fmt: skip
+
+#: Scripts that are part of A1111's form and take no arguments, or none that its API heeds.
+_WITHOUT_EFFECT = ("sampler", "seed", "refiner", "hypertile", "extra options", "comments")
 
 
 def check(request: Txt2Img) -> None:
@@ -26,9 +33,40 @@ def check(request: Txt2Img) -> None:
         value = getattr(request, field)
         if value is not None and not math.isfinite(value):
             raise InvalidRequest(field, "must be a finite number")
+    _check_hires(request)
     if request.s_tmax is not None and math.isnan(request.s_tmax):
         raise InvalidRequest("s_tmax", "must be a number")
     _refuse_unbuilt(request)
+
+
+def _check_hires(request: Txt2Img) -> None:
+    """What hires fix adds. `denoising_strength` counts only with it."""
+    if request.firstphase_width or request.firstphase_height:
+        within("firstphase_width", request.firstphase_width, 8, generation.MAX_SIDE)
+        within("firstphase_height", request.firstphase_height, 8, generation.MAX_SIDE)
+    if not request.enable_hr:
+        return
+    strength = request.denoising_strength
+    if strength is None or not 0 <= strength <= 1:
+        raise InvalidRequest("denoising_strength", "must be given with enable_hr, from 0 to 1")
+    if request.hr_scale <= 0:
+        raise InvalidRequest("hr_scale", "must be above 0")
+    within("hr_second_pass_steps", request.hr_second_pass_steps, 0, generation.MAX_STEPS)
+    within("hr_resize_x", request.hr_resize_x, 0, generation.MAX_SIDE)
+    within("hr_resize_y", request.hr_resize_y, 0, generation.MAX_SIDE)
+    if request.firstpass_image:
+        raise Unsupported("firstpass_image", "not available over this API, as in A1111")
+
+
+def check_lists(request: Txt2Img, lists: PictureLists) -> None:
+    """Raises `InvalidRequest` for a list without one entry for each picture of the job."""
+    count = request.batch_size * request.n_iter
+    for field in lists.__struct_fields__:
+        entries = getattr(lists, field)
+        if entries is not None and len(entries) != count:
+            raise InvalidRequest(
+                field, f"must have {count} entries, one for each picture, not {len(entries)}"
+            )
 
 
 def within(field: str, value: int, low: int, high: int) -> None:
@@ -38,31 +76,24 @@ def within(field: str, value: int, low: int, high: int) -> None:
 
 
 def _refuse_unbuilt(request: Txt2Img) -> None:
-    asked = {
-        "enable_hr": (request.enable_hr, "hires fix"),
-        "refiner_checkpoint": ((request.refiner_checkpoint or "none").lower() != "none", "refiner"),
-    }
-    for field, (wanted, what) in asked.items():
-        if wanted:
-            raise Unsupported(field, f"not available yet: {what}")
-    for title in filter(None, (request.script_name, *request.alwayson_scripts)):
-        # Part of A1111's form, without effect over its API (spec api.md 8).
-        if title is request.script_name or title.lower() not in ("sampler", "seed", "refiner"):
+    if request.script_name:
+        raise NotFound("script", request.script_name)
+    for title in request.alwayson_scripts:
+        if title.lower() not in _WITHOUT_EFFECT:
             raise NotFound("script", title)
 
 
 def check_options(request: Txt2Img, options: Options) -> None:
-    """Raises `Unsupported` for options that would change the picture in a way not built yet."""
+    """Raises `InvalidRequest` for options out of bounds, `Unsupported` for those that would change
+    the picture in a way not built yet."""
+    for key in ("token_merging_ratio", "token_merging_ratio_hr"):
+        if not 0 <= options.number(key) < 1:
+            raise InvalidRequest(key, "must be from 0 to below 1")
     asked = {
-        "tiling": options["tiling"] if request.tiling is None else request.tiling,
         "restore_faces": (
             options["face_restoration"] if request.restore_faces is None else request.restore_faces
         ),
-        "token_merging_ratio": options["token_merging_ratio"],
-        "sd_vae": options.text("sd_vae").lower() not in ("automatic", "auto", "none", ""),
-        "use_old_emphasis_implementation": options["use_old_emphasis_implementation"],
-        "hypertile_enable_unet": options["hypertile_enable_unet"],
-        "hypertile_enable_vae": options["hypertile_enable_vae"],
+        "sd_vae_decode_method": options.text("sd_vae_decode_method") == "TAESD",
     }
     for field, wanted in asked.items():
         if wanted:

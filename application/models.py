@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from application.ports.inference import ModelHost
 from application.ports.models import ModelCatalog
-from domain.checkpoints import Checkpoint
+from domain.checkpoints import Checkpoint, find_closest
 from domain.errors import ModelUnavailable, NotFound
 from domain.options import Options, OptionValue
 
@@ -54,6 +54,16 @@ class Models:
         """Like `configured`; an override that names no checkpoint is dropped (api.md 5.3)."""
         name = overridden.text(_KEY)
         return self.configured(overridden if name and self.knows(name) else base)
+
+    def closest(self, name: str) -> Checkpoint:
+        """The checkpoint that a refiner or hires field means: an alias, or part of a title.
+
+        Raises `NotFound("checkpoint", name)`.
+        """
+        checkpoint = find_closest(self._catalog.checkpoints(), name)
+        if checkpoint is None:
+            raise NotFound("checkpoint", name)
+        return checkpoint
 
     def identified(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with its sha256, computed at its first use. Takes seconds once a file."""

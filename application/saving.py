@@ -67,7 +67,7 @@ class SaveImages:
     def begin(self, described: Description, options: Options, job_timestamp: str) -> "JobFiles":
         """The files of a job that starts now. Any job enters the history."""
         if self._history:
-            self._remember(described.infotexts[0])
+            self._remember(described.infotext(0))
         facts = self._facts(described.request, described.plan, options, job_timestamp)
         return JobFiles(self._files, described, options, facts)
 
@@ -87,13 +87,13 @@ class SaveImages:
         return NameFacts(
             seed=plan.seeds[0],
             all_seeds=plan.seeds,
-            prompt=plan.prompt,
+            prompt=plan.prompts.positive[0],
             job_prompt=request.prompt,
             job_negative_prompt=request.negative_prompt,
             steps=request.steps,
             cfg_scale=request.cfg_scale,
-            width=request.width,
-            height=request.height,
+            width=plan.width,
+            height=plan.height,
             sampler=sampling.sampler.name,
             scheduler=effective_scheduler(sampling.sampler, sampling.scheduler),
             model_name=plan.checkpoint.name_for_extra,
@@ -123,7 +123,9 @@ class JobFiles:
         self._facts = facts
         self._wanted = described.request.save_images
 
-    def save_batch(self, batch: int, images: Sequence[Image], *, complete: bool) -> None:
+    def save_batch(
+        self, batch: int, images: Sequence[Image], infotexts: Sequence[str], *, complete: bool
+    ) -> None:
         """Save the pictures of a batch, counted from 0, if that is asked for.
 
         One that an interrupt or skip left incomplete is saved with `save_incomplete_images` only.
@@ -133,7 +135,7 @@ class JobFiles:
         worthy = complete or options.flag("save_incomplete_images")
         if not (self._wanted and worthy and options.flag("samples_save")):
             return
-        for index, image in enumerate(images):
+        for index, (image, infotext) in enumerate(zip(images, infotexts, strict=True)):
             number = batch * self._facts.batch_size + index
             facts = msgspec.structs.replace(
                 self._facts,
@@ -143,10 +145,9 @@ class JobFiles:
                 iteration=batch,
                 batch_index=index,
             )
-            infotext = self._described.infotexts[number]
             self.paths.append(self._files.save(image, infotext, SAMPLES, facts, options))
 
-    def make_grid(self, images: Sequence[Image]) -> Image | None:
+    def make_grid(self, images: Sequence[Image], infotext: str) -> Image | None:
         """The job's grid, saved if `grid_save`; None unless the result shall begin with it."""
         options = self._options
         few = len(images) < (2 if options.flag("grid_only_if_multiple") else 1)
@@ -162,6 +163,5 @@ class JobFiles:
                 batch_index=None,
                 basename=GRIDS.basename,
             )
-            infotext = self._described.infotexts[0]
             self.paths.append(self._files.save(grid, infotext, GRIDS, facts, options))
         return grid if returned else None

@@ -1,6 +1,61 @@
-"""Integer picture geometry. Source: spec images.md 13.1."""
+"""Integer picture geometry. Source: spec images.md 13.1, sampling.md 6.4."""
 
 import math
+
+import msgspec
+
+CELL = 8
+"""Pixels to a cell of the latent, each way."""
+
+OLD_HIRES_AREA = 512 * 512
+OLD_HIRES_STEP = 64
+
+
+class HiresSize(msgspec.Struct, frozen=True):
+    """The sizes of hires fix, (width, height): `first` and `target` in pixels, before `crop` cells
+    of the latent are cut off."""
+
+    first: tuple[int, int]
+    target: tuple[int, int]
+    crop: tuple[int, int] = (0, 0)
+
+
+def hires_size(
+    width: int,
+    height: int,
+    scale: float,
+    resize_x: int = 0,
+    resize_y: int = 0,
+    *,
+    old: bool = False,
+) -> HiresSize:
+    """Sizes of both passes of a `width` x `height` request (spec sampling.md 6.4).
+
+    Without `resize_x` and `resize_y` the target is `scale` times as large; one of them fixes that
+    side; both are covered, what is over is cropped. `old` (option use_old_hires_fix_width_height)
+    takes the request for the target and finds a first size of about 512 x 512.
+    """
+    if old:
+        first = old_first_size(width, height)
+        resize_x, resize_y, (width, height) = width, height, first
+    if not resize_x and not resize_y:
+        return HiresSize((width, height), (int(width * scale), int(height * scale)))
+    if not resize_y or (resize_x and width / height < resize_x / resize_y):
+        target = resize_x, resize_x * height // width
+    else:
+        target = resize_y * width // height, resize_y
+    cropped = resize_x and resize_y
+    crop = (target[0] - resize_x) // CELL, (target[1] - resize_y) // CELL
+    return HiresSize((width, height), target, crop if cropped else (0, 0))
+
+
+def old_first_size(width: int, height: int) -> tuple[int, int]:
+    """The first pass that the first versions of hires fix made for a target of that size."""
+    scale = math.sqrt(OLD_HIRES_AREA / (width * height))
+    return (
+        math.ceil(scale * width / OLD_HIRES_STEP) * OLD_HIRES_STEP,
+        math.ceil(scale * height / OLD_HIRES_STEP) * OLD_HIRES_STEP,
+    )
 
 
 def grid_shape(

@@ -103,19 +103,24 @@ class NetworkTweaks(msgspec.Struct, frozen=True, kw_only=True):
 class RefinerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The checkpoint that takes a pass over under way (spec sampling.md 5.4).
 
-    It does once the share done is not below `switch_at`: the share of noise levels gone, or
-    `by_sample_steps` of model calls made. None switches at the first call.
+    It does once the share done is not below `switch_at`: the share of noise levels gone, or with
+    `by_sample_steps` of the model calls expected. None switches at the first call.
     """
 
     checkpoint: Checkpoint
     switch_at: float | None
     by_sample_steps: bool = False
+    vae: VaeFile | None = None
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """One sampling run over a batch. `width` and `height` are pixels."""
+    """One sampling run over a batch. `width` and `height` are pixels.
+
+    `vae` is None where the checkpoint's own is used.
+    """
 
     checkpoint: Checkpoint
+    vae: VaeFile | None = None
     width: int
     height: int
     cfg_scale: float
@@ -129,23 +134,24 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
     """The second pass of hires fix (spec sampling.md 6.4).
 
     The first pass's pictures become `width` x `height` by `upscaler`, then lose `crop` (x, y)
-    cells of the latent: those of odd number one more at the far side. Its sampling makes
-    `sampling.steps` steps.
+    cells of the latent, half at each side, an odd one at the far side. The pass makes all of its
+    `sampling.steps`, at whatever strength. `first_pass_encoder` has its texts encoded by the first
+    pass's checkpoint.
     """
 
     upscaler: str
     denoising_strength: float
     crop: tuple[int, int] = (0, 0)
+    first_pass_encoder: bool = False
 
 
 class Plan(Pass, frozen=True, kw_only=True):
     """One batch of txt2img: its first pass, and what holds for the whole of it.
 
-    Sides are multiples of 8. `vae` is None where the checkpoint's own decodes.
+    Sides are multiples of 8.
     """
 
     noise: NoisePlan
-    vae: VaeFile | None = None
     hires: HiresPlan | None = None
     preview: PreviewPlan = PreviewPlan()
 
@@ -160,9 +166,28 @@ class Plan(Pass, frozen=True, kw_only=True):
         return (self,) if self.hires is None else (self, self.hires)
 
     @property
+    def models(self) -> tuple[tuple[Checkpoint, VaeFile | None], ...]:
+        """Every checkpoint that takes part with its VAE, each once, the first pass's first."""
+        users = (user for each in self.passes for user in (each, each.refiner) if user)
+        models: dict[str, tuple[Checkpoint, VaeFile | None]] = {}
+        for user in users:
+            models.setdefault(user.checkpoint.filename, (user.checkpoint, user.vae))
+        return tuple(models.values())
+
+    @property
+    def steps(self) -> int:
+        """Sampling steps of all passes."""
+        return sum(each.sampling.steps for each in self.passes)
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the pictures, pixels."""
         last = self.hires
         if last is None:
             return self.width, self.height
         return (last.width // 8 - last.crop[0]) * 8, (last.height // 8 - last.crop[1]) * 8
+
+    def size_if_interrupted(self, step: int) -> tuple[int, int]:
+        """The size of pictures interrupted after that step (from 1) of `steps`."""
+        in_first = self.hires is not None and step <= self.sampling.steps
+        return (self.width, self.height) if in_first else self.size

@@ -7,7 +7,7 @@ from random import Random
 from PIL import Image
 
 import bootstrap
-from application.ports.inference import Observer, Verdict
+from application.ports.inference import Observer, Rendered, Verdict
 from domain.checkpoints import Checkpoint
 from domain.generation import Txt2Img
 from domain.plan import Plan
@@ -16,12 +16,14 @@ from domain.plan import Plan
 class Clouds:
     """Coloured clouds drawn by lot from prompt and seed, finer with every step."""
 
-    def render(self, plan: Plan, observer: Observer) -> list[Image.Image]:
-        for step in range(1, plan.sampling.steps + 1):
-            preview = partial(clouds, plan, 0, step)
-            if observer(step, plan.sampling.steps, preview) is not Verdict.CONTINUE:
+    def render(self, plan: Plan, observer: Observer) -> Rendered:
+        for step in range(1, plan.steps + 1):
+            verdict = observer(step, plan.steps, partial(clouds, plan, 0, step, plan.size))
+            if verdict is not Verdict.CONTINUE:
                 break
-        return [clouds(plan, image, step) for image in range(plan.batch_size)]
+        stopped = verdict is Verdict.INTERRUPT
+        size = plan.size_if_interrupted(step) if stopped else plan.size
+        return Rendered([clouds(plan, image, step, size) for image in range(plan.batch_size)])
 
     # The other port, ModelHost, keeps weights in memory. There are none.
     def load(self, checkpoint: Checkpoint) -> None: ...
@@ -30,10 +32,10 @@ class Clouds:
     def memory(self) -> None: ...
 
 
-def clouds(plan: Plan, image: int, step: int) -> Image.Image:
+def clouds(plan: Plan, image: int, step: int, size: tuple[int, int]) -> Image.Image:
     lot = Random(f"{plan.text.positive[image]} {plan.noise.seeds[image]}")
     colours = Image.frombytes("RGB", (step + 1, step + 1), lot.randbytes(3 * (step + 1) ** 2))
-    return colours.resize((plan.width, plan.height), Image.Resampling.BICUBIC)
+    return colours.resize(size, Image.Resampling.BICUBIC)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,17 @@ the batch early; a checkpoint that cannot be read is refused and the one before 
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import msgspec
 from PIL import Image, ImageDraw
 
-from application.ports.inference import Observer, Verdict
+from application.ports.inference import Observer, Rendered, Verdict
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
-from domain.plan import Plan
+from domain.plan import NoisePlan, Pass, Plan, PreviewPlan
 
 
 def read_nothing(checkpoint: Checkpoint) -> None:
@@ -61,17 +61,19 @@ class FakeInference:
         self._read = read
         self._loaded: Checkpoint | None = None
 
-    def render(self, plan: Plan, observer: Observer) -> Sequence[Image.Image]:
+    def render(self, plan: Plan, observer: Observer) -> Rendered:
         """See `Inference.render`."""
-        self.load(plan.checkpoint)
-        steps = plan.sampling.steps
-        done = 0
-        for done in range(1, steps + 1):
+        for checkpoint, _ in reversed(plan.models):
+            self.load(checkpoint)
+        done, verdict = 0, Verdict.CONTINUE
+        for done in range(1, plan.steps + 1):
             time.sleep(self._pause)
-            verdict = observer(done, steps, partial(_draw, plan, 0, done))
+            verdict = observer(done, plan.steps, partial(_draw, plan, 0, done, plan.size))
             if verdict is not Verdict.CONTINUE:
                 break
-        return [_draw(plan, i, done) for i in range(plan.batch_size)]
+        interrupted = verdict is Verdict.INTERRUPT
+        size = plan.size_if_interrupted(done) if interrupted else plan.size
+        return Rendered([_draw(plan, i, done, size) for i in range(plan.batch_size)])
 
     def load(self, checkpoint: Checkpoint) -> None:
         """See `ModelHost.load`."""
@@ -93,12 +95,12 @@ class FakeInference:
         return None
 
 
-def _draw(plan: Plan, index: int, done: int) -> Image.Image:
+def _draw(plan: Plan, index: int, done: int, size: tuple[int, int]) -> Image.Image:
     digest = hashlib.sha256(_identity(plan, index)).digest()
-    picture = Image.new("RGB", (plan.width, plan.height), tuple(digest[:3]))
+    picture = Image.new("RGB", size, tuple(digest[:3]))
     # The disc grows with the steps, so that an interrupted picture shows where it stopped.
-    reach = min(plan.width, plan.height) * done / plan.sampling.steps / 2
-    x, y = plan.width / 2, plan.height / 2
+    reach = min(size) * done / plan.steps / 2
+    x, y = size[0] / 2, size[1] / 2
     box = (x - reach, y - reach, x + reach, y + reach)
     ImageDraw.Draw(picture).ellipse(box, fill=tuple(digest[3:6]))
     return picture
@@ -106,19 +108,25 @@ def _draw(plan: Plan, index: int, done: int) -> Image.Image:
 
 def _identity(plan: Plan, index: int) -> bytes:
     """All that decides picture `index`, without its neighbours."""
+    noise = plan.noise
     return msgspec.json.encode(
         (
-            plan.checkpoint.filename,
-            plan.text.positive[index],
-            plan.text.negative[index],
-            plan.text.clip_skip,
-            plan.text.emphasis,
-            plan.text.comma_backtrack,
-            plan.noise.seeds[index],
-            plan.noise.subseeds[index] if plan.noise.subseed_strength else None,
-            plan.noise.subseed_strength,
-            plan.noise.resize_from,
-            plan.cfg_scale,
-            plan.sampling,
+            noise.seeds[index],
+            noise.subseeds[index] if noise.subseed_strength else None,
+            noise.subseed_strength,
+            noise.resize_from,
+            [_pass_identity(each, index) for each in plan.passes],
         )
     )
+
+
+def _pass_identity(each: Pass, index: int) -> Pass:
+    """The pass as if picture `index` were alone in it."""
+    text = msgspec.structs.replace(
+        each.text, positive=(each.text.positive[index],), negative=(each.text.negative[index],)
+    )
+    alone = msgspec.structs.replace(each, text=text)
+    if isinstance(alone, Plan):
+        nobody = NoisePlan(seeds=(), subseeds=())
+        return msgspec.structs.replace(alone, noise=nobody, hires=None, preview=PreviewPlan())
+    return alone

@@ -1,12 +1,14 @@
 """The inference port: a plan goes in, pictures come out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from PIL.Image import Image
 
 from domain.checkpoints import Checkpoint
+from domain.infotext import Extra
 from domain.plan import Plan
 
 
@@ -22,7 +24,7 @@ class Observer(Protocol):
     """Hears of every step and may end the batch."""
 
     def __call__(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
-        """Step `step` (from 1) of `of` is done.
+        """Step `step` (from 1) of `of` is done; hires fix counts through both passes.
 
         `preview()` makes a picture of the prediction so far; it may be called later, from
         another thread, or never.
@@ -30,13 +32,26 @@ class Observer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """What a plan became.
+
+    `facts` is what the backend alone can know of it, by infotext label and in infotext's order:
+    whether prompts had to be padded, or guidance was left out.
+    """
+
+    pictures: Sequence[Image]
+    facts: Mapping[str, Extra] = field(default_factory=dict)
+
+
 class Inference(Protocol):
     """Turns plans into pictures. Safe to call from many threads at once."""
 
-    def render(self, plan: Plan, observer: Observer) -> Sequence[Image]:
-        """One picture per seed of the plan, RGB, `plan.width` x `plan.height`. Blocks.
+    def render(self, plan: Plan, observer: Observer) -> Rendered:
+        """One picture per seed of the plan, RGB, of `plan.size`. Blocks.
 
-        After SKIP or INTERRUPT the last prediction is decoded and returned instead.
+        After SKIP or INTERRUPT the last prediction is decoded and returned instead; of hires fix,
+        an interrupt in the first pass leaves the first pass's pictures, a skip enlarges them.
         Raises `CheckpointError` when the model does not load, `NotANumber` when it yields NaN.
         """
         ...

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import msgspec
 import pytest
 from PIL import ImageChops
 from PIL.Image import Image
@@ -13,7 +14,7 @@ from PIL.Image import Image
 from application.ports.inference import Inference, ModelHost, Verdict
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
-from domain.plan import NoisePlan, Plan, SamplingPlan, TextPlan
+from domain.plan import HiresPlan, NoisePlan, Plan, SamplingPlan, TextPlan
 from domain.prompts import negative_parts, positive_parts
 from domain.sampling.samplers import BY_NAME
 from domain.sampling.steps import expected_calls
@@ -52,6 +53,23 @@ def plan(
     )
 
 
+def with_hires(first: Plan, *, upscaler: str = "Latent", steps: int = 2) -> Plan:
+    """The same with a second pass at twice the size, cropped by a cell each way."""
+    sampling = msgspec.structs.replace(first.sampling, steps=steps)
+    hires = HiresPlan(
+        checkpoint=first.checkpoint,
+        width=first.width * 2,
+        height=first.height * 2,
+        crop=(1, 1),
+        cfg_scale=first.cfg_scale,
+        upscaler=upscaler,
+        denoising_strength=0.6,
+        text=first.text,
+        sampling=sampling,
+    )
+    return msgspec.structs.replace(first, hires=hires)
+
+
 class Witness:
     """An observer that remembers what it heard, and answers `verdict` at step `at`."""
 
@@ -68,7 +86,7 @@ class Witness:
 
 def render(backend: Backend, wanted: Plan) -> list[Image]:
     """The pictures of a render that nobody disturbs."""
-    return list(backend.render(wanted, Witness()))
+    return list(backend.render(wanted, Witness()).pictures)
 
 
 def pixels(pictures: Sequence[Image]) -> list[bytes]:
@@ -110,6 +128,38 @@ class InferenceContract:
             plan(checkpoint, steps=4),
         )
         assert len({pixels(render(backend, each))[0] for each in plans}) == len(plans)
+
+    @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+    def test_hires_fix_enlarges_and_crops(self, backend, checkpoint, upscaler):
+        """Spec sampling.md 6.4."""
+        plain = plan(checkpoint, seeds=(1, 2), steps=2)
+        wanted = with_hires(plain, upscaler=upscaler)
+        assert wanted.size == (120, 120)
+        pictures = render(backend, wanted)
+        assert [each.size for each in pictures] == [(120, 120)] * 2
+
+    def test_both_passes_of_hires_fix_are_counted(self, backend, checkpoint):
+        witness = Witness()
+        backend.render(with_hires(plan(checkpoint, steps=3), steps=2), witness)
+        assert witness.heard == [(step, 5) for step in range(1, 6)]
+
+    def test_an_interrupt_in_the_first_pass_leaves_its_pictures(self, backend, checkpoint):
+        """Spec api.md 11.3."""
+        witness = Witness(Verdict.INTERRUPT, at=2)
+        made = backend.render(with_hires(plan(checkpoint, steps=3)), witness).pictures
+        assert ([each.size for each in made], len(witness.heard)) == ([(64, 64)], 2)
+
+    def test_a_skip_in_the_first_pass_enlarges_its_pictures(self, backend, checkpoint):
+        """Spec api.md 11.3."""
+        witness = Witness(Verdict.SKIP, at=2)
+        made = backend.render(with_hires(plan(checkpoint, steps=3)), witness).pictures
+        assert ([each.size for each in made], len(witness.heard)) == ([(120, 120)], 2)
+
+    @pytest.mark.parametrize("verdict", [Verdict.SKIP, Verdict.INTERRUPT])
+    def test_a_stop_in_the_second_pass_keeps_its_size(self, backend, checkpoint, verdict):
+        witness = Witness(verdict, at=4)
+        made = backend.render(with_hires(plan(checkpoint, steps=3)), witness).pictures
+        assert ([each.size for each in made], len(witness.heard)) == ([(120, 120)], 4)
 
     def test_a_batch_is_its_pictures_made_alone(self, backend, checkpoint):
         seeds, prompts = (7, 1, 2**40), ("a red circle", "a green star", "a blue fish")
@@ -155,7 +205,7 @@ class InferenceContract:
     def test_a_stopped_render_gives_what_there_is(self, backend, checkpoint, verdict):
         wanted = plan(checkpoint, seeds=(1, 2), steps=4)
         witness = Witness(verdict, at=2)
-        pictures = list(backend.render(wanted, witness))
+        pictures = list(backend.render(wanted, witness).pictures)
         assert witness.heard == [(1, 4), (2, 4)]
         assert [each.size for each in pictures] == [(64, 64)] * 2
         whole = render(backend, wanted)
@@ -264,7 +314,7 @@ class ModelHostContract:
                 backend.unload()
             return Verdict.CONTINUE
 
-        assert pixels(backend.render(wanted, change)) == before
+        assert pixels(backend.render(wanted, change).pictures) == before
         assert backend.loaded() is None
 
     def test_memory_is_counted_in_bytes_if_at_all(self, backend, checkpoint):

@@ -3,6 +3,7 @@
 Here schedule, noise, sampler and denoiser meet (spec sampling.md 6.1 to 6.3).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +17,11 @@ from adapters.gpu.torch_backend.noise import ImageNoise
 from adapters.gpu.torch_backend.noise_table import NoiseTable
 from adapters.gpu.torch_backend.precise import sqrt
 from adapters.gpu.torch_backend.preconditioning import preconditioning, sampling_table
+from adapters.gpu.torch_backend.refiner import RefinedDenoiser, when_due
 from adapters.gpu.torch_backend.samplers.registry import SAMPLERS
 from adapters.gpu.torch_backend.samplers.run import BrownianDraw, SamplerRun, SigmaLimits
 from adapters.gpu.torch_backend.schedules import build_sigmas
+from domain.plan import RefinerPlan
 from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
 from domain.sampling.samplers import Sampler
@@ -52,6 +55,14 @@ class PassSettings:
     options: SamplingOptions = SamplingOptions()
 
 
+@dataclass(frozen=True, eq=False)
+class Refiner:
+    """What takes a pass over. `load` is called then, and gives the model and its own texts."""
+
+    plan: RefinerPlan
+    load: Callable[[], tuple[LatentModel, Conditioning]]
+
+
 def never_stop(calls: int, clean: Tensor) -> bool:
     """The observer of a run nobody watches."""
     return False
@@ -64,8 +75,13 @@ def sample_from_noise(
     conditioning: Conditioning,
     noise: ImageNoise,
     observe: Observer = never_stop,
+    refiner: Refiner | None = None,
+    happened: set[str] | None = None,
 ) -> Tensor:
-    """txt2img: the latents (B, C, H, W) that a fresh noise source leads to."""
+    """txt2img: the latents (B, C, H, W) that a fresh noise source leads to.
+
+    `happened` is told, by infotext label, what guidance did (see `GuidedDenoiser`).
+    """
     x = noise()
     limits = None
     if settings.sampler.space == "timestep":
@@ -78,8 +94,11 @@ def sample_from_noise(
             sigma_min=table.sigma_min, sigma_max=table.sigma_max, steps=settings.steps
         )
     run = _run(model, settings, noise, full, limits=limits, from_image=False)
-    denoiser = _denoiser(model, settings, conditioning, settings.steps, mask=None)
-    return sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    denoiser = _denoiser(model, settings, conditioning, settings.steps, None, refiner)
+    x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    if happened is not None:
+        happened |= denoiser.happened
+    return x
 
 
 @torch.inference_mode()
@@ -95,6 +114,8 @@ def sample_from_latent(
     noise_multiplier: float = 1.0,
     mask: LatentMask | None = None,
     observe: Observer = never_stop,
+    refiner: Refiner | None = None,
+    happened: set[str] | None = None,
 ) -> Tensor:
     """img2img and the hires second pass: `init` (B, C, H, W) noised part way and denoised.
 
@@ -109,8 +130,10 @@ def sample_from_latent(
     start = _start_in_timesteps if settings.sampler.space == "timestep" else _start_in_sigmas
     x, full, schedule = start(model, settings, init, z, steps, depth)
     run = _run(model, settings, noise, full, limits=None, from_image=True)
-    denoiser = _denoiser(model, settings, conditioning, depth + 1, mask)
+    denoiser = _denoiser(model, settings, conditioning, depth + 1, mask, refiner)
     x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    if happened is not None:
+        happened |= denoiser.happened
     return mask.blend(x) if mask else x
 
 
@@ -199,17 +222,33 @@ def _denoiser(
     conditioning: Conditioning,
     steps: int,
     mask: LatentMask | None,
-) -> GuidedDenoiser:
+    refiner: Refiner | None,
+) -> GuidedDenoiser | RefinedDenoiser:
     sampler = settings.sampler
-    table = sampling_table(sampler, model.table)
-    return GuidedDenoiser(
-        model.network,
-        preconditioning(sampler, table, v_prediction=model.v_prediction),
-        conditioning,
-        cfg_scale=settings.cfg_scale,
-        total_calls=expected_calls(sampler, steps),
-        s_min_uncond=settings.s_min_uncond,
-        options=settings.options,
-        mask=mask,
-        send_unconditional=sampler.wants_unconditional,
-    )
+    total_calls = expected_calls(sampler, steps)
+
+    def guided(
+        model: LatentModel, conditioning: Conditioning, first_step: int = 0
+    ) -> GuidedDenoiser:
+        return GuidedDenoiser(
+            model.network,
+            preconditioning(
+                sampler,
+                sampling_table(sampler, model.table),
+                v_prediction=model.v_prediction,
+            ),
+            conditioning,
+            cfg_scale=settings.cfg_scale,
+            total_calls=total_calls,
+            s_min_uncond=settings.s_min_uncond,
+            options=settings.options,
+            mask=mask,
+            send_unconditional=sampler.wants_unconditional,
+            first_step=first_step,
+        )
+
+    first = guided(model, conditioning)
+    if refiner is None:
+        return first
+    due = when_due(refiner.plan, sampler, sampling_table(sampler, model.table), total_calls)
+    return RefinedDenoiser(first, due, lambda calls: guided(*refiner.load(), first_step=calls))

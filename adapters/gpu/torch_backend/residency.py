@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,38 +12,45 @@ from domain.checkpoints import Checkpoint
 
 
 class Residency:
-    """Holds one checkpoint. Whoever renders keeps a reference of his own, so a change of model
-    never pulls one away from under a running job.
+    """Holds the checkpoints that were asked for last: one, or those that one job uses together.
+
+    Whoever renders keeps references of his own, so a change of model never pulls one away from
+    under a running job.
     """
 
     def __init__(self, device: torch.device, precision: Precision) -> None:
         self._device = device
         self._precision = precision
         self._lock = threading.Lock()
-        self._held: tuple[Checkpoint, LoadedCheckpoint] | None = None
+        self._held: dict[str, tuple[Checkpoint, LoadedCheckpoint]] = {}
 
-    def get(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
-        """The checkpoint, loaded now if it is not the one held.
+    def get(self, *checkpoints: Checkpoint) -> Sequence[LoadedCheckpoint]:
+        """These checkpoints, in this order; what is not held is loaded now.
 
-        Raises `CheckpointError`; the one held before then stays.
+        Raises `CheckpointError`; those held before then stay.
         """
         with self._lock:
-            if self._held and self._held[0].filename == checkpoint.filename:
-                return self._held[1]
-            loaded = load_checkpoint(Path(checkpoint.filename), self._device, self._precision)
-            self._held = checkpoint, loaded
-        self._tidy()
-        return loaded
+            before = self._held
+            after = {
+                each.filename: before.get(each.filename) or (each, self._load(each))
+                for each in checkpoints
+            }
+            self._held = after
+        if after.keys() != before.keys():
+            self._tidy()
+        return [after[each.filename][1] for each in checkpoints]
+
+    def _load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
+        return load_checkpoint(Path(checkpoint.filename), self._device, self._precision)
 
     def current(self) -> Checkpoint | None:
-        """What is held, if anything."""
-        held = self._held
-        return held[0] if held else None
+        """What is held, if anything; of several the first that was asked for."""
+        return next((checkpoint for checkpoint, _ in self._held.values()), None)
 
     def drop(self) -> None:
         """Let go of it."""
         with self._lock:
-            self._held = None
+            self._held = {}
         self._tidy()
 
     def _tidy(self) -> None:

@@ -1,0 +1,219 @@
+"""One plan becomes pictures: its passes one after the other, what lies between them, the end."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from adapters.gpu.torch_backend.conditioning import condition
+from adapters.gpu.torch_backend.facts import facts_of
+from adapters.gpu.torch_backend.guidance import Conditioning
+from adapters.gpu.torch_backend.latent_upscale import MODES, crop_latents, upscale_latents
+from adapters.gpu.torch_backend.loading import LoadedCheckpoint
+from adapters.gpu.torch_backend.networks import predict
+from adapters.gpu.torch_backend.noise import ImageNoise
+from adapters.gpu.torch_backend.noise_table import noise_table
+from adapters.gpu.torch_backend.passes import (
+    LatentModel,
+    PassSettings,
+    Refiner,
+    sample_from_latent,
+    sample_from_noise,
+)
+from adapters.gpu.torch_backend.previews import decodes, preview
+from adapters.gpu.torch_backend.tweaks import computing
+from adapters.gpu.torch_backend.vae import decode, encode, to_pictures
+from application.ports.inference import Observer, Rendered, Verdict
+from application.upscaling import resize
+from domain.geometry import CELL
+from domain.plan import HiresPlan, Pass, Plan
+from domain.sampling.steps import expected_calls, sampling_step
+
+
+class Batch:
+    """The making of one plan's pictures; serves one render.
+
+    `models` has the plan's checkpoints by file name. Whoever holds `turn` has the device.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        models: Mapping[str, LoadedCheckpoint],
+        observer: Observer,
+        *,
+        device: torch.device,
+        turn: threading.Lock,
+    ) -> None:
+        self._plan = plan
+        self._models = models
+        self._observer = observer
+        self._device = device
+        self._turn = turn
+        self._verdict = Verdict.CONTINUE
+        self._happened: set[str] = set()
+        self._model = models[plan.checkpoint.filename]
+
+    def render(self) -> Rendered:
+        """See `Inference.render`."""
+        plan, hires = self._plan, self._plan.hires
+        with computing(plan.tweaks, plan.width, plan.height):
+            latents = self._first_pass()
+            if hires is None or self._verdict is Verdict.INTERRUPT:
+                return self._rendered(latents)
+            init = self._enlarged(latents, hires)
+        with computing(hires.tweaks, hires.width, hires.height):
+            return self._rendered(self._second_pass(hires, init))
+
+    def _rendered(self, latents: Tensor) -> Rendered:
+        return Rendered(self._pictures(latents), facts_of(self._plan, self._happened))
+
+    def _first_pass(self) -> Tensor:
+        plan = self._plan
+        return sample_from_noise(
+            self._latent_model(plan, self._use(plan)),
+            _settings(plan),
+            self._texts(plan, self._model),
+            self._noise(plan.height // CELL, plan.width // CELL),
+            self._watch(plan, steps_before=0),
+            self._refiner(plan),
+            self._happened,
+        )
+
+    def _second_pass(self, hires: HiresPlan, init: Tensor) -> Tensor:
+        if self._verdict is not Verdict.CONTINUE:
+            return init
+        model = self._use(hires)
+        return sample_from_latent(
+            self._latent_model(hires, model),
+            _settings(hires),
+            self._texts(hires, model),
+            self._noise(*init.shape[-2:]),
+            init,
+            hires.denoising_strength,
+            explicit_steps=True,
+            observe=self._watch(hires, steps_before=self._plan.sampling.steps),
+            refiner=self._refiner(hires),
+            happened=self._happened,
+        )
+
+    def _enlarged(self, latents: Tensor, hires: HiresPlan) -> Tensor:
+        """What the second pass starts from, (B, C, H, W): enlarged as latents or as pictures."""
+        if hires.upscaler in MODES:
+            size = hires.height // CELL, hires.width // CELL
+            enlarged = upscale_latents(latents, size, hires.upscaler)
+        else:
+            size = hires.width, hires.height
+            pictures = [resize(each, size, hires.upscaler) for each in self._pictures(latents)]
+            enlarged = self._encoded(pictures, self._use(hires))
+        return crop_latents(enlarged, hires.crop)
+
+    def _encoded(self, pictures: list[Image], model: LoadedCheckpoint) -> Tensor:
+        # A1111 draws from the global generator, which the first noise left seeded with the last
+        # picture's seed (spec sampling.md 6.7).
+        generator = torch.Generator().manual_seed(self._plan.noise.seeds[-1])
+        pixels = torch.stack([torch.from_numpy(np.array(each)) for each in pictures])
+        with self._turn:
+            return encode(model.vae, pixels.to(self._device), model.scale_factor, generator)
+
+    def _pictures(self, latents: Tensor) -> list[Image]:
+        """Decoded by the model that denoised last, which may be a refiner."""
+        model = self._model
+        with self._turn:
+            return to_pictures(decode(model.vae, latents, model.scale_factor))
+
+    def _use(self, each: Pass) -> LoadedCheckpoint:
+        """The pass's model, from now on the one for previews and decoding."""
+        self._model = self._models[each.checkpoint.filename]
+        return self._model
+
+    def _refiner(self, each: Pass) -> Refiner | None:
+        if each.refiner is None:
+            return None
+        model = self._models[each.refiner.checkpoint.filename]
+
+        def take_over() -> tuple[LatentModel, Conditioning]:
+            self._model = model
+            return self._latent_model(each, model), self._texts(each, model)
+
+        return Refiner(each.refiner, take_over)
+
+    def _texts(self, each: Pass, model: LoadedCheckpoint) -> Conditioning:
+        if isinstance(each, HiresPlan) and each.first_pass_encoder:
+            model = self._models[self._plan.checkpoint.filename]
+        with self._turn:
+            return condition(
+                model.text,
+                each.text,
+                height=each.height,
+                width=each.width,
+                with_empty=each.sampling.options.pad_cond_uncond,
+            )
+
+    def _latent_model(self, each: Pass, model: LoadedCheckpoint) -> LatentModel:
+        def network(x: Tensor, t: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
+            with self._turn:
+                return predict(model.unet, x, t, context, vector)
+
+        options = each.sampling.options
+        return LatentModel(
+            network=network,
+            table=noise_table(
+                model.alphas_cumprod,
+                quantize=options.enable_quantization,
+                downcast=options.use_downcasted_alpha_bar,
+                zero_terminal_snr=options.sd_noise_schedule == "Zero Terminal SNR",
+            ),
+            v_prediction=model.prediction == "v",
+        )
+
+    def _noise(self, height: int, width: int) -> ImageNoise:
+        """A fresh source for latents of that size, in cells (spec sampling.md 1.3 and 1.7)."""
+        noise, options = self._plan.noise, self._plan.sampling.options
+        return ImageNoise(
+            (4, height, width),
+            noise.seeds,
+            source=options.randn_source,
+            device=self._device,
+            subseeds=noise.subseeds,
+            subseed_strength=noise.subseed_strength,
+            resize_from=noise.resize_from,
+            ensd=options.eta_noise_seed_delta,
+        )
+
+    def _watch(self, each: Pass, *, steps_before: int) -> Callable[[int, Tensor], bool]:
+        """The port's observer as the driver wants it: calls become steps, latents previews."""
+        sampler, steps = each.sampling.sampler, each.sampling.steps
+        last = expected_calls(sampler, steps)
+        of = self._plan.steps
+
+        def watch(call: int, clean: Tensor) -> bool:
+            step = min(sampling_step(sampler, min(call, last)) + 1, steps)
+            model = self._model
+
+            def picture() -> Image:
+                # An approximation is too cheap to wait for a network call; decoding is not.
+                with self._turn if decodes(self._plan.preview) else nullcontext():
+                    return preview(model, clean, self._plan.preview)
+
+            self._verdict = self._observer(steps_before + step, of, picture)
+            return self._verdict is not Verdict.CONTINUE
+
+        return watch
+
+
+def _settings(each: Pass) -> PassSettings:
+    sampling = each.sampling
+    return PassSettings(
+        sampler=sampling.sampler,
+        scheduler=sampling.scheduler,
+        steps=sampling.steps,
+        cfg_scale=each.cfg_scale,
+        parameters=sampling.parameters,
+        s_min_uncond=sampling.options.s_min_uncond,
+        options=sampling.options,
+    )

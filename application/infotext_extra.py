@@ -1,0 +1,161 @@
+"""What infotext lists behind the fixed keys. Source: spec prompts.md 8.2 (insertion order)."""
+
+from collections.abc import Sequence
+
+from application.planning import Txt2ImgPlan
+from application.planning.texts import old_timeline_matters
+from domain.generation import Txt2Img
+from domain.infotext import Extra, PerImage
+from domain.options import REGISTRY, Options
+from domain.plan import Pass, SamplingPlan
+from domain.sampling.names import effective_scheduler
+from domain.sampling.schedulers import AUTOMATIC, find_scheduler
+
+SAME_CHECKPOINT = "Use same checkpoint"
+
+
+def extra_parameters(request: Txt2Img, plan: Txt2ImgPlan, options: Options) -> dict[str, Extra]:
+    """Settings that are not the default and reach a pass, in A1111's order."""
+    extra = {**hypertile_extra(plan, options), **hires_extra(request, plan)}
+    passes = plan.first.passes
+    chosen = plan.sampling.options
+    if shown := _schedule_shown(plan.sampling):
+        extra["Schedule type"] = shown
+    if options.flag("use_old_scheduling") and _old_timeline_matters(plan):
+        extra["Old prompt editing timelines"] = True
+    text = plan.first.text
+    if text.emphasis != "Original" and any(map(_emphasised, passes)):
+        extra["Emphasis"] = text.emphasis
+    if chosen.use_downcasted_alpha_bar:
+        extra["Downcast alphas_cumprod"] = True
+    if chosen.sd_noise_schedule != "Default":
+        extra["Noise Schedule"] = chosen.sd_noise_schedule
+    for each in passes:
+        extra |= _sampling_extra(each.sampling)
+    return extra
+
+
+def _schedule_shown(sampling: SamplingPlan) -> str | None:
+    """The label of the schedule really used; None where it is the model's own spacing, or where
+    the sampler has no use for one."""
+    label = effective_scheduler(sampling.sampler, sampling.scheduler)
+    by_sigma = sampling.sampler.space == "sigma"
+    return label if by_sigma and label != AUTOMATIC.label else None
+
+
+def _old_timeline_matters(plan: Txt2ImgPlan) -> bool:
+    hires = plan.first.hires
+    return old_timeline_matters(plan.prompts, plan.sampling) or bool(
+        hires and old_timeline_matters(plan.hires_prompts, hires.sampling, plan.sampling)
+    )
+
+
+def _emphasised(each: Pass) -> bool:
+    """As A1111 judges: by the brackets, whatever they mean (spec prompts.md 5.5)."""
+    prompts = (*each.text.positive, *each.text.negative)
+    texts = (step.text for prompt in prompts for part in prompt for step in part.schedule)
+    return any("(" in text or "[" in text for text in texts)
+
+
+def _sampling_extra(sampling: SamplingPlan) -> dict[str, Extra]:
+    extra: dict[str, Extra] = {}
+    sampler, chosen = sampling.sampler, sampling.options
+    if chosen.always_discard_next_to_last_sigma and not sampler.discard_penultimate:
+        extra["Discard penultimate sigma"] = True
+    if label := _schedule_shown(sampling):
+        extra |= _schedule_extra(sampling, label)
+    if sampler.space == "sigma" and chosen.sgm_noise_multiplier:
+        extra["SGM noise multiplier"] = True
+    return extra | _parameter_extra(sampling)
+
+
+def _schedule_extra(sampling: SamplingPlan, label: str) -> dict[str, Extra]:
+    extra: dict[str, Extra] = {}
+    chosen, scheduler = sampling.options, find_scheduler(label)
+    if chosen.sigma_min:
+        extra["Schedule min sigma"] = chosen.sigma_min
+    if chosen.sigma_max:
+        extra["Schedule max sigma"] = chosen.sigma_max
+    if scheduler.default_rho > 0 and chosen.rho not in (0, scheduler.default_rho):
+        extra["Schedule rho"] = chosen.rho
+    if scheduler.name == "beta":
+        extra["Beta schedule alpha"] = chosen.beta_dist_alpha
+        extra["Beta schedule beta"] = chosen.beta_dist_beta
+    return extra
+
+
+def _parameter_extra(sampling: SamplingPlan) -> dict[str, Extra]:
+    """eta where it is not its default; churn only where an option sets it."""
+    extra: dict[str, Extra] = {}
+    sampler, chosen, parameters = sampling.sampler, sampling.options, sampling.parameters
+    if sampler.takes_eta:
+        label, neutral = ("Eta", 1.0) if sampler.space == "sigma" else ("Eta DDIM", 0.0)
+        if parameters.eta != neutral:
+            extra[label] = parameters.eta
+    if sampler.takes_churn:
+        churn = {"churn": chosen.s_churn, "tmin": chosen.s_tmin, "tmax": chosen.s_tmax}
+        extra |= {f"Sigma {name}": value for name, value in churn.items() if value}
+    if sampler.takes_s_noise and chosen.s_noise != 1.0:
+        extra["Sigma noise"] = chosen.s_noise
+    return extra
+
+
+def hypertile_extra(plan: Txt2ImgPlan, options: Options) -> dict[str, Extra]:
+    """What is on, and its settings where they are not the default (spec scripts.md 14)."""
+    extra: dict[str, Extra] = {}
+    first, hires = plan.first.tweaks, plan.first.hires
+    if first.hypertile_unet:
+        extra["Hypertile U-Net"] = True
+    elif hires and hires.tweaks.hypertile_unet:
+        extra["Hypertile U-Net second pass"] = True
+    if extra:
+        extra |= _hypertile_settings("U-Net", "unet", options)
+    if first.hypertile_vae:
+        extra["Hypertile VAE"] = True
+        extra |= _hypertile_settings("VAE", "vae", options)
+    return extra
+
+
+def _hypertile_settings(label: str, network: str, options: Options) -> dict[str, Extra]:
+    values = {
+        f"Hypertile {label} {name}": options[f"hypertile_{key}_{network}"]
+        for name, key in (
+            ("max depth", "max_depth"),
+            ("max tile size", "max_tile"),
+            ("swap size", "swap_size"),
+        )
+        if options[f"hypertile_{key}_{network}"] != REGISTRY[f"hypertile_{key}_{network}"].default
+    }
+    return {key: value for key, value in values.items() if isinstance(value, int)}
+
+
+def hires_extra(request: Txt2Img, plan: Txt2ImgPlan) -> dict[str, Extra]:
+    """What hires fix adds."""
+    hires = plan.first.hires
+    if hires is None:
+        return {}
+    first = plan.sampling
+    extra: dict[str, Extra] = {"Denoising strength": hires.denoising_strength}
+    if request.hr_checkpoint_name not in (None, "", SAME_CHECKPOINT):
+        extra["Hires checkpoint"] = hires.checkpoint.short_title
+    if hires.sampling.sampler != first.sampler:
+        extra["Hires sampler"] = hires.sampling.sampler.name
+    main, second = plan.prompts, plan.hires_prompts
+    extra["Hires prompt"] = _where_other(second.positive, main.positive)
+    extra["Hires negative prompt"] = _where_other(second.negative, main.negative)
+    label, shown = _schedule_shown(hires.sampling), _schedule_shown(first) or first.scheduler
+    extra["Hires schedule type"] = PerImage((label if label != shown else None,) * len(plan.seeds))
+    if any(plan.resize):
+        extra["Hires resize"] = "{}x{}".format(*plan.resize)
+    else:
+        extra["Hires upscale"] = request.hr_scale
+    if request.hr_second_pass_steps:
+        extra["Hires steps"] = request.hr_second_pass_steps
+    if request.hr_upscaler is not None:
+        extra["Hires upscaler"] = request.hr_upscaler
+    return extra
+
+
+def _where_other(second: Sequence[str], main: Sequence[str]) -> PerImage:
+    pairs = zip(second, main, strict=True)
+    return PerImage(tuple(text if text != first else None for text, first in pairs))

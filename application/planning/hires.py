@@ -1,0 +1,99 @@
+"""The second pass of hires fix. Source: spec sampling.md 6.4, api.md 5.4."""
+
+import msgspec
+
+from application.planning.sampling import plan_hires_sampling
+from application.planning.texts import Prompts, plan_text
+from application.planning.tweaks import plan_tweaks
+from domain import generation
+from domain.checkpoints import Checkpoint
+from domain.errors import InvalidRequest, NotFound
+from domain.generation import Txt2Img
+from domain.geometry import CELL, HiresSize, hires_size
+from domain.options import Options
+from domain.plan import HiresPlan, SamplingPlan
+from domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
+
+OLD_SIZES = "use_old_hires_fix_width_height"
+
+
+def sized(request: Txt2Img, options: Options) -> Txt2Img:
+    """The request with its first pass's width and height, and its target where that is fixed.
+
+    `firstphase_*` replace the size; the old way of hires fix takes it for the target.
+    """
+    if request.firstphase_width or request.firstphase_height:
+        request = msgspec.structs.replace(
+            request, width=request.firstphase_width, height=request.firstphase_height
+        )
+    if request.enable_hr and options.flag(OLD_SIZES):
+        width, height = hires_size(request.width, request.height, 1, old=True).first
+        return msgspec.structs.replace(
+            request,
+            width=width,
+            height=height,
+            hr_resize_x=request.width,
+            hr_resize_y=request.height,
+        )
+    return request
+
+
+def hires_target(request: Txt2Img) -> HiresSize:
+    """Sizes of a `sized` request. Raises `InvalidRequest` for one too small or too large."""
+    size = hires_size(
+        request.width,
+        request.height,
+        request.hr_scale,
+        request.hr_resize_x,
+        request.hr_resize_y,
+    )
+    field = "hr_resize_x" if request.hr_resize_x or request.hr_resize_y else "hr_scale"
+    for side, cut in zip(size.target, size.crop, strict=True):
+        if not (side // CELL > cut and CELL <= side <= generation.MAX_SIDE):
+            target = f"{size.target[0]}x{size.target[1]}"
+            message = f"makes {target}; sides may have {CELL} to {generation.MAX_SIDE} pixels"
+            raise InvalidRequest(field, message)
+    return size
+
+
+def plan_hires(
+    request: Txt2Img,
+    options: Options,
+    *,
+    checkpoint: Checkpoint,
+    first: SamplingPlan,
+    prompts: Prompts,
+    seed: int,
+) -> HiresPlan:
+    """The second pass of a `sized` request over one batch, whose prompts these are.
+
+    Raises `InvalidRequest` naming the field that does not go, `NotFound` for an unknown upscaler or
+    sampler.
+    """
+    size = hires_target(request)
+    sampling = plan_hires_sampling(request, options, first)
+    fields = (
+        "hr_prompt" if request.hr_prompt else "prompt",
+        "hr_negative_prompt" if request.hr_negative_prompt else "negative_prompt",
+    )
+    return HiresPlan(
+        checkpoint=checkpoint,
+        width=size.target[0],
+        height=size.target[1],
+        crop=size.crop,
+        cfg_scale=request.cfg_scale,
+        upscaler=upscaler_of(request),
+        denoising_strength=request.denoising_strength or 0.0,
+        text=plan_text(prompts, options, sampling, first, fields),
+        sampling=sampling,
+        tweaks=plan_tweaks(request, options, seed, second_pass=True),
+        first_pass_encoder=options.flag("hires_fix_use_firstpass_conds"),
+    )
+
+
+def upscaler_of(request: Txt2Img) -> str:
+    """The upscaler's name; without one it is the first latent mode. Raises `NotFound`."""
+    name = request.hr_upscaler or LATENT_MODES[0]
+    if name not in LATENT_MODES and name not in IMAGE_UPSCALERS:
+        raise NotFound("upscaler", name)
+    return name

@@ -1,0 +1,221 @@
+"""Request + options + checkpoints -> plans: everything decided, nothing computed.
+
+Source: spec sampling.md 1.4 (seeds), 5.4 (refiner), api.md 5.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from application.limits import check, check_lists, check_options
+from application.planning.hires import plan_hires, sized
+from application.planning.sampling import plan_sampling
+from application.planning.texts import Prompts, hires_prompts, job_prompts, plan_text
+from application.planning.tweaks import plan_tweaks
+from domain.checkpoints import Checkpoint
+from domain.errors import InvalidRequest
+from domain.generation import MAX_SEED, Txt2Img
+from domain.geometry import CELL
+from domain.options import Options
+from domain.picture_lists import NO_LISTS, PictureLists
+from domain.plan import HiresPlan, NoisePlan, Pass, Plan, PreviewPlan, RefinerPlan, SamplingPlan
+from domain.prompts import Style
+from domain.seeds import image_seeds, image_subseeds, resolve_seed
+from domain.vaes import VaeFile
+
+
+class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoints a job uses: None where the first one serves, or nobody does."""
+
+    checkpoint: Checkpoint
+    hires: Checkpoint | None = None
+    refiner: Checkpoint | None = None
+
+
+class Txt2ImgPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole job: one plan per batch, and what holds for all of them.
+
+    `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per picture of the job.
+    `width` and `height` are the first pass's as asked for, pixels; `resize` is the hires target as
+    asked for, (0, 0) where a factor is. Prompts are as infotext shows them: network tags in.
+    """
+
+    batches: tuple[Plan, ...]
+    width: int
+    height: int
+    resize: tuple[int, int]
+    prompts: Prompts
+    hires_prompts: Prompts
+    seeds: tuple[int, ...]
+    subseeds: tuple[int, ...]
+
+    @property
+    def first(self) -> Plan:
+        """The first batch, like which the others are."""
+        return self.batches[0]
+
+    @property
+    def sampling(self) -> SamplingPlan:
+        """The first pass's."""
+        return self.first.sampling
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The first pass's."""
+        return self.first.checkpoint
+
+    def using(
+        self,
+        identified: Callable[[Checkpoint], Checkpoint],
+        vae_of: Callable[[Checkpoint], VaeFile | None] = lambda checkpoint: None,
+    ) -> "Txt2ImgPlan":
+        """The same plan with every checkpoint's hash known, and its VAE."""
+        models: dict[str, tuple[Checkpoint, VaeFile | None]] = {}
+        for each, _ in self.first.models:
+            models[each.filename] = identified(each), vae_of(each)
+
+        def settled(each: Pass) -> dict[str, object]:
+            checkpoint, vae = models[each.checkpoint.filename]
+            refiner = each.refiner
+            if refiner:
+                taken, its_vae = models[refiner.checkpoint.filename]
+                refiner = msgspec.structs.replace(refiner, checkpoint=taken, vae=its_vae)
+            return {"checkpoint": checkpoint, "vae": vae, "refiner": refiner}
+
+        def batch(plan: Plan) -> Plan:
+            hires = plan.hires and msgspec.structs.replace(plan.hires, **settled(plan.hires))
+            return msgspec.structs.replace(plan, **settled(plan), hires=hires)
+
+        return msgspec.structs.replace(self, batches=tuple(map(batch, self.batches)))
+
+
+def plan_txt2img(
+    request: Txt2Img,
+    options: Options,
+    models: ModelChoice,
+    styles: Sequence[Style],
+    draw_seed: Callable[[], int],
+    lists: PictureLists = NO_LISTS,
+) -> Txt2ImgPlan:
+    """Decide everything about a request.
+
+    Raises `InvalidRequest` naming the field that is out of range, `NotFound` for an unknown
+    sampler or upscaler, `Unsupported` for what this server cannot do yet.
+    """
+    check(request)
+    check_options(request, options)
+    check_lists(request, lists)
+    request = sized(request, options)
+    seeds, subseeds = plan_seeds(request, lists, draw_seed)
+    prompts = job_prompts(request, lists, options, styles)
+    second = hires_prompts(request, options, styles, prompts)
+    size = request.batch_size
+    batches: list[Plan] = []
+    alike: dict[tuple[Prompts, Prompts], Plan] = {}
+    for start in range(0, len(seeds), size):
+        texts = prompts.slice(start, size), second.slice(start, size)
+        if texts not in alike:
+            alike[texts] = plan_batch(request, options, models, *texts, seed=seeds[0])
+        noise = plan_noise(request, seeds[start : start + size], subseeds[start : start + size])
+        batches.append(msgspec.structs.replace(alike[texts], noise=noise))
+    return Txt2ImgPlan(
+        batches=tuple(batches),
+        width=request.width,
+        height=request.height,
+        resize=(request.hr_resize_x, request.hr_resize_y),
+        prompts=prompts,
+        hires_prompts=second,
+        seeds=tuple(seeds),
+        subseeds=tuple(subseeds),
+    )
+
+
+def plan_batch(
+    request: Txt2Img,
+    options: Options,
+    models: ModelChoice,
+    prompts: Prompts,
+    second_prompts: Prompts,
+    *,
+    seed: int,
+) -> Plan:
+    """One batch of a `sized` request, still without noise; `seed` is the job's first."""
+    sampling = plan_sampling(request, options)
+    hires = (
+        plan_hires(
+            request,
+            options,
+            checkpoint=models.hires or models.checkpoint,
+            first=sampling,
+            prompts=second_prompts,
+            seed=seed,
+        )
+        if request.enable_hr
+        else None
+    )
+    refiner = plan_refiner(request, options, models)
+    in_first, in_second = refined_passes(request, options)
+    return Plan(
+        checkpoint=models.checkpoint,
+        width=request.width // CELL * CELL,
+        height=request.height // CELL * CELL,
+        cfg_scale=request.cfg_scale,
+        noise=NoisePlan(seeds=(), subseeds=()),
+        text=plan_text(prompts, options, sampling),
+        sampling=sampling,
+        refiner=refiner if in_first else None,
+        tweaks=plan_tweaks(request, options, seed),
+        hires=_refined(hires, refiner) if in_second else hires,
+        preview=PreviewPlan(
+            method=options.text("show_progress_type"), grid=options.flag("show_progress_grid")
+        ),
+    )
+
+
+def plan_refiner(request: Txt2Img, options: Options, models: ModelChoice) -> RefinerPlan | None:
+    """The refiner, if there is one."""
+    if models.refiner is None:
+        return None
+    return RefinerPlan(
+        checkpoint=models.refiner,
+        switch_at=request.refiner_switch_at,
+        by_sample_steps=options.flag("refiner_switch_by_sample_steps"),
+    )
+
+
+def refined_passes(request: Txt2Img, options: Options) -> tuple[bool, bool]:
+    """Whether a refiner may take over (the first pass, the second)."""
+    if not request.enable_hr:
+        return True, False
+    where = options.text("hires_fix_refiner_pass")
+    return where != "second pass", where != "first pass"
+
+
+def _refined(hires: HiresPlan | None, refiner: RefinerPlan | None) -> HiresPlan | None:
+    return hires and msgspec.structs.replace(hires, refiner=refiner)
+
+
+def plan_seeds(
+    request: Txt2Img, lists: PictureLists, draw_seed: Callable[[], int]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Seeds and subseeds of every picture of the job."""
+    count = request.batch_size * request.n_iter
+    seeds = lists.seeds or image_seeds(
+        resolve_seed(request.seed, draw_seed), count, request.subseed_strength
+    )
+    subseeds = lists.subseeds or image_subseeds(resolve_seed(request.subseed, draw_seed), count)
+    for field, last in (("seed", max(seeds)), ("subseed", max(subseeds))):
+        if last > MAX_SEED:
+            raise InvalidRequest(field, "the last picture's seed does not fit in 64 bits")
+    return seeds, subseeds
+
+
+def plan_noise(request: Txt2Img, seeds: Sequence[int], subseeds: Sequence[int]) -> NoisePlan:
+    """The noise of one batch."""
+    resize = (request.seed_resize_from_h, request.seed_resize_from_w)
+    return NoisePlan(
+        seeds=tuple(seeds),
+        subseeds=tuple(subseeds),
+        subseed_strength=float(request.subseed_strength),
+        resize_from=resize if min(resize) > 0 else None,
+    )

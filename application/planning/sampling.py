@@ -1,0 +1,66 @@
+"""Which sampler, schedule and numbers a pass takes. Source: spec sampling.md 3 and 4."""
+
+import msgspec
+
+from domain.generation import Txt2Img
+from domain.options import Options
+from domain.plan import SamplingPlan
+from domain.sampling.names import resolve_names, resolve_request
+from domain.sampling.options import SamplingOptions
+from domain.sampling.parameters import resolve_parameters
+from domain.sampling.samplers import Sampler
+from domain.sampling.schedulers import AUTOMATIC
+
+SAME_SAMPLER = "Use same sampler"
+SAME_SCHEDULER = "Use same scheduler"
+"""What A1111's own form sends where a hires field is left alone."""
+
+
+def plan_sampling(request: Txt2Img, options: Options) -> SamplingPlan:
+    """The first pass's, with the request's parameters settled against the options.
+
+    Raises `NotFound` for an unknown sampler.
+    """
+    sampler, scheduler = resolve_request(
+        request.sampler_name, request.sampler_index, request.scheduler
+    )
+    return _settled(request, options, sampler, scheduler, request.steps)
+
+
+def plan_hires_sampling(request: Txt2Img, options: Options, first: SamplingPlan) -> SamplingPlan:
+    """The second pass's: its own sampler, schedule and steps, or the first's. `NotFound` as above.
+
+    A schedule that trails the hires sampler's name counts where no hires schedule is given.
+    """
+    sampler, scheduler = first.sampler, first.scheduler
+    name = request.hr_sampler_name
+    if name and name != SAME_SAMPLER:
+        sampler, trailing = resolve_names(name, convert_automatic=True)
+        scheduler = trailing if trailing != AUTOMATIC.label else scheduler
+    if request.hr_scheduler and request.hr_scheduler != SAME_SCHEDULER:
+        _, scheduler = resolve_names(sampler.name, request.hr_scheduler)
+    steps = request.hr_second_pass_steps or request.steps
+    return _settled(request, options, sampler, scheduler, steps)
+
+
+def _settled(
+    request: Txt2Img, options: Options, sampler: Sampler, scheduler: str, steps: int
+) -> SamplingPlan:
+    sampling = msgspec.convert(options, SamplingOptions)
+    if request.s_min_uncond is not None:
+        sampling = msgspec.structs.replace(sampling, s_min_uncond=request.s_min_uncond)
+    return SamplingPlan(
+        sampler=sampler,
+        scheduler=scheduler,
+        steps=steps,
+        parameters=resolve_parameters(
+            sampler,
+            sampling,
+            eta=request.eta,
+            s_churn=request.s_churn,
+            s_tmin=request.s_tmin,
+            s_tmax=request.s_tmax,
+            s_noise=request.s_noise,
+        ),
+        options=sampling,
+    )

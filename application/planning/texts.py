@@ -1,0 +1,152 @@
+"""Prompts of a job, and how each pass reads them. Source: spec prompts.md 0, sampling.md 5.2."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from domain.generation import Txt2Img
+from domain.options import Options
+from domain.picture_lists import PictureLists
+from domain.plan import SamplingPlan, TextPlan
+from domain.prompts import (
+    Style,
+    apply_styles,
+    extract_networks,
+    negative_parts,
+    positive_parts,
+    strip_comments,
+    timelines_differ,
+)
+from domain.sampling.steps import expected_calls
+
+
+class Prompts(msgspec.Struct, frozen=True):
+    """Every picture's prompt and negative prompt: styles in, comments out, network tags there."""
+
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+
+    def slice(self, start: int, size: int) -> "Prompts":
+        """Those of one batch."""
+        return Prompts(self.positive[start : start + size], self.negative[start : start + size])
+
+
+def job_prompts(
+    request: Txt2Img, lists: PictureLists, options: Options, styles: Sequence[Style]
+) -> Prompts:
+    """What each picture of the first pass shows."""
+    count = request.batch_size * request.n_iter
+    return _styled(
+        lists.prompts or (request.prompt,) * count,
+        lists.negative_prompts or (request.negative_prompt,) * count,
+        request,
+        options,
+        styles,
+    )
+
+
+def hires_prompts(
+    request: Txt2Img, options: Options, styles: Sequence[Style], main: Prompts
+) -> Prompts:
+    """What each picture of the second pass shows; an empty hires prompt is the main one."""
+    count = len(main.positive)
+    own = _styled(
+        (request.hr_prompt,) * count,
+        (request.hr_negative_prompt,) * count,
+        request,
+        options,
+        styles,
+    )
+    return Prompts(
+        own.positive if request.hr_prompt else main.positive,
+        own.negative if request.hr_negative_prompt else main.negative,
+    )
+
+
+def _styled(
+    positive: Sequence[str],
+    negative: Sequence[str],
+    request: Txt2Img,
+    options: Options,
+    styles: Sequence[Style],
+) -> Prompts:
+    """An unknown style acts as an empty one (spec prompts.md 4.3)."""
+    pairs = [
+        apply_styles(prompt, against, request.styles or (), styles)
+        for prompt, against in zip(positive, negative, strict=True)
+    ]
+    if options.flag("enable_prompt_comments"):
+        pairs = [(strip_comments(prompt), strip_comments(against)) for prompt, against in pairs]
+    return Prompts(tuple(each for each, _ in pairs), tuple(each for _, each in pairs))
+
+
+def plan_text(
+    prompts: Prompts,
+    options: Options,
+    sampling: SamplingPlan,
+    first_pass: SamplingPlan | None = None,
+    fields: tuple[str, str] = ("prompt", "negative_prompt"),
+) -> TextPlan:
+    """One pass's prompts parsed into schedules. Network tags leave the positive prompts only.
+
+    For a second pass give the first's sampling: it goes on where that one's timeline ended.
+    Raises `InvalidRequest`, naming one of `fields`, for a malformed weight.
+    """
+    positive_field, negative_field = fields
+    steps, hires_steps = _calls(sampling, first_pass)
+    old, emphasis = options.flag("use_old_scheduling"), options.text("emphasis")
+    old_emphasis = options.flag("use_old_emphasis_implementation")
+    spoken = "None" if old_emphasis else emphasis  # the old way knows no malformed weight
+    positive = {
+        prompt: positive_parts(
+            extract_networks(prompt)[0],
+            steps,
+            hires_steps,
+            old_scheduling=old,
+            emphasis=spoken,
+            field=positive_field,
+        )
+        for prompt in set(prompts.positive)
+    }
+    negative = {
+        prompt: negative_parts(
+            prompt,
+            steps,
+            hires_steps,
+            old_scheduling=old,
+            emphasis=spoken,
+            field=negative_field,
+        )
+        for prompt in set(prompts.negative)
+    }
+    return TextPlan(
+        positive=tuple(positive[prompt] for prompt in prompts.positive),
+        negative=tuple(negative[prompt] for prompt in prompts.negative),
+        clip_skip=options.integer("CLIP_stop_at_last_layers"),
+        emphasis=emphasis,
+        comma_backtrack=options.integer("comma_padding_backtrack"),
+        old_emphasis=old_emphasis,
+        crop=(options.integer("sdxl_crop_top"), options.integer("sdxl_crop_left")),
+        aesthetic_scores=(
+            options.number("sdxl_refiner_high_aesthetic_score"),
+            options.number("sdxl_refiner_low_aesthetic_score"),
+        ),
+        clip_l_skip=options.flag("sdxl_clip_l_skip"),
+    )
+
+
+def old_timeline_matters(
+    prompts: Prompts, sampling: SamplingPlan, first_pass: SamplingPlan | None = None
+) -> bool:
+    """Whether option use_old_scheduling changes what these prompts mean."""
+    steps = _calls(sampling, first_pass)
+    texts = {*prompts.positive, *prompts.negative}
+    return any(timelines_differ(extract_networks(text)[0], *steps) for text in texts)
+
+
+def _calls(sampling: SamplingPlan, first_pass: SamplingPlan | None) -> tuple[int, int | None]:
+    """Model calls that timelines count with: of the first pass, and of the second if it is one."""
+    calls = expected_calls(sampling.sampler, sampling.steps)
+    if first_pass is None:
+        return calls, None
+    return expected_calls(first_pass.sampler, first_pass.steps), calls
