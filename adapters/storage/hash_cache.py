@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class HashCache:
-    """sha256 by key ("checkpoint/<name>"), valid while the file is not newer.
+    """sha256 by key ("checkpoint/<name>"), valid while the file is the same.
 
     Safe to use from many threads. A damaged cache file counts as empty; one that cannot be
     written costs nothing but the next start's time.
@@ -44,13 +44,15 @@ class HashCache:
     def get(self, key: str, mtime: float, size: int) -> str | None:
         """The sha256 in lower-case hex, None if unknown or out of date.
 
-        A1111 notes no size and compares times only; where one was noted it must agree, so that a
-        file replaced by an older one is noticed.
+        A1111 notes no size, and takes any file that is not newer for the same. Where one was noted
+        both must agree, so that a file replaced by an older one is noticed, even by one of the same
+        size, as VAEs mostly are.
         """
         with self._lock:
             match self._load().get(_SECTION, {}).get(key):
                 case {"mtime": int() | float() as cached, "sha256": str(sha256), **rest}:
-                    current = mtime <= cached and rest.get("size", size) == size
+                    ours = "size" in rest
+                    current = (mtime, size) == (cached, rest["size"]) if ours else mtime <= cached
                     return sha256.lower() if current and _is_sha256(sha256) else None
         return None
 

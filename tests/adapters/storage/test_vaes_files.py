@@ -108,9 +108,10 @@ def test_a_file_that_was_replaced_is_read_again(world, open_catalog):
     path = world.put("VAE/a.pt", b"one")
     catalog = open_catalog()
     old = catalog.hash(catalog.vaes()[0])
-    path.write_bytes(b"two")
-    os.utime(path, (4e9, 4e9))
-    assert catalog.hash(old).sha256 == hashlib.sha256(b"two").hexdigest()
+    for content, mtime in ((b"two", 4e9), (b"six", 1e9)):  # of one size, newer and older
+        path.write_bytes(content)
+        os.utime(path, (mtime, mtime))
+        assert catalog.hash(old).sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_checkpoints_and_vaes_share_a_cache(world, cache_file):
