@@ -165,7 +165,9 @@ def _decode_one(
     vae: "AutoencoderKL", latent: Tensor, scale_factor: float, retry: torch.dtype | None
 ) -> Tensor:
     scaled = latent.unsqueeze(0) * (1.0 / scale_factor)
-    decoded = _finite(vae, lambda: vae.decode(scaled.to(vae.dtype), return_dict=False)[0], retry)
+    decoded = _without_nan(
+        vae, lambda: vae.decode(scaled.to(vae.dtype), return_dict=False)[0], retry
+    )
     return to_bytes(decoded[0]).permute(1, 2, 0).contiguous().cpu()
 
 
@@ -174,10 +176,10 @@ def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: torch.dtype | None
         given = picture.unsqueeze(0).to(vae.device, vae.dtype)
         return vae.encode(given, return_dict=False)[0].parameters
 
-    return _finite(vae, moments, retry)
+    return _without_nan(vae, moments, retry)
 
 
-def _finite(
+def _without_nan(
     vae: "AutoencoderKL", compute: Callable[[], Tensor], retry: torch.dtype | None
 ) -> Tensor:
     """What the VAE computes, in another dtype if need be. Raises `NotANumber`."""
@@ -186,5 +188,5 @@ def _finite(
         if retry is None or vae.dtype == retry:
             raise NotANumber("the VAE produced NaN: try it in float32 (--no-half-vae)")
         vae.to(retry)
-        return _finite(vae, compute, None)
+        return _without_nan(vae, compute, None)
     return result

@@ -8,17 +8,17 @@ from adapters.gpu.torch_backend.tweaks.computation import current
 
 
 class SeamlessConv2d(nn.Conv2d):
-    """A convolution that pads with the opposite edge where the job wants it."""
+    """A convolution that pads with the opposite edge where the job wants it, else with zeros."""
 
     def forward(self, input: Tensor) -> Tensor:
         """(n, channels, h, w) as `nn.Conv2d`."""
-        computation = current()
-        if computation is None or not computation.tweaks.tiling:
-            return super().forward(input)
-        down, across = cast("tuple[int, int]", self.padding)
-        around = nn.functional.pad(input, (across, across, down, down), mode="circular")
+        computation, padding = current(), self.padding
+        if computation is not None and computation.tweaks.tiling:
+            down, across = cast("tuple[int, int]", padding)
+            input = nn.functional.pad(input, (across, across, down, down), mode="circular")
+            padding = 0, 0
         return nn.functional.conv2d(
-            around, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
 
 

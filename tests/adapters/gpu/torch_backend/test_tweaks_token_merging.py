@@ -1,4 +1,4 @@
-"""ToMe, Bolya & Hoffman 2023. Spec sampling.md 7; the recorded picture is in test_tweaks."""
+"""ToMe, Bolya & Hoffman 2023. Spec sampling.md 7; recorded as options/tome (test_fidelity)."""
 
 import pytest
 import torch
