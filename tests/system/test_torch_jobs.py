@@ -1,0 +1,124 @@
+"""Jobs over the real networks of the checkpoint that ships: none notices another.
+
+The same with the fake backend, and more of it at once: test_concurrency.py.
+"""
+
+import os
+import threading
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bootstrap
+from adapters.http.server import Server
+from benchmarks.concurrency import ask, ask_at_once
+from benchmarks.fidelity import compare
+from benchmarks.harness import order
+from domain.flags import parse_flags
+from domain.sampling.samplers import SAMPLERS
+from domain.sampling.schedulers import SCHEDULERS
+
+pytestmark = pytest.mark.torch
+
+PROMPT = "(a red circle:1.4) on a blue background, [a green star:a yellow ring:2]"
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A server that runs two jobs at once, with the starter checkpoint."""
+    data = tmp_path_factory.mktemp("data")
+    argv = ["--data-dir", str(data), "--slots", "2", "--threads", "1"]
+    container = bootstrap.assemble(parse_flags(argv, {}, absolute=os.path.abspath))
+    server = Server(bootstrap.build_app(container), host="127.0.0.1", port=0, threads=8)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
+        thread.join(30)
+
+
+def wanted(**fields: Any) -> dict[str, Any]:
+    """A request of which two take long enough to overlap."""
+    return {**order(prompt=PROMPT, seed=7, steps=12), **fields}
+
+
+#: Requests that differ in what they override, or in what they change in the networks.
+PAIRS = {
+    "clip skip": ({"override_settings": {"CLIP_stop_at_last_layers": 2}}, {}),
+    "noise source": (
+        {"override_settings": {"randn_source": "NV"}},
+        {"override_settings": {"randn_source": "CPU", "eta_noise_seed_delta": 31337},
+         "sampler_name": "Euler a"},
+    ),
+    "emphasis": (
+        {"override_settings": {"emphasis": "Ignore"}},
+        {"override_settings": {"emphasis": "No norm"}},
+    ),
+    "sigmas": (
+        {"override_settings": {"sigma_max": 5.0, "rho": 3.0}, "scheduler": "Karras"},
+        {"override_settings": {"use_old_karras_scheduler_sigmas": True}, "scheduler": "Karras"},
+    ),
+    "noise schedule": (
+        {"override_settings": {"sd_noise_schedule": "Zero Terminal SNR"}},
+        {"override_settings": {"use_downcasted_alpha_bar": True}, "sampler_name": "DDIM"},
+    ),
+    "sampler": (
+        {"sampler_name": "DPM++ SDE", "override_settings": {"no_dpmpp_sde_batch_determinism": True},
+         "batch_size": 2},
+        {"sampler_name": "UniPC", "override_settings": {"uni_pc_variant": "bh2"}},
+    ),
+    "tiling": ({"tiling": True}, {}),
+    "token merging": ({"override_settings": {"token_merging_ratio": 0.5}}, {}),
+    "clip skip and format": (
+        {"override_settings": {"CLIP_stop_at_last_layers": 2, "samples_format": "webp"}},
+        {"override_settings": {"CLIP_stop_at_last_layers": 1, "enable_pnginfo": False}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_two_requests_at_once_are_each_what_they_are_alone(port: int, name: str) -> None:
+    """No request's override_settings are seen by another (A1111's may outlive their request)."""
+    requests = [wanted(**fields) for fields in PAIRS[name]]
+    alone = [ask(port, request) for request in requests]
+    assert ask_at_once(port, requests) == alone
+    assert alone[0][0] != alone[1][0]  # or the test would prove nothing
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    sampler=st.sampled_from([each.name for each in SAMPLERS if each.name != "DPM adaptive"]),
+    scheduler=st.sampled_from([each.label for each in SCHEDULERS]),
+    size=st.tuples(st.sampled_from([64, 72, 96]), st.sampled_from([64, 80])),
+    seed=st.integers(0, 2**32 - 5),
+    count=st.integers(2, 4),
+    source=st.sampled_from(["CPU", "NV"]),
+)
+def test_a_batch_is_its_single_pictures(
+    port: int,
+    sampler: str,
+    scheduler: str,
+    size: tuple[int, int],
+    seed: int,
+    count: int,
+    source: str,
+) -> None:
+    """Within 1/255: matrices of another shape may be multiplied in another order.
+
+    Spec sampling.md 1.6, which excepts DPM adaptive. Exact with a toy network: test_batches.py.
+    """
+    width, height = size
+    fields = {"sampler_name": sampler, "scheduler": scheduler, "width": width, "height": height}
+    overrides = {"randn_source": source}
+    request = wanted(**fields, steps=4, override_settings=overrides)
+    batch, _ = ask(port, {**request, "seed": seed, "batch_size": count})
+    for index in range(count):
+        (alone,), _ = ask(port, {**request, "seed": seed + index})
+        _, off = compare(b64decode(batch[index]), b64decode(alone))
+        assert off <= 1
