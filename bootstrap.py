@@ -31,6 +31,7 @@ from application.generate import GenerateTxt2Img
 from application.jobs import JobQueue
 from application.models import Models
 from application.options import ChangeOptions, ReadOptions
+from application.pnginfo import ReadPictureInfo
 from application.ports.inference import Inference, ModelHost
 from application.ports.options import OptionsStore
 from application.ports.vaes import VaeCatalog
@@ -179,6 +180,7 @@ class Container(containers.DeclarativeContainer):
         version=version,
     )
     progress = providers.Singleton(ReadProgress, jobs, options)
+    png_info = providers.Singleton(ReadPictureInfo, options, styles=styles.provided.styles)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(
         ChangeOptions,
@@ -195,6 +197,7 @@ class Container(containers.DeclarativeContainer):
         progress=progress,
         interrupt=jobs.provided.interrupt,
         skip=jobs.provided.skip,
+        png_info=png_info,
         read_options=read_options,
         change_options=change_options,
         checkpoints=models.provided.list,
@@ -203,6 +206,7 @@ class Container(containers.DeclarativeContainer):
         ),
         vaes=vaes.provided.list,
         refresh_vaes=vaes.provided.refresh,
+        styles=styles.provided.styles,
         memory=memory,
         cmd_flags=flags.provided.wire,
     )

@@ -1,14 +1,17 @@
 """Pictures as bytes, with their infotext inside.
 
-HTTP replies and files on disk alike are encoded here. Source: spec api.md 7.2, prompts.md 8.3, 8.4.
+HTTP replies and files on disk alike are encoded here, and what clients send is opened. Source: spec
+api.md 7.1 and 7.2, prompts.md 8.3 and 8.4.
 """
 
 import io
 import struct
+from contextlib import suppress
 from typing import Literal
 
 from PIL import ExifTags
-from PIL.Image import Image
+from PIL.Image import DecompressionBombError, Image
+from PIL.Image import open as open_image
 from PIL.PngImagePlugin import PngInfo
 
 from domain.errors import InvalidRequest
@@ -25,6 +28,11 @@ _MAX_SIDE = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}  # pixels, by the f
 
 # What a JPEG segment holds, less EXIF's own bytes and the prefix of the comment.
 _JPEG_COMMENT = 65533 - 6 - 40 - 8
+
+#: What clients may send. Pillow reads more, some by running other programs.
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+#: Pixels that a picture may have which somebody sends: a kilobyte can claim to hold billions.
+MAX_PIXELS = 8192 * 8192
 
 
 def picture_format(name: str) -> PictureFormat:
@@ -127,13 +135,31 @@ def _eight_bit(image: Image) -> Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
+def open_picture(data: bytes, field: str = "image") -> Image:
+    """The picture in these bytes; its pixels are decoded when they are first used.
+
+    Raises InvalidRequest naming `field` if there is none, or one of more than MAX_PIXELS.
+    """
+    too_large = f"a picture may have {MAX_PIXELS} pixels"
+    try:
+        image = open_image(io.BytesIO(data), formats=READABLE)
+    except DecompressionBombError as error:
+        raise InvalidRequest(field, too_large) from error
+    except Exception as error:  # Pillow's readers raise whatever they trip over
+        raise InvalidRequest(field, "Invalid encoded image") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise InvalidRequest(field, too_large)
+    return image
+
+
 def read_infotext(image: Image) -> str | None:
     """The infotext inside a picture that was opened from a file, or None.
 
     An EXIF UserComment that is not empty wins over the text chunk `parameters`; a GIF or JPEG
     comment counts when there is no EXIF (spec prompts.md 8.4).
     """
-    image.load()  # PNG may have text after the pixels
+    if image.format == "PNG":
+        _read_to_the_end(image)
     infotext = image.info.get("parameters")
     if "exif" in image.info:
         return _user_comment(image) or infotext
@@ -141,6 +167,12 @@ def read_infotext(image: Image) -> str | None:
     if isinstance(comment, bytes):
         return comment.decode("utf-8", "ignore")
     return comment or infotext
+
+
+def _read_to_the_end(image: Image) -> None:
+    """PNG may have text after the pixels. Of a file cut short, what precedes them has to do."""
+    with suppress(Exception):  # see above
+        image.load()
 
 
 def _user_comment(image: Image) -> str:

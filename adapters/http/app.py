@@ -8,8 +8,19 @@ import falcon
 
 from adapters.http import errors
 from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
-from adapters.http.resources import catalogues, documents, generation, jobs, options, system, vaes
+from adapters.http.resources import (
+    catalogues,
+    documents,
+    generation,
+    jobs,
+    options,
+    pictures,
+    system,
+    vaes,
+)
+from application.pnginfo import PictureInfo
 from domain.checkpoints import Checkpoint
+from domain.prompts import Style
 from domain.vaes import VaeFile
 
 #: Bytes a request body may have. Enough for a dozen large pictures in base64.
@@ -24,12 +35,14 @@ class Services:
     progress: jobs.ReadProgress
     interrupt: jobs.StopJob
     skip: jobs.StopJob
+    png_info: Callable[[bytes], PictureInfo]
     read_options: Callable[[], Mapping[str, object]]
     change_options: Callable[[Mapping[str, object]], None]
     checkpoints: Callable[[], Sequence[Checkpoint]]
     refresh_checkpoints: Callable[[], None]
     vaes: Callable[[], Sequence[VaeFile]]
     refresh_vaes: Callable[[], None]
+    styles: Callable[[], Sequence[Style]]
     memory: Callable[[], Mapping[str, Any]]
     cmd_flags: Callable[[], Mapping[str, Any]]
 
@@ -56,6 +69,7 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/progress": jobs.Progress(use.progress, use.read_options),
         "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
         "/sdapi/v1/skip": jobs.Skip(use.skip),
+        "/sdapi/v1/png-info": pictures.PngInfo(use.png_info),
         "/sdapi/v1/options": options.Options(use.read_options, use.change_options),
         "/sdapi/v1/samplers": catalogues.Samplers(),
         "/sdapi/v1/schedulers": catalogues.Schedulers(),
@@ -63,6 +77,7 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/refresh-checkpoints": catalogues.RefreshCheckpoints(use.refresh_checkpoints),
         "/sdapi/v1/sd-vae": vaes.Vaes(use.vaes),
         "/sdapi/v1/refresh-vae": vaes.RefreshVaes(use.refresh_vaes),
+        "/sdapi/v1/prompt-styles": catalogues.PromptStyles(use.styles),
         "/sdapi/v1/memory": system.Reading(use.memory),
         "/sdapi/v1/cmd-flags": system.Reading(use.cmd_flags),
         "/internal/ping": system.Ping(),

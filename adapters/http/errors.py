@@ -13,6 +13,7 @@ from typing import Any
 
 import falcon
 
+from adapters.http.decoding import RequestsNotAllowed
 from adapters.http.encoding import Unencodable, to_json
 from adapters.http.wire import Problem, Refused, Unreadable
 from domain.errors import (
@@ -91,6 +92,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     Refused: lambda error: framework(422, error.problems),
     Unreadable: lambda error: deliberate(400, str(error)),
     TooLarge: lambda error: framework(413, str(error)),
+    RequestsNotAllowed: lambda error: deliberate(500, str(error)),
     falcon.HTTPError: _http,
     # What the inside says about it.
     InvalidRequest: lambda error: _invalid(error.field, error.message),

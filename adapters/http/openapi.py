@@ -9,11 +9,18 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
-from adapters.http.resources.catalogues import SamplerItem, SchedulerItem, SDModelItem
+from adapters.http.resources.catalogues import (
+    PromptStyleItem,
+    SamplerItem,
+    SchedulerItem,
+    SDModelItem,
+)
 from adapters.http.resources.generation import TextToImageResponse
 from adapters.http.resources.jobs import ProgressResponse
+from adapters.http.resources.pictures import PNGInfoRequest
 from adapters.http.resources.system import MemoryResponse
 from adapters.http.resources.vaes import SDVaeItem
+from application.pnginfo import PictureInfo
 from domain.generation import Txt2Img
 from domain.options import REGISTRY, Option
 
@@ -79,6 +86,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
+#: A PNG of one pixel, with infotext.
+_PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQAAAAA3bvkkAAAALnRFWHRwYXJhbWV0ZXJzAGEgZG90ClN0ZXBzOiAy"
+    "MCwgU2VlZDogMSwgU2l6ZTogMXgxEdNHPQAAAApJREFUeJxjYAAAAAIAAUivpHEAAAAASUVORK5CYII="
+)
 _JOB = {"type": "object", "properties": {"id_task": {"type": "string"}}}
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -138,6 +150,17 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(_ID_TASK,),
         returns={"type": "null"},
         errors=(400, 404, 422),
+    ),
+    Operation(
+        path="/sdapi/v1/png-info",
+        method="post",
+        id="pnginfoapi_sdapi_v1_png_info_post",
+        tag="pictures",
+        summary="Read what a picture was made with",
+        body=PNGInfoRequest,
+        example={"image": _PIXEL},
+        returns=PictureInfo,
+        errors=(400, 413, 422, 500),
     ),
     Operation(
         path="/sdapi/v1/options",
@@ -204,6 +227,13 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(500,),
     ),
     Operation(
+        path="/sdapi/v1/prompt-styles",
+        id="get_prompt_styles_sdapi_v1_prompt_styles_get",
+        tag="catalogues",
+        summary="List the styles",
+        returns=list[PromptStyleItem],
+    ),
+    Operation(
         path="/sdapi/v1/memory",
         id="get_memory_sdapi_v1_memory_get",
         tag="system",
@@ -259,7 +289,10 @@ _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
 }
 
 #: A1111's names for schemas that have their own here.
-_NAMES = {"Txt2Img": "StableDiffusionProcessingTxt2Img"}
+_NAMES = {
+    "Txt2Img": "StableDiffusionProcessingTxt2Img",
+    "PictureInfo": "PNGInfoResponse",
+}
 
 
 def document(version: str) -> Json:
@@ -352,6 +385,9 @@ def _components() -> Json:
         SchedulerItem,
         SDModelItem,
         SDVaeItem,
+        PromptStyleItem,
+        PNGInfoRequest,
+        PictureInfo,
         MemoryResponse,
         HTTPValidationError,
         PlainError,

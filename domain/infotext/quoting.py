@@ -17,6 +17,7 @@ def unquote(text: str) -> str:
     if len(text) < 2 or not (text.startswith('"') and text.endswith('"')):
         return text
     try:
-        return str(json.loads(text))
+        value = str(json.loads(text))
     except json.JSONDecodeError:
         return text
+    return value.encode("utf-8", "replace").decode()  # half a surrogate pair is no text

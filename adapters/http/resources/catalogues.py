@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from adapters.http.exchange import answer
 from domain.checkpoints import Checkpoint
+from domain.prompts import Style
 from domain.sampling.samplers import SAMPLERS
 from domain.sampling.schedulers import SCHEDULERS
 
@@ -40,6 +41,14 @@ class SDModelItem(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str | None
     filename: str
     config: Annotated[str | None, Meta(description="The .yaml beside it, if there is one.")]
+
+
+class PromptStyleItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A style. A divider between the styles of two files has null for both texts."""
+
+    name: str
+    prompt: Annotated[str | None, Meta(description="May hold {prompt}, for the prompt.")]
+    negative_prompt: str | None
 
 
 class Samplers:
@@ -106,3 +115,21 @@ class RefreshCheckpoints:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._refresh()
         answer(resp, None)
+
+
+class PromptStyles:
+    """`GET /sdapi/v1/prompt-styles`"""
+
+    def __init__(self, styles: Callable[[], Sequence[Style]]) -> None:
+        self._styles = styles
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(
+            resp,
+            [
+                PromptStyleItem(
+                    name=each.name, prompt=each.prompt, negative_prompt=each.negative_prompt
+                )
+                for each in self._styles()
+            ],
+        )

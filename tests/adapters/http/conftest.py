@@ -11,12 +11,14 @@ from PIL import Image
 from adapters.http.app import Services, create_app
 from application.generate import Encoding, Generated, Picture
 from application.options import ChangeOptions, ReadOptions
+from application.pnginfo import ReadPictureInfo
 from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, NotFound
 from domain.generation import MAX_SEED, Info, Txt2Img
 from domain.options import Options
+from domain.prompts import Style
 from domain.sampling.names import resolve_request
 from domain.vaes import VaeFile
 
@@ -30,6 +32,10 @@ TINY_B = Checkpoint(
     name="tiny_b.safetensors",
     filename="<root>/models/Stable-diffusion/tiny_b.safetensors",
     config="<root>/models/Stable-diffusion/tiny_b.yaml",
+)
+STYLES = (
+    Style("teststyle", "masterpiece, green", "ugly, bad"),
+    Style("wrapstyle", "photo of {prompt}, 8k", ""),
 )
 OTHER_VAE = VaeFile(name="othervae.safetensors", filename="<root>/models/VAE/othervae.safetensors")
 
@@ -58,7 +64,7 @@ class House:
         self, request: Txt2Img, *, given: Collection[str] | None, abandoned: Callable[[], bool]
     ) -> Generated:
         self.on_txt2img(request, abandoned)
-        request = prefill(request, self.stored, (), (TINY, TINY_B), given)
+        request = prefill(request, self.stored, STYLES, (TINY, TINY_B), given)
         resolve_request(request.sampler_name, request.sampler_index, request.scheduler)
         if request.script_name:
             raise NotFound("script", request.script_name)
@@ -107,12 +113,14 @@ class House:
             progress=self.progress,
             interrupt=self.interrupt,
             skip=self.skip,
+            png_info=ReadPictureInfo(self, styles=lambda: STYLES),
             read_options=ReadOptions(self),
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
             checkpoints=lambda: [TINY, TINY_B],
             refresh_checkpoints=lambda: self.heard.append(("refresh",)),
             vaes=lambda: [OTHER_VAE],
             refresh_vaes=lambda: self.heard.append(("refresh vaes",)),
+            styles=lambda: STYLES,
             memory=lambda: {
                 "ram": {"free": 24354373632.0, "used": 922128384, "total": 25276502016.0},
                 "cuda": {"error": "unavailable"},

@@ -40,6 +40,8 @@ NO_SAMPLER = (
     {"error": "HTTPException", "detail": "Sampler not found", "body": "", "errors": ""},
 )
 
+NO_PICTURE = wrong("image", "Invalid encoded image")
+
 #: Recording -> our status and body; with 200, the body is that of any request that works.
 DEVIATIONS: dict[str, tuple[int, Any]] = {
     # A1111 crashes where a number makes no sense; we name the field.
@@ -61,6 +63,11 @@ DEVIATIONS: dict[str, tuple[int, Any]] = {
     "errors/bad_sampler": NO_SAMPLER,
     "errors/bad_sampler_index": NO_SAMPLER,
     "errors/sampler_int": NO_SAMPLER,
+    # A1111 crashes on what is no picture.
+    "errors/png_garbage": NO_PICTURE,
+    "rest/pnginfo_empty": NO_PICTURE,
+    "rest/pnginfo_garbage": NO_PICTURE,
+    "rest/pnginfo_ws": NO_PICTURE,
     # A1111 stores any value and then breaks GET /options.
     "rest/opt_wrongtype": wrong("CLIP_stop_at_last_layers", "value is not an integer: 'abc'"),
     "rest/opt_wrongtype_bool": wrong("samples_save", "value is not a boolean: 'notabool'"),

@@ -1,0 +1,30 @@
+"""What can be asked about a picture. Source: spec api.md 12."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http import wire
+from adapters.http.decoding import picture_bytes
+from adapters.http.exchange import answer, body_of
+from application.pnginfo import PictureInfo
+
+
+class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture to read."""
+
+    image: Annotated[str, Meta(description="PNG, JPEG, WebP or GIF, in base64 or as a data URI.")]
+
+
+class PngInfo:
+    """`POST /sdapi/v1/png-info`"""
+
+    def __init__(self, read: Callable[[bytes], PictureInfo]) -> None:
+        self._read = read
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        request = wire.as_struct(body_of(req), PNGInfoRequest)
+        answer(resp, self._read(picture_bytes(request.image, "image")))
