@@ -120,11 +120,11 @@ class GenerateTxt2Img:
     def _choose(self, request: Txt2Img, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
         hires = request.hr_checkpoint_name if request.enable_hr else None
-        refiner = request.refiner_checkpoint
+        refiner = request.refiner_checkpoint or "none"
         return ModelChoice(
             checkpoint=self._models.for_request(base, options),
             hires=self._models.closest(hires) if hires and hires != SAME_CHECKPOINT else None,
-            refiner=self._models.closest(refiner) if refiner and refiner != "None" else None,
+            refiner=self._models.closest(refiner) if refiner.lower() != "none" else None,
         )
 
     def _render(self, job: Job, described: Description, files: JobFiles) -> "_Made":

@@ -1,0 +1,160 @@
+"""Passes, refiner and what lies between, with small networks of random weights."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
+
+from adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from adapters.gpu.torch_backend.loading import FULL  # noqa: E402
+from domain.checkpoints import Checkpoint  # noqa: E402
+from domain.plan import Plan, RefinerPlan  # noqa: E402
+from domain.prompts import negative_parts, positive_parts  # noqa: E402
+from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
+    SMALL,
+    random_tensors,
+    sd1_layout,
+)
+from tests.contracts.inference import (  # noqa: E402
+    Witness,
+    difference,
+    pixels,
+    plan,
+    render,
+    with_hires,
+)
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def backend() -> TorchInference:
+    return TorchInference(torch.device("cpu"), FULL)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    paths = [folder / "main.safetensors", folder / "refiner.safetensors"]
+    for seed, path in enumerate(paths):
+        save_file(random_tensors(sd1_layout(**SMALL), seed), path)
+    return [
+        Checkpoint(name=path.name, filename=str(path), sha256=digit * 64)
+        for path, digit in zip(paths, "ab", strict=True)
+    ]
+
+
+def refined(wanted: Plan, refiner: Checkpoint, switch_at: float | None, **kwargs) -> Plan:
+    return msgspec.structs.replace(
+        wanted, refiner=RefinerPlan(checkpoint=refiner, switch_at=switch_at, **kwargs)
+    )
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "DDIM", "LCM"])
+@pytest.mark.parametrize("switch_at", [0.0, None])
+def test_a_refiner_from_the_first_call_is_the_refiners_picture(backend, made, sampler, switch_at):
+    """Spec sampling.md 5.4: no switch_at switches at once. The refiner decodes, too."""
+    main, refiner = made
+    (ours,) = render(backend, refined(plan(main, sampler=sampler), refiner, switch_at))
+    (theirs,) = render(backend, plan(refiner, sampler=sampler))
+    assert ours.tobytes() == theirs.tobytes()
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
+@pytest.mark.parametrize("by_steps", [False, True])
+def test_a_refiner_that_never_comes_changes_nothing(backend, made, sampler, by_steps):
+    """Nor does infotext speak of it (spec prompts.md 8.2)."""
+    main, refiner = made
+    wanted = refined(plan(main, sampler=sampler), refiner, 1.1, by_sample_steps=by_steps)
+    rendered = backend.render(wanted, Witness())
+    assert pixels(rendered.pictures) == pixels(render(backend, plan(main, sampler=sampler)))
+    assert rendered.facts == {}
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DDIM", "DPM++ SDE"])
+def test_a_refiner_in_the_middle_goes_on_with_the_same_run(backend, made, sampler):
+    main, refiner = made
+    wanted = refined(plan(main, sampler=sampler, steps=6), refiner, 0.5, by_sample_steps=True)
+    rendered = backend.render(wanted, Witness())
+    others = [*render(backend, plan(main, sampler=sampler, steps=6))]
+    others += render(backend, plan(refiner, sampler=sampler, steps=6))
+    assert pixels(rendered.pictures)[0] not in pixels(others)
+    assert rendered.facts == {
+        "Refiner switch by sampling steps": True,
+        "Refiner": f"refiner [{'b' * 10}]",
+        "Refiner switch at": 0.5,
+    }
+
+
+def test_a_refiner_of_the_same_weights_changes_nothing(backend, made, tmp_path):
+    """Prompt editing and the schedule go on where they were: the counter is one."""
+    main, _ = made
+    twin = tmp_path / "twin.safetensors"
+    twin.write_bytes(Path(main.filename).read_bytes())
+    same = Checkpoint(name=twin.name, filename=str(twin))
+    for sampler in ("Euler a", "DPM++ 2M", "DPM2"):
+        plain = plan(main, sampler=sampler, steps=6, prompts=("[red:green:3] circle",))
+        (expected,) = render(backend, plain)
+        (picture,) = render(backend, refined(plain, same, 0.4))
+        assert picture.tobytes() == expected.tobytes()
+
+
+def test_passes_may_have_checkpoints_of_their_own(backend, made):
+    """The main model is back for the second pass, whatever refined the first."""
+    main, other = made
+    both = with_hires(plan(main, seeds=(1, 2)))
+    assert both.hires is not None
+    elsewhere = msgspec.structs.replace(
+        both, hires=msgspec.structs.replace(both.hires, checkpoint=other)
+    )
+    assert not set(pixels(render(backend, both))) & set(pixels(render(backend, elsewhere)))
+    assert pixels(render(backend, both)) == pixels(render(backend, both))
+    held = backend.loaded()
+    assert held is not None and held.filename == main.filename
+
+
+def test_the_first_passs_encoder_on_demand(backend, made):
+    """Option hires_fix_use_firstpass_conds."""
+    main, other = made
+    wanted = with_hires(plan(main))
+    assert wanted.hires is not None
+    # Random networks hardly heed the text: guidance makes them.
+    own = msgspec.structs.replace(wanted.hires, checkpoint=other, cfg_scale=1000.0)
+    lent = msgspec.structs.replace(own, first_pass_encoder=True)
+    pictures = [
+        render(backend, msgspec.structs.replace(wanted, hires=hires))[0] for hires in (own, lent)
+    ]
+    assert pictures[0].tobytes() != pictures[1].tobytes()
+
+
+@pytest.mark.parametrize("upscaler", ["Latent (bicubic)", "Nearest"])
+def test_a_hires_batch_is_its_pictures_made_alone(backend, made, upscaler):
+    """Up to rounding; encoded pictures draw posterior noise from one generator in turn, so that
+    only the last one's is its own (spec sampling.md 6.7)."""
+    main, _ = made
+    batch = render(backend, with_hires(plan(main, seeds=(7, 8)), upscaler=upscaler))
+    (alone,) = render(backend, with_hires(plan(main, seeds=(8,)), upscaler=upscaler))
+    assert difference(batch[1], alone) <= (1 if upscaler.startswith("Latent") else 4)
+
+
+def test_padding_and_skipped_guidance_are_told(backend, made):
+    """Spec prompts.md 5.4 and 8.2: only where it happened."""
+    main, _ = made
+    wanted = plan(main, steps=4)
+    long = positive_parts("a red circle, " * 40, 4)
+    text = msgspec.structs.replace(wanted.text, positive=(long,))
+    options = msgspec.structs.replace(
+        wanted.sampling.options, pad_cond_uncond=True, skip_early_cond=0.3, s_min_uncond=100.0
+    )
+    sampling = msgspec.structs.replace(wanted.sampling, options=options)
+    padded = msgspec.structs.replace(wanted, text=text, sampling=sampling)
+    facts = backend.render(padded, Witness()).facts
+    assert list(facts.items()) == [("Skip Early CFG", 0.3), ("NGMS", 100.0), ("Pad conds", True)]
+    equal = msgspec.structs.replace(
+        padded, text=msgspec.structs.replace(text, negative=(negative_parts("b, " * 100, 4),))
+    )
+    assert "Pad conds" not in backend.render(equal, Witness()).facts
