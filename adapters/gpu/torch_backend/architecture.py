@@ -1,14 +1,11 @@
-"""What a checkpoint is, read off the names and shapes of its tensors.
+"""The dimensions of a checkpoint's networks, read off the names and shapes of its tensors.
 
-A family is a rule that recognises it and a function that infers its dimensions; adding one is a
-line in `FAMILIES`. What shapes cannot tell follows the family's conventions, and a sibling
-`.yaml` may correct it. Pure: no tensor is looked into. Source: spec networks.md 1.4.
+Pure: no tensor is looked into. Source: spec networks.md 1.4.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from adapters.gpu.torch_backend.original_config import OriginalConfig
 from domain.errors import CheckpointError
 
 UNET = "model.diffusion_model."
@@ -17,9 +14,7 @@ CLIP_TEXT = "cond_stage_model.transformer.text_model."
 
 #: Group normalisation has 32 groups in every Stable Diffusion network.
 GROUPS = 32
-SD1_UNET_HEADS = 8
 CLIP_HEAD_WIDTH = 64
-SD1_SCALE_FACTOR = 0.18215
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,8 @@ class UNetArchitecture:
     """A latent-diffusion UNet. Tuples have one entry per resolution, highest first.
 
     `depths` counts transformer blocks per attention layer, 0 where a level has no attention.
-    `context_width` is the width of the text conditioning, `time_width` of the time embedding.
+    `context_width` is the width of the text conditioning, `time_width` of the time embedding,
+    `vector_width` of the vector that joins the latter, None where the network takes none.
     """
 
     in_channels: int
@@ -40,6 +36,7 @@ class UNetArchitecture:
     context_width: int
     time_width: int
     linear_projection: bool
+    vector_width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,14 @@ class VaeArchitecture:
 
 @dataclass(frozen=True)
 class TextArchitecture:
-    """A CLIP text model."""
+    """A CLIP text model, the names of whose tensors `prefix` leads.
 
+    `open_clip` says that they are named as OpenCLIP does, not as transformers does. `projection`
+    is the width of pooled vectors, None where they are not used. With `final_norm` the layer
+    taken goes through the model's last norm.
+    """
+
+    prefix: str
     vocabulary: int
     positions: int
     width: int
@@ -62,22 +65,28 @@ class TextArchitecture:
     heads: int
     intermediate: int
     activation: str
+    open_clip: bool = False
+    projection: int | None = None
+    final_norm: bool = True
 
 
 @dataclass(frozen=True)
 class Architecture:
     """Everything needed to build a checkpoint's networks.
 
-    `prediction` is what the UNet predicts: "epsilon" or "v". Latents are the VAE's mean times
-    `scale_factor`.
+    `texts` are the text models, in the order in which their outputs are put together.
+    `prediction` is what the UNet predicts: "epsilon" or "v", None where only the network itself
+    can tell. Latents are the VAE's mean times `scale_factor`. `numbers` says how many numbers are
+    put into the vector beside the pooled text.
     """
 
     family: str
     unet: UNetArchitecture
     vae: VaeArchitecture
-    text: TextArchitecture
-    prediction: str
+    texts: tuple[TextArchitecture, ...]
+    prediction: str | None
     scale_factor: float
+    numbers: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,90 +117,6 @@ class Shapes:
         while pattern.format(found) in self.shapes:
             found += 1
         return found
-
-
-@dataclass(frozen=True)
-class Family:
-    """A kind of checkpoint. `infer` is None for one that is recognised but cannot run yet."""
-
-    name: str
-    detect: Callable[[Shapes], bool]
-    infer: Callable[[Shapes], Architecture] | None = None
-
-
-def recognise(shapes: Shapes) -> Family:
-    """The first family whose rule holds. Raises `CheckpointError` if there is none."""
-    for family in FAMILIES:
-        if family.detect(shapes):
-            return family
-    raise CheckpointError(shapes.file, "is not a Stable Diffusion checkpoint of any known family")
-
-
-def infer_architecture(shapes: Shapes, config: OriginalConfig) -> Architecture:
-    """The architecture of a checkpoint, corrected by its sibling `.yaml`.
-
-    Raises `CheckpointError` for an unknown family, one that is not supported, a tensor the
-    structure needs and the file lacks, and dimensions no network of the family can have.
-    """
-    family = recognise(shapes)
-    if family.infer is None:
-        raise CheckpointError(
-            shapes.file, f"is of the {family.name} family, which is not supported yet"
-        )
-    architecture = _configured(replace(family.infer(shapes), family=family.name), config)
-    _check_divisible(shapes.file, architecture)
-    return architecture
-
-
-def _configured(architecture: Architecture, config: OriginalConfig) -> Architecture:
-    unet, text = architecture.unet, architecture.text
-    if config.unet_head_width is not None:
-        heads = tuple(channels // config.unet_head_width for channels in unet.channels)
-        unet = replace(unet, heads=heads)
-    elif config.unet_heads is not None:
-        unet = replace(unet, heads=(config.unet_heads,) * len(unet.channels))
-    if config.text_heads is not None:
-        text = replace(text, heads=config.text_heads)
-    if config.text_activation is not None:
-        text = replace(text, activation=config.text_activation)
-    return replace(
-        architecture,
-        unet=unet,
-        text=text,
-        prediction=config.prediction or architecture.prediction,
-        scale_factor=config.scale_factor or architecture.scale_factor,
-    )
-
-
-def _check_divisible(file: str, architecture: Architecture) -> None:
-    unet, text = architecture.unet, architecture.text
-    hint = "a sibling .yaml can give the head count"
-    for channels, heads in zip(unet.channels, unet.heads, strict=True):
-        if heads < 1 or channels % heads:
-            raise CheckpointError(
-                file, f"has a UNet level of {channels} channels for {heads} attention heads; {hint}"
-            )
-    if text.heads < 1 or text.width % text.heads:
-        raise CheckpointError(
-            file, f"has a text encoder {text.width} wide for {text.heads} attention heads; {hint}"
-        )
-    for channels in (*unet.channels, *architecture.vae.channels):
-        if channels % GROUPS:
-            raise CheckpointError(
-                file, f"has {channels} channels, which {GROUPS} normalisation groups cannot share"
-            )
-
-
-def _infer_sd1(shapes: Shapes) -> Architecture:
-    unet = infer_unet(shapes)
-    return Architecture(
-        family="SD1",
-        unet=replace(unet, heads=(SD1_UNET_HEADS,) * len(unet.channels)),
-        vae=infer_vae(shapes),
-        text=infer_clip_text(shapes),
-        prediction="epsilon",
-        scale_factor=SD1_SCALE_FACTOR,
-    )
 
 
 def infer_unet(shapes: Shapes) -> UNetArchitecture:
@@ -239,6 +164,7 @@ def infer_unet(shapes: Shapes) -> UNetArchitecture:
         context_width=context,
         time_width=time_width,
         linear_projection=len(shapes[f"{middle}.proj_in.weight"]) == 2,
+        vector_width=_vector_width(shapes),
     )
 
 
@@ -258,18 +184,35 @@ def infer_vae(shapes: Shapes) -> VaeArchitecture:
     )
 
 
-def infer_clip_text(shapes: Shapes) -> TextArchitecture:
-    """Read a CLIP text model off `cond_stage_model.transformer.text_model.*`."""
-    vocabulary, width = _matrix(shapes, f"{CLIP_TEXT}embeddings.token_embedding.weight")
-    layers = shapes.count(CLIP_TEXT + "encoder.layers.{}.mlp.fc1.weight")
+def infer_clip_text(shapes: Shapes, prefix: str = CLIP_TEXT) -> TextArchitecture:
+    """Read a CLIP text model of transformers' layout off `prefix`."""
+    vocabulary, width = _matrix(shapes, f"{prefix}embeddings.token_embedding.weight")
     return TextArchitecture(
+        prefix=prefix,
         vocabulary=vocabulary,
-        positions=_matrix(shapes, f"{CLIP_TEXT}embeddings.position_embedding.weight")[0],
+        positions=_matrix(shapes, f"{prefix}embeddings.position_embedding.weight")[0],
         width=width,
-        layers=layers,
+        layers=shapes.count(prefix + "encoder.layers.{}.mlp.fc1.weight"),
         heads=max(1, width // CLIP_HEAD_WIDTH),
-        intermediate=_matrix(shapes, f"{CLIP_TEXT}encoder.layers.0.mlp.fc1.weight")[0],
+        intermediate=_matrix(shapes, f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
         activation="quick_gelu",
+    )
+
+
+def infer_open_clip_text(shapes: Shapes, prefix: str, *, pools: bool) -> TextArchitecture:
+    """Read a text model of OpenCLIP's layout off `prefix`; its projection only if it `pools`."""
+    vocabulary, width = _matrix(shapes, f"{prefix}token_embedding.weight")
+    return TextArchitecture(
+        prefix=prefix,
+        vocabulary=vocabulary,
+        positions=_matrix(shapes, f"{prefix}positional_embedding")[0],
+        width=width,
+        layers=shapes.count(prefix + "transformer.resblocks.{}.mlp.c_fc.weight"),
+        heads=max(1, width // CLIP_HEAD_WIDTH),
+        intermediate=_matrix(shapes, f"{prefix}transformer.resblocks.0.mlp.c_fc.weight")[0],
+        activation="gelu",
+        open_clip=True,
+        projection=_matrix(shapes, f"{prefix}text_projection")[1] if pools else None,
     )
 
 
@@ -282,6 +225,11 @@ def _input_blocks(shapes: Shapes) -> Iterator[str]:
             return
         yield block
         index += 1
+
+
+def _vector_width(shapes: Shapes) -> int | None:
+    name = f"{UNET}label_emb.0.0.weight"
+    return _matrix(shapes, name)[1] if name in shapes else None
 
 
 def _depth(shapes: Shapes, layer: str) -> int:
@@ -300,42 +248,3 @@ def _convolution(shapes: Shapes, name: str) -> tuple[int, int]:
     if len(shape) != 4:
         raise CheckpointError(shapes.file, f"has shape {list(shape)}, not four axes", name)
     return shape[0], shape[1]
-
-
-_FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
-_UNCLIP = "embedder.model.ln_final.weight"
-_SD2_TEXT = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"
-_ALT_TEXT = "cond_stage_model.roberta.embeddings.word_embeddings.weight"
-
-
-def _has(name: str) -> Callable[[Shapes], bool]:
-    return lambda shapes: name in shapes
-
-
-def _has_size(name: str, axis: int, size: int) -> Callable[[Shapes], bool]:
-    return lambda shapes: shapes.size(name, axis) == size
-
-
-def _both(*rules: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
-    return lambda shapes: all(rule(shapes) for rule in rules)
-
-
-_SDXL = _has("conditioner.embedders.1.model.ln_final.weight")
-_SD2 = _has_size(_SD2_TEXT, 1, 1024)
-
-#: In the order of the tests: the first that holds decides.
-FAMILIES: tuple[Family, ...] = (
-    Family("SD3", _has(f"{UNET}x_embedder.proj.weight")),
-    Family("SDXL inpainting", _both(_SDXL, _has_size(_FIRST_CONVOLUTION, 1, 9))),
-    Family("SDXL", _SDXL),
-    Family("SDXL refiner", _has("conditioner.embedders.0.model.ln_final.weight")),
-    Family("SD2 depth", _has("depth_model.model.pretrained.act_postprocess3.0.project.0.bias")),
-    Family("unCLIP-L", _has_size(_UNCLIP, 0, 768)),
-    Family("unCLIP-H", _has_size(_UNCLIP, 0, 1024)),
-    Family("SD2 inpainting", _both(_SD2, _has_size(_FIRST_CONVOLUTION, 1, 9))),
-    Family("SD2", _SD2),
-    Family("Alt-Diffusion", _has(_ALT_TEXT)),
-    Family("SD1 inpainting", _has_size(_FIRST_CONVOLUTION, 1, 9), _infer_sd1),
-    Family("SD1 instruct-pix2pix", _has_size(_FIRST_CONVOLUTION, 1, 8), _infer_sd1),
-    Family("SD1", _has_size(_FIRST_CONVOLUTION, 1, 4), _infer_sd1),
-)

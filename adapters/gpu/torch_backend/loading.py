@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from adapters.gpu.torch_backend.architecture import Architecture, Shapes, infer_architecture
-from adapters.gpu.torch_backend.conditioners import ClipConditioner, TextConditioner
-from adapters.gpu.torch_backend.networks import build_clip_text, build_unet, build_vae
+from adapters.gpu.torch_backend.architecture import Architecture, Shapes, TextArchitecture
+from adapters.gpu.torch_backend.conditioners import (
+    ClipConditioner,
+    OpenClipConditioner,
+    RefinerConditioner,
+    TextConditioner,
+    XlConditioner,
+)
+from adapters.gpu.torch_backend.families import infer_architecture
+from adapters.gpu.torch_backend.networks import build_text, build_unet, build_vae
 from adapters.gpu.torch_backend.original_config import OriginalConfig, read_original_config
+from adapters.gpu.torch_backend.prediction import measure_prediction
 from adapters.gpu.torch_backend.text_encoder import TextEncoder
-from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
+from adapters.gpu.torch_backend.tokenizer import ClipTokenizer, open_clip_tokenizer
 from adapters.gpu.torch_backend.vae import LatentRgb, own_latent_rgb
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError
+from domain.prompts import CLIP_L, OPEN_CLIP
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -59,6 +68,11 @@ class LoadedCheckpoint:
     scale_factor: float
     latent_rgb: LatentRgb | None
 
+    @property
+    def sdxl(self) -> bool:
+        """Whether it is SDXL or its refiner."""
+        return is_sdxl(self.family)
+
 
 def load_checkpoint(
     path: Path,
@@ -75,24 +89,66 @@ def load_checkpoint(
     weights = read_weights(path, mmap=mmap)
     config = read_original_config(path)
     architecture = infer_architecture(Shapes(weights.file, weights.shapes()), config)
-    text = build_clip_text(architecture.text, weights, device, precision.text)
+    unet = build_unet(architecture.unet, weights, device, precision.unet)
+    prediction = architecture.prediction or measure_prediction(
+        unet, architecture.unet.context_width
+    )
     return LoadedCheckpoint(
         file=weights.file,
         family=architecture.family,
         architecture=architecture,
-        unet=build_unet(architecture.unet, weights, device, precision.unet),
+        unet=unet,
         vae=build_vae(architecture.vae, weights, device, precision.vae),
-        text=ClipConditioner(TextEncoder(text, _clip_tokenizer())),
-        alphas_cumprod=_noise_table(weights, config),
-        prediction=architecture.prediction,
+        text=_conditioner(architecture, weights, device, precision.text),
+        alphas_cumprod=None if is_sdxl(architecture.family) else _noise_table(weights, config),
+        prediction=prediction,
         scale_factor=architecture.scale_factor,
         latent_rgb=own_latent_rgb(weights.metadata, architecture.vae.latent_channels),
+    )
+
+
+def is_sdxl(family: str) -> bool:
+    """Whether that is the SDXL family or one of its relatives."""
+    return family.startswith("SDXL")
+
+
+def _conditioner(
+    architecture: Architecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> TextConditioner:
+    encoders = [_encoder(text, weights, device, dtype) for text in architecture.texts]
+    match architecture.family, encoders:
+        case "SDXL", [clip, open_clip]:
+            return XlConditioner(clip, open_clip)
+        case "SDXL refiner", [open_clip]:
+            return RefinerConditioner(open_clip)
+        case "SD2", [open_clip]:
+            return OpenClipConditioner(open_clip)
+        case _, [clip]:
+            return ClipConditioner(clip)
+    raise AssertionError(f"{architecture.family} with {len(encoders)} encoders")
+
+
+def _encoder(
+    text: TextArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> TextEncoder:
+    model, projection = build_text(text, weights, device, dtype)
+    return TextEncoder(
+        model,
+        _open_clip_tokenizer() if text.open_clip else _clip_tokenizer(),
+        special=OPEN_CLIP if text.open_clip else CLIP_L,
+        final_norm=text.final_norm,
+        projection=projection,
     )
 
 
 @cache
 def _clip_tokenizer() -> ClipTokenizer:
     return ClipTokenizer()
+
+
+@cache
+def _open_clip_tokenizer() -> ClipTokenizer:
+    return open_clip_tokenizer()
 
 
 def _noise_table(weights: Weights, config: OriginalConfig) -> Tensor | None:

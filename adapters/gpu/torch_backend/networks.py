@@ -5,14 +5,13 @@ the file's own tensors take their places. No hub is asked for anything.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from adapters.gpu.torch_backend.architecture import (
-    CLIP_TEXT,
     GROUPS,
     UNET,
     VAE,
@@ -20,8 +19,9 @@ from adapters.gpu.torch_backend.architecture import (
     UNetArchitecture,
     VaeArchitecture,
 )
-from adapters.gpu.torch_backend.conversion import original_name
+from adapters.gpu.torch_backend.conversion import Locate, by_module
 from adapters.gpu.torch_backend.conversion.clip import clip_text_modules
+from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
 from adapters.gpu.torch_backend.conversion.unet import unet_modules
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
 from adapters.gpu.torch_backend.weights import Weights
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 log = logging.getLogger(__name__)
+
+#: Tensors that files carry along and nobody needs: numbers 0 to 76, and OpenCLIP's other half.
+_NEEDLESS = (".position_ids", ".logit_scale", ".attn_mask", ".text_projection")
 
 
 def build_unet(
@@ -70,9 +73,12 @@ def build_unet(
             use_linear_projection=architecture.linear_projection,
             time_embedding_dim=architecture.time_width,
             norm_num_groups=GROUPS,
+            # SDXL's vector goes through two linear layers and joins the time embedding
+            class_embed_type=None if architecture.vector_width is None else "projection",
+            projection_class_embeddings_input_dim=architecture.vector_width,
         )
     _resize_after_upsampling(unet)
-    return _filled(unet, unet_modules(architecture), UNET, weights, device, dtype)
+    return _filled(unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype)
 
 
 def build_vae(
@@ -91,15 +97,15 @@ def build_vae(
             up_block_types=("UpDecoderBlock2D",) * levels,
             norm_num_groups=GROUPS,
         )
-    return _filled(vae, vae_modules(architecture), VAE, weights, device, dtype)
+    return _filled(vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype)
 
 
-def build_clip_text(
+def build_text(
     architecture: TextArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
-) -> "CLIPTextModel":
-    """The CLIP text model with the file's weights. Errors as `build_unet`."""
+) -> "tuple[CLIPTextModel, nn.Linear | None]":
+    """The CLIP text model with the file's weights, and its projection. Errors as `build_unet`."""
     from transformers.models.clip.configuration_clip import CLIPTextConfig
-    from transformers.models.clip.modeling_clip import CLIPTextModel
+    from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
     config = CLIPTextConfig(
         vocab_size=architecture.vocabulary,
@@ -109,15 +115,21 @@ def build_clip_text(
         num_attention_heads=architecture.heads,
         max_position_embeddings=architecture.positions,
         hidden_act=architecture.activation,
+        projection_dim=architecture.projection or 0,
     )
+    prefix = architecture.prefix
+    locate = (
+        locate_open_clip(prefix) if architecture.open_clip else by_module(clip_text_modules(prefix))
+    )
+    pools = architecture.projection is not None
     with torch.device("meta"):
-        model = CLIPTextModel(config)
-    model = _filled(model, clip_text_modules(), CLIP_TEXT, weights, device, dtype)
+        network = CLIPTextModelWithProjection(config) if pools else CLIPTextModel(config)
+    network = _filled(network, locate, prefix, weights, device, dtype)
     positions = torch.arange(architecture.positions, device=device).expand(1, -1)
-    for module in model.modules():  # not in the state dict: its place is still on meta
+    for module in network.modules():  # not in the state dict: its place is still on meta
         if isinstance(getattr(module, "position_ids", None), Tensor):
             module.position_ids = positions
-    return model
+    return (network.text_model, network.text_projection) if pools else (network, None)
 
 
 def predict(
@@ -176,7 +188,7 @@ def _last_depth(architecture: UNetArchitecture, file: str) -> int:
 
 def _filled(
     network: Network,
-    modules: Mapping[str, str],
+    locate: Locate,
     prefix: str,
     weights: Weights,
     device: torch.device,
@@ -190,9 +202,10 @@ def _filled(
     state: dict[str, Tensor] = {}
     used: set[str] = set()
     for name, slot in network.state_dict().items():
-        original = original_name(modules, name)
-        used.add(original)
-        tensor = _fitted(weights.file, original, weights[original], slot.shape)
+        origin = locate(name)
+        used.add(origin.name)
+        stored = origin.stored_shape(slot.shape)
+        tensor = origin.take(_fitted(weights.file, origin.name, weights[origin.name], stored))
         layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
         state[name] = tensor.to(device=device, dtype=dtype, copy=True, memory_format=layout)
     network.load_state_dict(state, strict=True, assign=True)
@@ -200,8 +213,8 @@ def _filled(
     return network.eval().requires_grad_(False)
 
 
-def _fitted(file: str, name: str, tensor: Tensor, shape: torch.Size) -> Tensor:
-    if tensor.shape == shape:
+def _fitted(file: str, name: str, tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    if tensor.shape == torch.Size(shape):
         return tensor
     if len(shape) == 2 and tensor.shape == (*shape, 1, 1):  # attention kept as 1x1 convolutions
         return tensor[:, :, 0, 0]
@@ -213,7 +226,7 @@ def _warn_of_unused(weights: Weights, prefix: str, used: set[str]) -> None:
     unused = [
         name
         for name in weights
-        if name.startswith(prefix) and name not in used and not name.endswith(".position_ids")
+        if name.startswith(prefix) and name not in used and not name.endswith(_NEEDLESS)
     ]
     if unused:
         log.warning("%s: %d tensors have no place, first %r", weights.file, len(unused), unused[0])

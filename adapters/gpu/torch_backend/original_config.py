@@ -41,20 +41,34 @@ def read_original_config(checkpoint: Path) -> OriginalConfig:
         return OriginalConfig()
     reader = _Reader(str(path), _load_yaml(path))
     unet = ("model", "params", "unet_config", "params")
+    xl_unet = ("model", "params", "network_config", "params")
     text = ("model", "params", "cond_stage_config", "params")
     head_width = reader.integer(*unet, "num_head_channels")
+    if head_width is None:
+        head_width = reader.integer(*xl_unet, "num_head_channels")
     start = reader.number("model", "params", "linear_start")
     end = reader.number("model", "params", "linear_end")
     text_model = _text_model_config(path, reader.text(*text, "version"))
     return OriginalConfig(
         unet_heads=_positive(reader.integer(*unet, "num_heads")),
         unet_head_width=_positive(head_width),
-        prediction="v" if reader.text("model", "params", "parameterization") == "v" else None,
+        prediction=_prediction(reader),
         scale_factor=reader.number("model", "params", "scale_factor"),
         betas=(start, end) if start is not None and end is not None else None,
         text_heads=text_model.integer("num_attention_heads"),
         text_activation=text_model.text("hidden_act"),
     )
+
+
+def _prediction(reader: "_Reader") -> str | None:
+    """A configuration that describes a model and says nothing of v means epsilon."""
+    if not isinstance(reader.value("model", "params"), dict):
+        return None
+    scaling = ("denoiser_config", "params", "scaling_config", "target")
+    target = reader.text("model", "params", *scaling) or ""
+    if target.rpartition(".")[2] == "VScaling":
+        return "v"
+    return "v" if reader.text("model", "params", "parameterization") == "v" else "epsilon"
 
 
 @dataclass(frozen=True)

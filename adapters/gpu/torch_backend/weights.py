@@ -20,6 +20,8 @@ MAX_HEADER = 100_000_000
 
 _OLD_TEXT_PREFIX = "cond_stage_model.transformer."
 _TEXT_PREFIX = "cond_stage_model.transformer.text_model."
+_XL_TEXT = "conditioner.embedders.0."
+_SD2_TEXT = "cond_stage_model."
 _OLD_TEXT_PARTS = ("embeddings.", "encoder.", "final_layer_norm.")
 
 
@@ -74,6 +76,8 @@ def read_weights(path: Path, *, mmap: bool = True) -> Weights:
     if not tensors:
         raise CheckpointError(file, "holds no tensors")
     named = {modern_name(name): tensor for name, tensor in tensors.items()}
+    if _is_sd2_in_new_layout(named):
+        named = {_sd2_name(name): tensor for name, tensor in named.items()}
     return Weights(file, named, metadata)
 
 
@@ -84,6 +88,16 @@ def modern_name(name: str) -> str:
         if rest.startswith(_OLD_TEXT_PARTS):
             return _TEXT_PREFIX + rest
     return name
+
+
+def _is_sd2_in_new_layout(tensors: Mapping[str, Tensor]) -> bool:
+    """SD2-turbo is laid out as SDXL's refiner; the width of its text encoder tells them apart."""
+    norm = tensors.get(f"{_XL_TEXT}model.ln_final.weight")
+    return norm is not None and norm.shape == (1024,)
+
+
+def _sd2_name(name: str) -> str:
+    return _SD2_TEXT + name.removeprefix(_XL_TEXT) if name.startswith(_XL_TEXT) else name
 
 
 def check_safetensors_header(path: Path) -> dict[str, str]:

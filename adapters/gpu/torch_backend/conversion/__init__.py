@@ -4,7 +4,43 @@ Each map goes from a module path of the library's network to the module path in 
 derived from the inferred architecture, not from a table of known models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network's parameter lies in the file: the tensor `name`, or a piece of it.
+
+    `third` picks one of three equal pieces along the first axis; `transposed` swaps the two axes.
+    """
+
+    name: str
+    third: int | None = None
+    transposed: bool = False
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Of the whole tensor in the file, for a parameter of `shape`."""
+        if self.third is not None:
+            return (3 * shape[0], *shape[1:])
+        return tuple(reversed(shape)) if self.transposed else tuple(shape)
+
+    def take(self, tensor: Tensor) -> Tensor:
+        """The parameter, a view of the file's `tensor`."""
+        if self.third is not None:
+            return tensor.chunk(3)[self.third]
+        return tensor.T if self.transposed else tensor
+
+
+Locate = Callable[[str], Origin]
+"""From a parameter of the library's network to where it lies."""
+
+
+def by_module(modules: Mapping[str, str]) -> Locate:
+    """Whole tensors, by a map of module paths."""
+    return lambda parameter: Origin(original_name(modules, parameter))
 
 
 def original_name(modules: Mapping[str, str], parameter: str) -> str:

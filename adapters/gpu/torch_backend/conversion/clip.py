@@ -3,9 +3,9 @@
 from adapters.gpu.torch_backend.architecture import CLIP_TEXT
 
 
-def clip_text_modules() -> dict[str, str]:
+def clip_text_modules(prefix: str = CLIP_TEXT) -> dict[str, str]:
     """The file holds transformers' own names under a prefix, and always with `text_model.`, which
     transformers dropped in version 5.
     """
     parts = ("embeddings", "encoder", "final_layer_norm")
-    return {ours + part: CLIP_TEXT + part for part in parts for ours in ("", "text_model.")}
+    return {ours + part: prefix + part for part in parts for ours in ("", "text_model.")}

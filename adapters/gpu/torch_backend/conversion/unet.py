@@ -13,7 +13,8 @@ _RESNET = {
 
 
 def unet_modules(unet: UNetArchitecture) -> dict[str, str]:
-    """Every module with weights. Attention layers are one entry: inside, the names agree.
+    """Every module with weights, and some that not every network has. Attention layers are one
+    entry: inside, the names agree.
 
     The file numbers blocks in the order they run, convolution and down-samplers included;
     diffusers groups them by resolution level.
@@ -23,6 +24,8 @@ def unet_modules(unet: UNetArchitecture) -> dict[str, str]:
         "time_embedding.linear_1": "time_embed.0",
         "time_embedding.linear_2": "time_embed.2",
         "mid_block.attentions.0": "middle_block.1",
+        "class_embedding.linear_1": "label_emb.0.0",
+        "class_embedding.linear_2": "label_emb.0.2",
         **_resnet("mid_block.resnets.0", "middle_block.0"),
         **_resnet("mid_block.resnets.1", "middle_block.2"),
         **_down(unet),

@@ -1,4 +1,4 @@
-"""Checkpoints of the original SD1 layout, of any size, made for tests.
+"""Checkpoints of the original layouts, of any size, made for tests.
 
 Names and shapes are written down here from the layout itself, not through the code under test.
 """
@@ -31,6 +31,82 @@ SD15 = {
     "vae_blocks": 2,
     "text_layers": 12,
 }
+#: Stable Diffusion 2 as released, 512-base and 768-v alike.
+SD2 = {
+    "unet": {
+        "channels": (320, 640, 1280, 1280),
+        "res_blocks": (2, 2, 2, 2),
+        "depths": (1, 1, 1, 0),
+        "context": 1024,
+        "linear": True,
+    },
+    "vae": {"channels": (128, 256, 512, 512), "blocks": 2},
+    "open_clip": {"width": 1024, "layers": 24, "projection": 1024},
+}
+SDXL = {
+    "unet": {
+        "channels": (320, 640, 1280),
+        "res_blocks": (2, 2, 2),
+        "depths": (0, 2, 10),
+        "context": 2048,
+        "linear": True,
+        "vector": 2816,
+    },
+    "vae": {"channels": (128, 256, 512, 512), "blocks": 2},
+    "clip": {"width": 768, "layers": 12},
+    "open_clip": {"width": 1280, "layers": 32, "projection": 1280},
+}
+REFINER = {
+    "unet": {
+        "channels": (384, 768, 1536, 1536),
+        "res_blocks": (2, 2, 2, 2),
+        "depths": (0, 4, 4, 0),
+        "middle": 4,
+        "context": 1280,
+        "linear": True,
+        "vector": 2560,
+    },
+    "vae": {"channels": (128, 256, 512, 512), "blocks": 2},
+    "open_clip": {"width": 1280, "layers": 32, "projection": 1280},
+}
+#: The same, shrunken. The projection is not square, so that a transposed one is noticed.
+SMALL_SD2 = {
+    "unet": {
+        "channels": (64, 128),
+        "res_blocks": (1, 1),
+        "depths": (1, 0),
+        "context": 128,
+        "linear": True,
+    },
+    "vae": {"channels": (32, 32, 32, 32), "blocks": 1},
+    "open_clip": {"width": 128, "layers": 3, "projection": 96},
+}
+SMALL_SDXL = {
+    "unet": {
+        "channels": (64, 128),
+        "res_blocks": (1, 1),
+        "depths": (0, 2),
+        "context": 192,
+        "linear": True,
+        "vector": 96 + 6 * 256,
+    },
+    "vae": {"channels": (32, 32, 32, 32), "blocks": 1},
+    "clip": {"width": 64, "layers": 4},
+    "open_clip": {"width": 128, "layers": 3, "projection": 96},
+}
+SMALL_REFINER = {
+    "unet": {
+        "channels": (64, 64, 128),
+        "res_blocks": (1, 1, 1),
+        "depths": (0, 2, 0),
+        "middle": 2,
+        "context": 128,
+        "linear": True,
+        "vector": 96 + 5 * 256,
+    },
+    "vae": {"channels": (32, 32, 32, 32), "blocks": 1},
+    "open_clip": {"width": 128, "layers": 3, "projection": 96},
+}
 
 
 def sd1_layout(
@@ -53,6 +129,32 @@ def sd1_layout(
     }
 
 
+def sd2_layout(unet: dict, vae: dict, open_clip: dict) -> Layout:
+    return {
+        **_under("model.diffusion_model", unet_layout(**unet)),
+        **_under("first_stage_model", vae_layout(**vae)),
+        **_under("cond_stage_model.model", open_clip_layout(**open_clip)),
+    }
+
+
+def sdxl_layout(unet: dict, vae: dict, clip: dict, open_clip: dict) -> Layout:
+    embedders = "conditioner.embedders"
+    return {
+        **_under("model.diffusion_model", unet_layout(**unet)),
+        **_under("first_stage_model", vae_layout(**vae)),
+        **_under(f"{embedders}.0.transformer.text_model", text_layout(**clip)),
+        **_under(f"{embedders}.1.model", open_clip_layout(**open_clip)),
+    }
+
+
+def refiner_layout(unet: dict, vae: dict, open_clip: dict) -> Layout:
+    return {
+        **_under("model.diffusion_model", unet_layout(**unet)),
+        **_under("first_stage_model", vae_layout(**vae)),
+        **_under("conditioner.embedders.0.model", open_clip_layout(**open_clip)),
+    }
+
+
 def unet_layout(
     channels: Sequence[int],
     res_blocks: Sequence[int],
@@ -60,6 +162,8 @@ def unet_layout(
     context: int,
     in_channels: int = 4,
     linear: bool = False,
+    vector: int | None = None,
+    middle: int | None = None,
 ) -> Layout:
     time, width = 4 * channels[0], channels[0]
     layout = {
@@ -69,6 +173,8 @@ def unet_layout(
         **_norm("out.0", width),
         **_conv("out.2", width, 4),
     }
+    if vector is not None:
+        layout |= _linear("label_emb.0.0", vector, time) | _linear("label_emb.0.2", time, time)
     skips, index = [width], 1
     for level, out in enumerate(channels):
         for _ in range(res_blocks[level]):
@@ -81,7 +187,7 @@ def unet_layout(
             index += 1
             skips.append(width)
     layout |= _res_block("middle_block.0", width, width, time)
-    layout |= _transformer("middle_block.1", width, depths[-1] or 1, context, linear)
+    layout |= _transformer("middle_block.1", width, middle or depths[-1] or 1, context, linear)
     layout |= _res_block("middle_block.2", width, width, time)
     index = 0
     for level, out in reversed(list(enumerate(channels))):
@@ -143,6 +249,27 @@ def text_layout(width: int, layers: int, vocabulary: int = 49408) -> Layout:
             layout |= _linear(f"{here}.self_attn.{part}", width, width)
         layout |= _linear(f"{here}.mlp.fc1", width, 4 * width)
         layout |= _linear(f"{here}.mlp.fc2", 4 * width, width)
+    return layout
+
+
+def open_clip_layout(width: int, layers: int, projection: int, vocabulary: int = 49408) -> Layout:
+    layout: Layout = {
+        "token_embedding.weight": (vocabulary, width),
+        "positional_embedding": (77, width),
+        "text_projection": (width, projection),
+        "logit_scale": (),
+        **_norm("ln_final", width),
+    }
+    for layer in range(layers):
+        here = f"transformer.resblocks.{layer}"
+        layout |= _norm(f"{here}.ln_1", width) | _norm(f"{here}.ln_2", width)
+        layout |= {
+            f"{here}.attn.in_proj_weight": (3 * width, width),
+            f"{here}.attn.in_proj_bias": (3 * width,),
+        }
+        layout |= _linear(f"{here}.attn.out_proj", width, width)
+        layout |= _linear(f"{here}.mlp.c_fc", width, 4 * width)
+        layout |= _linear(f"{here}.mlp.c_proj", 4 * width, width)
     return layout
 
 

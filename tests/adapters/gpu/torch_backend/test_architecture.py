@@ -3,21 +3,34 @@
 import pytest
 
 from adapters.gpu.torch_backend.architecture import (
-    FAMILIES,
     Shapes,
     TextArchitecture,
     UNetArchitecture,
     VaeArchitecture,
-    infer_architecture,
-    recognise,
 )
+from adapters.gpu.torch_backend.families import FAMILIES, infer_architecture, recognise
 from adapters.gpu.torch_backend.original_config import OriginalConfig
 from domain.errors import CheckpointError
-from tests.adapters.gpu.torch_backend.layouts import SD15, SMALL, sd1_layout
+from tests.adapters.gpu.torch_backend.layouts import (
+    REFINER,
+    SD2,
+    SD15,
+    SDXL,
+    SMALL,
+    SMALL_REFINER,
+    SMALL_SD2,
+    SMALL_SDXL,
+    refiner_layout,
+    sd1_layout,
+    sd2_layout,
+    sdxl_layout,
+)
 
 pytestmark = pytest.mark.torch
 
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
+MIDDLE = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.weight"
+XL_NORM = "conditioner.embedders.1.model.ln_final.weight"
 SD2_TEXT = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"
 
 
@@ -29,11 +42,9 @@ def inferred(layout, config=None):
     ("shapes", "family"),
     [
         ({"model.diffusion_model.x_embedder.proj.weight": (1536, 16, 2, 2)}, "SD3"),
-        ({"conditioner.embedders.1.model.ln_final.weight": (1280,), FIRST: (320, 4, 3, 3)}, "SDXL"),
-        (
-            {"conditioner.embedders.1.model.ln_final.weight": (1280,), FIRST: (320, 9, 3, 3)},
-            "SDXL inpainting",
-        ),
+        ({XL_NORM: (1280,), FIRST: (320, 4, 3, 3), MIDDLE: (1280, 1280)}, "SDXL"),
+        ({XL_NORM: (1280,), FIRST: (320, 4, 3, 3)}, "SSD-1B"),
+        ({XL_NORM: (1280,), FIRST: (320, 9, 3, 3)}, "SDXL inpainting"),
         (
             {"conditioner.embedders.0.model.ln_final.weight": (1280,), FIRST: (384, 4, 3, 3)},
             "SDXL refiner",
@@ -74,8 +85,8 @@ def test_anything_else_is_refused(shapes):
 
 
 def test_a_family_that_cannot_run_yet_is_named():
-    with pytest.raises(CheckpointError, match="is of the SDXL family, which is not supported"):
-        inferred({"conditioner.embedders.1.model.ln_final.weight": (1280,)})
+    with pytest.raises(CheckpointError, match="is of the SSD-1B family, which is not supported"):
+        inferred({XL_NORM: (1280,)})
 
 
 def test_stable_diffusion_15():
@@ -95,8 +106,67 @@ def test_stable_diffusion_15():
         linear_projection=False,
     )
     assert found.vae == VaeArchitecture((128, 256, 512, 512), 2, 4)
-    assert found.text == TextArchitecture(49408, 77, 768, 12, 12, 3072, "quick_gelu")
+    prefix = "cond_stage_model.transformer.text_model."
+    assert found.texts == (TextArchitecture(prefix, 49408, 77, 768, 12, 12, 3072, "quick_gelu"),)
     assert (found.prediction, found.scale_factor) == ("epsilon", 0.18215)
+
+
+def test_stable_diffusion_2():
+    """Spec networks.md 1.4 and prompts.md 5.6; heads are 64 wide, and only weights tell v."""
+    found = inferred(sd2_layout(**SD2))
+    assert found.family == "SD2"
+    assert found.unet.heads == (5, 10, 20, 20)
+    assert (found.unet.linear_projection, found.unet.vector_width) == (True, None)
+    assert found.vae == VaeArchitecture((128, 256, 512, 512), 2, 4)
+    open_clip = TextArchitecture(
+        "cond_stage_model.model.", 49408, 77, 1024, 24, 16, 4096, "gelu", open_clip=True
+    )
+    assert found.texts == (open_clip,)
+    assert (found.prediction, found.scale_factor) == (None, 0.18215)
+
+
+def test_stable_diffusion_xl():
+    """Spec prompts.md 5.6, sampling.md 8."""
+    found = inferred(sdxl_layout(**SDXL))
+    assert found.family == "SDXL"
+    assert found.unet.heads == (5, 10, 20)
+    assert (found.unet.depths, found.unet.middle_depth) == ((0, 2, 10), 10)
+    assert (found.unet.context_width, found.unet.vector_width) == (2048, 2816)
+    clip, open_clip = found.texts
+    assert (clip.width, clip.layers, clip.heads) == (768, 12, 12)
+    assert (clip.activation, clip.open_clip, clip.final_norm) == ("quick_gelu", False, False)
+    assert (open_clip.width, open_clip.layers, open_clip.heads) == (1280, 32, 20)
+    assert (open_clip.activation, open_clip.open_clip, open_clip.final_norm) == (
+        "gelu", True, False,
+    )  # fmt: skip
+    assert (clip.projection, open_clip.projection) == (None, 1280)
+    assert (found.prediction, found.scale_factor) == ("epsilon", 0.13025)
+
+
+def test_the_refiner_of_xl():
+    found = inferred(refiner_layout(**REFINER))
+    assert found.family == "SDXL refiner"
+    assert found.unet.heads == (6, 12, 24, 24)
+    assert (found.unet.depths, found.unet.middle_depth) == ((0, 4, 4, 0), 4)
+    assert (found.unet.context_width, found.unet.vector_width) == (1280, 2560)
+    assert [text.prefix for text in found.texts] == ["conditioner.embedders.0.model."]
+    assert (found.prediction, found.scale_factor) == ("epsilon", 0.13025)
+
+
+@pytest.mark.parametrize(
+    ("layout", "sizes", "change", "message"),
+    [
+        (sd2_layout, SMALL_SD2, {"context": 64}, "texts 64 wide, but its encoders give 128"),
+        (sdxl_layout, SMALL_SDXL, {"context": 128}, "texts 128 wide, but its encoders give 192"),
+        (sdxl_layout, SMALL_SDXL, {"vector": 1376}, "vectors of 1376 elements, expected 1632"),
+        (sdxl_layout, SMALL_SDXL, {"vector": None}, "vectors of None elements, expected 1632"),
+        (refiner_layout, SMALL_REFINER, {"vector": 99}, "vectors of 99 elements, expected 1376"),
+        (sd2_layout, SMALL_SD2, {"vector": 99}, "vectors of 99 elements, expected None"),
+    ],
+)
+def test_texts_that_do_not_fit_the_unet_are_refused(layout, sizes, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        inferred(layout(**{**sizes, "unet": {**sizes["unet"], **change}}))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +184,8 @@ def test_uneven_levels():
     assert found.unet.depths == (0, 2, 1)
     assert found.unet.linear_projection
     assert found.vae == VaeArchitecture((32, 64, 64, 64), 1, 4)
-    assert (found.text.layers, found.text.heads) == (3, 1)  # narrower than one head of 64
+    (text,) = found.texts
+    assert (text.layers, text.heads) == (3, 1)  # narrower than one head of 64
 
 
 def test_what_the_yaml_gives_wins():
@@ -124,7 +195,7 @@ def test_what_the_yaml_gives_wins():
     found = inferred(sd1_layout(**SMALL), config)
     assert found.unet.heads == (4, 4, 4)
     assert (found.prediction, found.scale_factor) == ("v", 0.5)
-    assert (found.text.heads, found.text.activation) == (2, "gelu")
+    assert (found.texts[0].heads, found.texts[0].activation) == (2, "gelu")
     by_width = OriginalConfig(unet_heads=4, unet_head_width=16)
     assert inferred(sd1_layout(**SMALL), by_width).unet.heads == (2, 4, 6)
 

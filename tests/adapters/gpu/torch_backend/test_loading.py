@@ -42,9 +42,13 @@ def euler(loaded: LoadedCheckpoint, request: dict) -> torch.Tensor:
     times = torch.linspace(999, 0, request["steps"])
     low, high, share = times.floor().long(), times.ceil().long(), times.frac()
     sigmas = ((1 - share) * log_sigmas[low] + share * log_sigmas[high]).exp()
-    skip = request.get("override_settings", {}).get("CLIP_stop_at_last_layers", 1)
+    options = request.get("override_settings", {})
+    settings = {
+        "clip_skip": options.get("CLIP_stop_at_last_layers", 1),
+        "old_emphasis": options.get("use_old_emphasis_implementation", False),
+    }
     texts = (request["prompt"], request.get("negative_prompt", ""))
-    positive, negative = (encoded(loaded, text, clip_skip=skip) for text in texts)
+    positive, negative = (encoded(loaded, text, **settings) for text in texts)
     shape = (1, 4, request["height"] // 8, request["width"] // 8)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(request["seed"])) * sigmas[0]
     for step, sigma in enumerate(sigmas):
@@ -70,6 +74,7 @@ def tiny(shared):
         "fields/w160h96",  # latent sides that are no multiples of 8
         "prompts/long",  # several chunks
         "options/clipskip2",
+        "options/old_emph",  # spec prompts.md 5.5
     ],
 )
 def test_a_recorded_picture(tiny, shared, case):

@@ -1,5 +1,7 @@
 """Networks built around a file's tensors. The recorded pictures in test_loading prove the sum."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,14 +9,15 @@ from adapters.gpu.torch_backend.architecture import (
     Shapes,
     UNetArchitecture,
     VaeArchitecture,
-    infer_architecture,
 )
 from adapters.gpu.torch_backend.conversion import original_name
+from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
 from adapters.gpu.torch_backend.conversion.unet import unet_modules
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.families import infer_architecture
 from adapters.gpu.torch_backend.networks import (
     UpsampleThenFit,
-    build_clip_text,
+    build_text,
     build_unet,
     build_vae,
     predict,
@@ -23,10 +26,18 @@ from adapters.gpu.torch_backend.original_config import OriginalConfig
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.layouts import (
+    REFINER,
+    SD2,
     SD15,
+    SDXL,
     SMALL,
+    SMALL_SDXL,
+    open_clip_layout,
     random_tensors,
+    refiner_layout,
     sd1_layout,
+    sd2_layout,
+    sdxl_layout,
     unet_layout,
     vae_layout,
 )
@@ -42,23 +53,27 @@ def architecture_of(layout):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "extra"),
+    "layout",
     [
-        (SD15, {}),
-        (SD15, {"in_channels": 9}),
-        (SMALL, {"linear_projection": True}),
-        ({**SMALL, "depths": (1, 0, 0)}, {}),
-        ({**SMALL, "channels": (32, 64), "res_blocks": (1, 3), "depths": (0, 2)}, {}),
+        sd1_layout(**SD15),
+        sd1_layout(**SD15, in_channels=9),
+        sd1_layout(**SMALL, linear_projection=True),
+        sd1_layout(**{**SMALL, "depths": (1, 0, 0)}),
+        sd1_layout(**{**SMALL, "channels": (32, 64), "res_blocks": (1, 3), "depths": (0, 2)}),
+        sd2_layout(**SD2),
+        sdxl_layout(**SDXL),
+        refiner_layout(**REFINER),
     ],
+    ids=["SD1.5", "inpainting", "linear", "shallow", "uneven", "SD2", "SDXL", "refiner"],
 )
-def test_every_tensor_of_a_layout_finds_its_place(sizes, extra, caplog):
+def test_every_tensor_of_a_layout_finds_its_place(layout, caplog):
     """All names and shapes agree both ways, at full size, without allocating a weight."""
-    layout = sd1_layout(**sizes, **extra)
     tensors = {name: torch.empty(shape, device=META) for name, shape in layout.items()}
     weights, found = Weights("m.safetensors", tensors), architecture_of(layout)
     build_unet(found.unet, weights, META, torch.float16)
     build_vae(found.vae, weights, META, torch.float16)
-    build_clip_text(found.text, weights, META, torch.float16)
+    for text in found.texts:
+        build_text(text, weights, META, torch.float16)
     assert not caplog.records  # a tensor without a place would be warned of
 
 
@@ -76,6 +91,24 @@ def test_unet_names_agree_with_diffusers_converter():
     assert set(theirs.values()) == set(layout)
     for parameter, original in theirs.items():
         assert original_name(modules, parameter) == f"model.diffusion_model.{original}"
+
+
+def test_open_clip_names_agree_with_diffusers_converter():
+    """And the pieces of query, key and value, and the turned projection."""
+    from diffusers.loaders.single_file_utils import convert_open_clip_checkpoint
+
+    width = 128
+    sizes = {**SMALL_SDXL["open_clip"], "projection": width}  # diffusers takes it to be square
+    prefix = "conditioner.embedders.1.model."
+    layout = {prefix + name: shape for name, shape in open_clip_layout(**sizes).items()}
+    tensors = random_tensors(layout)
+    theirs = convert_open_clip_checkpoint(None, tensors, prefix)
+    locate = locate_open_clip(prefix)
+    assert len(theirs) == len(layout) - 1 + 4 * sizes["layers"]  # no logit scale; thirds
+    for parameter, tensor in theirs.items():
+        origin = locate(parameter)
+        assert origin.stored_shape(tensor.shape) == layout[origin.name]
+        assert torch.equal(origin.take(tensors[origin.name]), tensor)
 
 
 def test_vae_names_agree_with_diffusers_converter():
@@ -154,6 +187,34 @@ def test_upsampling_fits_after_the_convolution():
     assert torch.allclose(fitted, doubled[:, :, rows][:, :, :, columns], atol=1e-6)
 
 
+@torch.inference_mode()
+def test_the_vector_joins_the_time_embedding():
+    """Spec sampling.md 8: the same as a network without one whose last time layer's bias has the
+    vector's two layers, worked out here, added.
+    """
+    tensors = random_tensors(sdxl_layout(**SMALL_SDXL))
+    found = architecture_of(sdxl_layout(**SMALL_SDXL)).unet
+    unet = build_unet(found, Weights("m", tensors), CPU, torch.float32)
+    generator = torch.Generator().manual_seed(1)
+    vector = torch.randn((1, SMALL_SDXL["unet"]["vector"]), generator=generator)
+    x = torch.randn((1, 4, 8, 8), generator=generator)
+    context = torch.randn((1, 77, SMALL_SDXL["unet"]["context"]), generator=generator)
+    label = "model.diffusion_model.label_emb.0"
+    first = vector @ tensors[f"{label}.0.weight"].T + tensors[f"{label}.0.bias"]
+    joined = (first * first.sigmoid()) @ tensors[f"{label}.2.weight"].T + tensors[f"{label}.2.bias"]
+    bias = "model.diffusion_model.time_embed.2.bias"
+    plain = build_unet(
+        replace(found, vector_width=None),
+        Weights("m", {**tensors, bias: tensors[bias] + joined[0]}),
+        CPU,
+        torch.float32,
+    )
+    t = torch.tensor([500.0])
+    out = predict(unet, x, t, context, vector)
+    assert torch.allclose(out, predict(plain, x, t, context), atol=1e-5)
+    assert not torch.allclose(out, predict(unet, x, t, context, vector * 2), atol=1e-3)
+
+
 def test_it_is_ready_to_predict(unet):
     """Evaluation mode, no gradients, nothing left on the meta device."""
     assert not unet.training
@@ -163,7 +224,9 @@ def test_it_is_ready_to_predict(unet):
 
 
 def test_the_text_model_has_its_positions(small):
-    text = build_clip_text(small[0].text, Weights("m", small[1]), CPU, torch.float32)
+    (architecture,) = small[0].texts
+    text, projection = build_text(architecture, Weights("m", small[1]), CPU, torch.float32)
+    assert projection is None
     buffers = dict(text.named_buffers())
     assert torch.equal(buffers["embeddings.position_ids"], torch.arange(77)[None])
 
@@ -197,14 +260,16 @@ def test_the_file_is_copied_from_not_kept(small):
         (build_vae, "vae", "first_stage_model.decoder.mid.attn_1.q.weight"),
         (build_vae, "vae", "first_stage_model.post_quant_conv.bias"),
         (
-            build_clip_text,
-            "text",
+            build_text,
+            "texts",
             "cond_stage_model.transformer.text_model.encoder.layers.1.self_attn.k_proj.weight",
         ),
     ],
 )
 def test_a_missing_or_misshapen_tensor_is_named_as_in_the_file(small, build, part, name):
     architecture = getattr(small[0], part)
+    if part == "texts":
+        (architecture,) = architecture
     without = {key: tensor for key, tensor in small[1].items() if key != name}
     with pytest.raises(CheckpointError, match="is missing") as refused:
         build(architecture, Weights("m.safetensors", without), CPU, torch.float32)
@@ -216,7 +281,7 @@ def test_a_missing_or_misshapen_tensor_is_named_as_in_the_file(small, build, par
 
 
 def test_a_tensor_without_a_place_is_warned_of(small, caplog):
-    name = "model.diffusion_model.label_emb.0.0.weight"
+    name = "model.diffusion_model.somewhere.weight"
     weights = Weights("m.safetensors", {**small[1], name: torch.zeros(3)})
     build_unet(small[0].unet, weights, CPU, torch.float32)
     assert name in caplog.text

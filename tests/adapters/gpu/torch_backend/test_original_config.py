@@ -44,6 +44,37 @@ def test_what_is_read(checkpoint):
     )
 
 
+@pytest.mark.parametrize(
+    ("params", "prediction"),
+    [
+        ("{}", "epsilon"),  # a model described without a word of v
+        ("{parameterization: eps}", "epsilon"),
+        ("{parameterization: v}", "v"),
+        ("{denoiser_config: {params: {scaling_config: {target: sgm.x.EpsScaling}}}}", "epsilon"),
+        ("{denoiser_config: {params: {scaling_config: {target: sgm.x.VScaling}}}}", "v"),
+    ],
+)
+def test_what_the_network_predicts(checkpoint, params, prediction):
+    """SDXL's configurations, of another shape, name a scaling class."""
+    checkpoint.with_suffix(".yaml").write_text(f"model: {{params: {params}}}")
+    assert read_original_config(checkpoint).prediction == prediction
+
+
+def test_an_xl_configuration(checkpoint):
+    checkpoint.with_suffix(".yaml").write_text(
+        """
+        model:
+          target: sgm.models.diffusion.DiffusionEngine
+          params:
+            scale_factor: 0.13025
+            network_config: {params: {num_head_channels: 64}}
+        """
+    )
+    assert read_original_config(checkpoint) == OriginalConfig(
+        unet_head_width=64, scale_factor=0.13025, prediction="epsilon"
+    )
+
+
 def write_version(checkpoint, version):
     checkpoint.with_suffix(".yaml").write_text(
         f"model: {{params: {{cond_stage_config: {{params: {{version: {version!r}}}}}}}}}"
@@ -69,9 +100,10 @@ def test_a_text_model_elsewhere_is_not_read(tmp_path, version):
         folder.mkdir()
     (outside / "config.json").write_text('{"num_attention_heads": 4}')
     write_version(inside / "model.ckpt", version)
-    assert read_original_config(inside / "model.ckpt") == OriginalConfig()
+    found = read_original_config(inside / "model.ckpt")
+    assert (found.text_heads, found.text_activation) == (None, None)
     write_version(inside / "model.ckpt", str(outside))
-    assert read_original_config(inside / "model.ckpt") == OriginalConfig()
+    assert read_original_config(inside / "model.ckpt").text_heads is None
 
 
 @pytest.mark.parametrize(
@@ -100,4 +132,4 @@ def test_the_recorded_one(shared):
     found = read_original_config(folder / "tiny.safetensors")
     assert (found.unet_heads, found.text_heads) == (4, 4)
     assert (found.scale_factor, found.betas) == (0.18215, (0.00085, 0.012))
-    assert found.prediction is None
+    assert found.prediction == "epsilon"

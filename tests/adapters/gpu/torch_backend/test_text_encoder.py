@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from adapters.gpu.torch_backend.architecture import Shapes, infer_clip_text
-from adapters.gpu.torch_backend.networks import build_clip_text
+from adapters.gpu.torch_backend.networks import build_text
 from adapters.gpu.torch_backend.text_encoder import TextEncoder, emphasise, hidden_states
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
 from adapters.gpu.torch_backend.weights import Weights
@@ -30,7 +30,7 @@ def model():
     }
     weights = Weights("m.safetensors", tensors)
     architecture = infer_clip_text(Shapes("m.safetensors", weights.shapes()))
-    return build_clip_text(architecture, weights, torch.device("cpu"), torch.float32)
+    return build_text(architecture, weights, torch.device("cpu"), torch.float32)[0]
 
 
 @pytest.fixture(scope="module")

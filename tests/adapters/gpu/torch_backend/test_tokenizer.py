@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import pytest
 
-from adapters.gpu.torch_backend.tokenizer import ClipTokenizer, clean
-from domain.prompts import CLIP_L
+from adapters.gpu.torch_backend.tokenizer import ClipTokenizer, clean, open_clip_tokenizer
+from domain.prompts import CLIP_L, OPEN_CLIP
 
 VOCABULARY = files("adapters.gpu.torch_backend") / "clip_vocabulary/bpe_simple_vocab_16e6.txt.gz"
 
@@ -52,6 +52,44 @@ def test_texts_are_tokenized_each_by_itself_and_whole(tokenize):
 def test_text_is_mended(text, cleaned):
     """Spec prompts.md 5.1: ftfy, whitespace, lower case."""
     assert clean(text) == cleaned
+
+
+@pytest.fixture(scope="module")
+def tokenize_for_open_clip():
+    return open_clip_tokenizer()
+
+
+@pytest.mark.parametrize(
+    ("text", "same_as"),
+    [
+        ("A  photo, “of” a Cat", 'a photo, "of" a cat'),
+        ("a < b &amp; c", "a < b & c"),  # ftfy leaves entities alone beside a bracket
+        ("a < b &amp;amp; c", "a < b & c"),
+        ("&nbsp;cat", "cat"),
+    ],
+)
+def test_open_clip_unescapes_html(tokenize, tokenize_for_open_clip, text, same_as):
+    """Spec prompts.md 5.1."""
+    assert tokenize_for_open_clip([text]) == tokenize([same_as])
+
+
+def test_open_clip_writes_its_special_tokens_in_another_way(tokenize, tokenize_for_open_clip):
+    special = "<start_of_text>cat<END_OF_TEXT>"
+    assert tokenize_for_open_clip([special]) == [[OPEN_CLIP.bos, 2368, OPEN_CLIP.eos]]
+    assert tokenize(["a < b &amp; c"]) != tokenize(["a < b & c"])
+    other = ["<|endoftext|>"]
+    assert tokenize([special]) != tokenize_for_open_clip([special])
+    assert tokenize_for_open_clip(other) != tokenize(other) == [[CLIP_L.eos]]
+
+
+def test_tokens_with_brackets(tokenize):
+    """What the old emphasis goes by (spec prompts.md 5.5)."""
+    found = tokenize.bracket_tokens
+    for text in ("(", ")", "[", "]", "((", "),"):
+        (ids,) = tokenize([text])
+        assert [found[token] for token in ids] == [f"{text}</w>"]
+    assert tokenize(["cat"])[0][0] not in found
+    assert all(set(word) & set("()[]") for word in found.values())
 
 
 def test_it_agrees_with_transformers(tokenize):

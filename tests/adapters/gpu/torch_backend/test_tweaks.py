@@ -9,7 +9,8 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
-from adapters.gpu.torch_backend.architecture import Shapes, infer_architecture
+from adapters.gpu.torch_backend.architecture import Shapes
+from adapters.gpu.torch_backend.families import infer_architecture
 from adapters.gpu.torch_backend.networks import build_unet, build_vae, predict
 from adapters.gpu.torch_backend.original_config import OriginalConfig
 from adapters.gpu.torch_backend.tweaks import computing, prepare_unet, prepare_vae
