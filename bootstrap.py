@@ -55,7 +55,7 @@ class Backend(Inference, ModelHost, Protocol):
     """What `--backend` chooses: it renders, and keeps models in memory."""
 
 
-def torch_backend(flags: Flags) -> Backend:
+def torch_backend(flags: Flags, options: OptionsStore) -> Backend:
     """The real one. torch and diffusers are imported here, and only when it is chosen."""
     from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
     from adapters.gpu.torch_backend.engine import TorchInference
@@ -65,7 +65,11 @@ def torch_backend(flags: Flags) -> Backend:
     precision = choose_precision(
         device, no_half=flags.switch("no_half"), no_half_vae=flags.switch("no_half_vae")
     )
-    return TorchInference(device, precision)
+    return TorchInference(
+        device,
+        precision,
+        cached_vaes=lambda: options.snapshot().integer("sd_vae_checkpoint_cache"),
+    )
 
 
 def hash_cache(flags: Flags) -> HashCache:
@@ -132,17 +136,17 @@ class Container(containers.DeclarativeContainer):
     version = providers.Object(A1111_VERSION)
 
     # Adapters: what the ports are plugged into.
+    options = providers.Singleton(
+        FileOptions, providers.Factory(Path, flags.provided["ui_settings_file"])
+    )
     backend = providers.Selector(
         flags.provided["backend"],
-        torch=providers.Singleton(torch_backend, flags),
+        torch=providers.Singleton(torch_backend, flags, options),
         fake=providers.Singleton(FakeInference, read=providers.Object(read_file)),
     )
     hashes = providers.Singleton(hash_cache, flags)
     catalog = providers.Singleton(file_catalog, flags, hashes)
     vae_catalog = providers.Singleton(file_vaes, flags, hashes)
-    options = providers.Singleton(
-        FileOptions, providers.Factory(Path, flags.provided["ui_settings_file"])
-    )
     styles = providers.Singleton(
         lambda flags: FileStyles([Path(file) for file in flags.texts("styles_file")]), flags
     )
@@ -171,6 +175,7 @@ class Container(containers.DeclarativeContainer):
         GenerateTxt2Img,
         backend,
         models,
+        vaes,
         options,
         jobs,
         saving,

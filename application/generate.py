@@ -16,6 +16,7 @@ from application.ports.options import OptionsStore
 from application.prefill import prefill
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
+from application.vaes import Vaes
 from domain.generation import Info, Txt2Img
 from domain.infotext import Extra
 from domain.options import Options
@@ -63,6 +64,7 @@ class GenerateTxt2Img:
         self,
         inference: Inference,
         models: Models,
+        vaes: Vaes,
         options: OptionsStore,
         jobs: JobQueue,
         saving: SaveImages,
@@ -74,6 +76,7 @@ class GenerateTxt2Img:
     ) -> None:
         self._inference = inference
         self._models = models
+        self._vaes = vaes
         self._options = options
         self._jobs = jobs
         self._saving = saving
@@ -109,7 +112,9 @@ class GenerateTxt2Img:
         self._saving.check(request, plan, options)
         job = Job("txt2img", self._clock, request.force_task_id, abandoned)
         with self._jobs.admit(job):
-            plan = plan.using(self._models.identified)
+            plan = plan.using(
+                self._models.identified, lambda each: self._vaes.for_job(options, each)
+            )
             described = describe(request, plan, options, self._version)
             files = self._saving.begin(described, options, _timestamp(job))
             made = self._render(job, described, files)

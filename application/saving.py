@@ -98,6 +98,7 @@ class SaveImages:
             scheduler=effective_scheduler(sampling.sampler, sampling.scheduler),
             model_name=plan.checkpoint.name_for_extra,
             model_hash=plan.checkpoint.shorthash,
+            vae=plan.first.vae.name if plan.first.vae else None,
             styles=styles,
             style_texts=tuple(texts.get(name, "") for name in styles),
             batch_size=request.batch_size,

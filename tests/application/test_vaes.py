@@ -6,8 +6,10 @@ from adapters.storage.vaes_memory import MemoryVaes
 from application.vaes import Vaes
 from domain.checkpoints import Checkpoint
 from domain.errors import NotFound
+from domain.generation import Txt2Img
 from domain.options import Options
 from domain.vaes import VaeFile
+from tests.application.worlds import World, world
 
 TINY = Checkpoint(name="sub/tiny.ckpt", filename="Stable-diffusion/sub/tiny.ckpt")
 FORCED = VaeFile(name="forced.pt", filename="forced.pt")
@@ -90,3 +92,54 @@ def test_a_file_that_vanished_is_told(files):
         chosen(use, sd_vae="a.pt")
     use.refresh()
     assert [each.name for each in use.list()] == ["b.pt"]
+
+
+def picture(use: World, **overrides):
+    request = Txt2Img(
+        prompt="x", seed=1, steps=2, width=64, height=64, save_images=True,
+        override_settings=overrides,
+    )  # fmt: skip
+    result = use.txt2img(request)
+    return result, result.pictures[0].infotext.rpartition("\n")[2]
+
+
+def test_infotext_and_info_name_the_vae(files):
+    """Spec prompts.md 8.2, lines 13 and 14; api.md 9."""
+    result, text = picture(world(vaes=files), sd_vae="a.pt")
+    assert "Model: tiny, VAE hash: ca978112ca, VAE: a.pt, Version" in text
+    assert (result.info.sd_vae_name, result.info.sd_vae_hash) == ("a.pt", "ca978112ca")
+    result, text = picture(world(vaes=files))
+    assert "VAE" not in text
+    assert (result.info.sd_vae_name, result.info.sd_vae_hash) == (None, None)
+
+
+def test_options_leave_name_or_hash_out_of_infotext(files):
+    """Spec api.md 17.1; `info` tells them still."""
+    for option, left in (
+        ("add_vae_hash_to_info", "Model: tiny, VAE: a.pt, Version"),
+        ("add_vae_name_to_info", "Model: tiny, VAE hash: ca978112ca, Version"),
+    ):
+        result, text = picture(world(vaes=files), sd_vae="a.pt", **{option: False})
+        assert left in text
+        assert (result.info.sd_vae_name, result.info.sd_vae_hash) == ("a.pt", "ca978112ca")
+
+
+def test_a_vae_makes_another_picture_and_another_file_name(files):
+    """Pattern [vae_filename]: spec prompts.md 9.3."""
+    use = world(vaes=files)
+    pattern = {"samples_filename_pattern": "[vae_filename]"}
+    other, _ = picture(use, sd_vae="a.pt", **pattern)
+    own, _ = picture(use, **pattern)
+    assert other.pictures[0].image.tobytes() != own.pictures[0].image.tobytes()
+    assert other.files[0].endswith("00000-a.png")
+    assert own.files[0].endswith("00001-NoneType.png")
+
+
+def test_infotext_chooses_the_vae_again(files):
+    """Spec prompts.md 8.7: `VAE` becomes the option sd_vae."""
+    use = world(vaes=files)
+    made, _ = picture(use, sd_vae="b.pt")
+    text = made.pictures[0].infotext
+    again = use.txt2img(Txt2Img(infotext=text))
+    assert again.info.sd_vae_name == "b.pt"
+    assert again.pictures[0].image.tobytes() == made.pictures[0].image.tobytes()

@@ -1,12 +1,13 @@
 """A whole application around the fake backend, for tests of its use-cases."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from adapters.gpu.fake import FakeInference
 from adapters.storage.images_memory import MemoryImages
 from adapters.storage.options_memory import MemoryOptions
+from adapters.storage.vaes_memory import MemoryVaes
 from application.generate import GenerateTxt2Img
 from application.jobs import Clock, JobQueue
 from application.models import Models
@@ -14,6 +15,7 @@ from application.ports.images import ImageArchive
 from application.ports.inference import Inference
 from application.progress import ReadProgress
 from application.saving import SaveImages
+from application.vaes import Vaes
 from domain.checkpoints import Checkpoint, find
 from domain.errors import NotFound
 from domain.filenames import DEFAULT_RULES, NameRules
@@ -69,6 +71,7 @@ def world(
     clock: Clock | None = None,
     rules: NameRules = DEFAULT_RULES,
     history: bool = True,
+    vaes: Mapping[str, bytes] | None = None,
 ) -> World:
     backend = FakeInference()
     options = MemoryOptions()
@@ -80,6 +83,7 @@ def world(
     generate = GenerateTxt2Img(
         inference or backend,
         Models(Catalog(checkpoints), backend),
+        Vaes(MemoryVaes(vaes or {})),
         options,
         jobs,
         SaveImages(archive, styles=lambda: styles, clock=clock, rules=rules, history=history),

@@ -1,7 +1,7 @@
 """The inference port on torch."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -24,10 +24,17 @@ class TorchInference:
     keeps every picture the same whoever else is drawing.
     """
 
-    def __init__(self, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        precision: Precision,
+        *,
+        cached_vaes: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`cached_vaes` is asked how many VAEs to keep besides the one last used."""
         self._device = device
         self._residency = Residency(device, precision)
-        self._vaes = VaeFiles(device, precision.vae)
+        self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes)
         self._turn = threading.Lock()
 
     @torch.inference_mode()
@@ -55,6 +62,7 @@ class TorchInference:
     def unload(self) -> None:
         """See `ModelHost.unload`."""
         self._residency.drop()
+        self._vaes.drop()
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
         """See `ModelHost.memory`."""
