@@ -148,11 +148,14 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
 class Plan(Pass, frozen=True, kw_only=True):
     """One batch of txt2img: its first pass, and what holds for the whole of it.
 
-    Sides are multiples of 8.
+    Sides are multiples of 8. A VAE that yields NaN tries again in single precision with
+    `auto_vae_precision`, before that in bfloat16 with `auto_vae_precision_bfloat16`.
     """
 
     noise: NoisePlan
     hires: HiresPlan | None = None
+    auto_vae_precision: bool = True
+    auto_vae_precision_bfloat16: bool = False
     preview: PreviewPlan = PreviewPlan()
 
     @property

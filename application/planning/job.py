@@ -166,6 +166,8 @@ def plan_batch(
         refiner=refiner if in_first else None,
         tweaks=plan_tweaks(request, options, seed),
         hires=_refined(hires, refiner) if in_second else hires,
+        auto_vae_precision=options.flag("auto_vae_precision"),
+        auto_vae_precision_bfloat16=options.flag("auto_vae_precision_bfloat16"),
         preview=PreviewPlan(
             method=options.text("show_progress_type"), grid=options.flag("show_progress_grid")
         ),

@@ -26,7 +26,7 @@ from adapters.gpu.torch_backend.passes import (
 )
 from adapters.gpu.torch_backend.previews import decodes, preview
 from adapters.gpu.torch_backend.tweaks import computing
-from adapters.gpu.torch_backend.vae import decode, encode, to_pictures
+from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictures
 from application.ports.inference import Observer, Rendered, Verdict
 from application.upscaling import resize
 from domain.geometry import CELL
@@ -56,6 +56,9 @@ class Batch:
         self._turn = turn
         self._verdict = Verdict.CONTINUE
         self._happened: set[str] = set()
+        self._retry = retry_dtype(
+            auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
+        )
         self._model = models[plan.checkpoint.filename]
 
     def render(self) -> Rendered:
@@ -118,13 +121,20 @@ class Batch:
         generator = torch.Generator().manual_seed(self._plan.noise.seeds[-1])
         pixels = torch.stack([torch.from_numpy(np.array(each)) for each in pictures])
         with self._turn:
-            return encode(model.vae, pixels.to(self._device), model.scale_factor, generator)
+            return encode(
+                model.vae,
+                pixels.to(self._device),
+                model.scale_factor,
+                generator,
+                retry=self._retry,
+            )
 
     def _pictures(self, latents: Tensor) -> list[Image]:
         """Decoded by the model that denoised last, which may be a refiner."""
         model = self._model
         with self._turn:
-            return to_pictures(decode(model.vae, latents, model.scale_factor))
+            pixels = decode(model.vae, latents, model.scale_factor, retry=self._retry)
+        return to_pictures(pixels)
 
     def _use(self, each: Pass) -> LoadedCheckpoint:
         """The pass's model, from now on the one for previews and decoding."""
@@ -169,6 +179,7 @@ class Batch:
                 zero_terminal_snr=options.sd_noise_schedule == "Zero Terminal SNR",
             ),
             v_prediction=model.prediction == "v",
+            sdxl=model.sdxl,
         )
 
     def _noise(self, height: int, width: int) -> ImageNoise:
@@ -197,7 +208,9 @@ class Batch:
 
             def picture() -> Image:
                 # An approximation is too cheap to wait for a network call; decoding is not.
-                with self._turn if decodes(self._plan.preview) else nullcontext():
+                turn = self._turn if decodes(self._plan.preview) else nullcontext()
+                # Tweaks of its own: whoever looks on must not use up the picture's draws.
+                with turn, computing(each.tweaks, each.width, each.height):
                     return preview(model, clean, self._plan.preview)
 
             self._verdict = self._observer(steps_before + step, of, picture)

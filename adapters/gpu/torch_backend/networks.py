@@ -24,6 +24,7 @@ from adapters.gpu.torch_backend.conversion.clip import clip_text_modules
 from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
 from adapters.gpu.torch_backend.conversion.unet import unet_modules
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.tweaks import prepare_unet, prepare_vae
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import CheckpointError
 
@@ -78,6 +79,7 @@ def build_unet(
             projection_class_embeddings_input_dim=architecture.vector_width,
         )
     _resize_after_upsampling(unet)
+    prepare_unet(unet)
     return _filled(unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype)
 
 
@@ -97,6 +99,7 @@ def build_vae(
             up_block_types=("UpDecoderBlock2D",) * levels,
             norm_num_groups=GROUPS,
         )
+    prepare_vae(vae)
     return _filled(vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype)
 
 
