@@ -99,7 +99,7 @@ def load_checkpoint(
         architecture=architecture,
         unet=unet,
         vae=build_vae(architecture.vae, weights, device, precision.vae),
-        text=_conditioner(architecture, weights, device, precision.text),
+        text=build_conditioner(architecture, weights, device, precision.text),
         alphas_cumprod=None if is_sdxl(architecture.family) else _noise_table(weights, config),
         prediction=prediction,
         scale_factor=architecture.scale_factor,
@@ -112,9 +112,10 @@ def is_sdxl(family: str) -> bool:
     return family.startswith("SDXL")
 
 
-def _conditioner(
+def build_conditioner(
     architecture: Architecture, weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> TextConditioner:
+    """The checkpoint's text encoders, put together as its family does. Errors as `build_unet`."""
     encoders = [_encoder(text, weights, device, dtype) for text in architecture.texts]
     match architecture.family, encoders:
         case "SDXL", [clip, open_clip]:
