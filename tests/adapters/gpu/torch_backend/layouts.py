@@ -285,8 +285,13 @@ def random_tensors(layout: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict
 
 
 def write_small(path: Path, **changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    """Write a small random checkpoint; `changes` replace tensors by name, or drop them (None)."""
-    tensors = random_tensors(sd1_layout(**SMALL))
+    """`write` for a small SD1 checkpoint."""
+    return write(path, sd1_layout(**SMALL), **changes)
+
+
+def write(path: Path, layout: Layout, **changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Write a random checkpoint; `changes` replace tensors by name, or drop them (None)."""
+    tensors = random_tensors(layout)
     for name, tensor in changes.items():
         if tensor is None:
             del tensors[name]
