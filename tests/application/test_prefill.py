@@ -224,6 +224,19 @@ REQUESTS = st.fixed_dictionaries(
         "s_min_uncond": st.sampled_from([None, 0.5]),
     }
 )
+HIRES_FIX = st.fixed_dictionaries(
+    {
+        "enable_hr": st.just(True),
+        "denoising_strength": st.sampled_from([0.25, 0.7]),
+        "hr_upscaler": st.sampled_from([None, "Latent (nearest)", "Lanczos", "None"]),
+        "hr_second_pass_steps": st.sampled_from([0, 3]),
+        "hr_sampler_name": st.sampled_from([None, *(each.name for each in SAMPLERS)]),
+        "hr_scheduler": st.sampled_from([None, *(each.label for each in SCHEDULERS)]),
+        "hr_prompt": st.sampled_from(["", "a dog", "dog: x, masterpiece, green"]),
+        "hr_negative_prompt": st.sampled_from(["", "mud"]),
+    },
+    optional={"hr_scale": st.sampled_from([1.5, 2.0]), "hr_resize_x": st.sampled_from([0, 128])},
+)
 OVERRIDES = st.fixed_dictionaries(
     {},
     optional={
@@ -241,11 +254,11 @@ OVERRIDES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
-@given(REQUESTS, OVERRIDES)
-def test_the_infotext_of_a_picture_is_that_of_its_repetition(fields, overrides):
+@settings(max_examples=60, deadline=None)
+@given(REQUESTS, st.just({}) | HIRES_FIX, OVERRIDES)
+def test_the_infotext_of_a_picture_is_that_of_its_repetition(fields, hires, overrides):
     it = world(styles=[TESTSTYLE])
-    made = it.txt2img(Txt2Img(**fields, override_settings=overrides)).pictures[0]
+    made = it.txt2img(Txt2Img(**fields, **hires, override_settings=overrides)).pictures[0]
     again = it.txt2img(Txt2Img(infotext=made.infotext), given=["infotext"]).pictures[0]
     assert again.infotext == made.infotext
 
