@@ -7,6 +7,7 @@ import os
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import bootstrap
 from adapters.http.server import Server
 from benchmarks.concurrency import ask, ask_at_once
 from benchmarks.fidelity import compare
-from benchmarks.harness import order
+from benchmarks.harness import Client, order
 from domain.flags import parse_flags
 from domain.sampling.samplers import SAMPLERS
 from domain.sampling.schedulers import SCHEDULERS
@@ -122,3 +123,19 @@ def test_a_batch_is_its_single_pictures(
         (alone,), _ = ask(port, {**request, "seed": seed + index})
         _, off = compare(b64decode(batch[index]), b64decode(alone))
         assert off <= 1
+
+
+def test_a_job_begun_and_ended_within_another_disturbs_neither(port: int) -> None:
+    """That the two overlap is seen here: the second is done before the first."""
+    long = wanted(steps=80, override_settings={"CLIP_stop_at_last_layers": 2, "rho": 5.0})
+    short = wanted(steps=3, tiling=True, sampler_name="DPM++ SDE")
+    alone = [ask(port, long), ask(port, short)]
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, port, long)
+        client = Client(port)
+        while client.ask("GET", "/sdapi/v1/progress").json()["state"]["sampling_step"] < 1:
+            assert not first.done()
+        second = ask(port, short)
+        assert not first.done()
+        client.close()
+        assert [first.result(), second] == alone
