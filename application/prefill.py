@@ -6,8 +6,9 @@ of a picture gives the picture again:
 * `styles` is a list of names; A1111 makes a text of it, and applies none.
 * `Seed resize from` is width, then height; A1111 takes them the other way round.
 * Hires fix is on where the text tells of it, not for any denoising strength, as img2img has one.
-* The hires pass keeps a schedule that is the default of the first pass's sampler and not of its.
-* An unknown sampler, as a number that is none, is an error; A1111 takes its first sampler.
+* A hires pass with a sampler of its own keeps the schedule the text tells; A1111 loses it where it
+  is the default of the first pass's sampler.
+* An unknown sampler is an error, as is a number that is none; A1111 takes its first sampler.
 """
 
 import math
