@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 from PIL.Image import Image
@@ -10,7 +11,7 @@ from application.infotext import Description, describe
 from application.infotext_extra import SAME_CHECKPOINT
 from application.jobs import Abandoned, Clock, Job, JobQueue
 from application.models import Models
-from application.planning import ModelChoice, plan_txt2img
+from application.planning import ModelChoice, Txt2ImgPlan, plan_txt2img
 from application.ports.inference import Inference
 from application.ports.options import OptionsStore
 from application.prefill import prefill
@@ -22,6 +23,9 @@ from domain.infotext import Extra
 from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
 from domain.prompts import Style
+
+#: What such a job is called.
+KIND = "txt2img"
 
 
 @dataclass(frozen=True)
@@ -103,23 +107,38 @@ class GenerateTxt2Img:
         `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
         `ArchiveError` if pictures cannot be saved.
         """
+        make = self.prepare(request, given=given, lists=lists)
+        with self._jobs.admit(Job(KIND, self._clock, request.force_task_id, abandoned)) as job:
+            return make(job)
+
+    def prepare(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+    ) -> Callable[[Job], Generated]:
+        """The same in two halves: what comes back makes the pictures when its job has its turn.
+
+        Raises, at once, what is wrong with the request; nothing here waits or touches the model.
+        """
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         options = base.with_overrides(request.override_settings or {})
         models = self._choose(request, base, options)
-        # A bad request is refused at once: nothing here waits or touches the model.
         plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, lists)
         self._saving.check(request, plan, options)
-        job = Job("txt2img", self._clock, request.force_task_id, abandoned)
-        with self._jobs.admit(job):
-            plan = plan.using(
-                self._models.identified, lambda each: self._vaes.for_job(options, each)
-            )
-            described = describe(request, plan, options, self._version)
-            files = self._saving.begin(described, options, _timestamp(job))
-            made = self._render(job, described, files)
-            if made.images and (grid := files.make_grid(made.images, made.infotexts[0])):
-                made.put_first(grid)
+        return partial(self._make, request, base, options, plan)
+
+    def _make(
+        self, request: Txt2Img, base: Options, options: Options, plan: Txt2ImgPlan, job: Job
+    ) -> Generated:
+        plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
+        described = describe(request, plan, options, self._version)
+        files = self._saving.begin(described, options, _timestamp(job))
+        made = self._render(job, described, files)
+        if made.images and (grid := files.make_grid(made.images, made.infotexts[0])):
+            made.put_first(grid)
         return self._result(base, options, job, described, made, files)
 
     def _choose(self, request: Txt2Img, base: Options, options: Options) -> ModelChoice:
@@ -144,7 +163,7 @@ class GenerateTxt2Img:
             job.begin_batch(text, number, count, steps)
             rendered = self._inference.render(batch, job.observe)
             pictures = rendered.pictures
-            job.show(pictures[-1])
+            job.show(pictures)
             made.facts |= rendered.facts
             first = len(made.images)
             numbers = range(first, first + len(pictures))

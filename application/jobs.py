@@ -1,8 +1,9 @@
 """Jobs: every request is one, with its own id, progress and cancel.
 
-The queue is first come, first served over a fixed number of slots; the caller's thread does the
-work. What A1111 keeps global (`/progress`, `/interrupt`, `/skip`) speaks here of one job: the one
-named, else the one that has been running longest.
+The queue is first come, first served over a fixed number of slots; whoever brings a job lends it
+a thread. What A1111 keeps global (`/progress`, `/interrupt`, `/skip`) speaks here of one job: the
+one named, else the one that has been running longest. Where users have logins, each sees only
+those of their own.
 """
 
 import secrets
@@ -11,12 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 
 from PIL.Image import Image
 
 from application.ports.inference import Verdict
-from domain.errors import JobCancelled, NotFound, QueueFull
+from domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
 from domain.progress import Progress
 
 #: Seconds of epoch time; injected, so that tests own the clock.
@@ -26,6 +28,8 @@ Abandoned = Callable[[], bool]
 
 #: How often a waiting job looks whether its client is still there, seconds.
 _PATROL = 0.25
+#: How far a job must be to tell how long it will take: A1111's share for having begun is 0.01.
+_JUDGED = 0.011
 
 
 class JobState(Enum):
@@ -45,7 +49,10 @@ def new_task_id(kind: str) -> str:
 
 
 class Job:
-    """One request's life. Safe to read and to stop from any thread; one thread works on it."""
+    """One request's life. Safe to read and to stop from any thread; one thread works on it.
+
+    `owner` is the login of who asked for it, None where the server asks for none.
+    """
 
     def __init__(
         self,
@@ -53,9 +60,11 @@ class Job:
         clock: Clock,
         id: str | None = None,
         abandoned: Abandoned = lambda: False,
+        owner: str | None = None,
     ) -> None:
         self.id = id or new_task_id(kind)
         self.kind = kind
+        self.owner = owner
         self.text = ""
         self.state = JobState.QUEUED
         self.queued_at = clock()
@@ -64,11 +73,16 @@ class Job:
         self.progress = Progress(units=-1)
         self.interrupted = False
         self.skipped = False
+        self.pictures_made = 0
+        self.picture_number = 0
+        self.changes = 0
+        self.meters = NO_METERS
+        self._stepped_at: float | None = None
         self._passes: tuple[int, ...] = (0,)
         self._units_before = 0
         self._abandoned = abandoned
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._preview: Callable[[], Image] | None = None
         self._preview_step = 0
         self._picture: Image | None = None
@@ -105,15 +119,23 @@ class Job:
         self._passes = tuple(passes)
         runs = len(self._passes)
         self._units_before = number * runs
-        self.progress = Progress(units=of * runs, units_done=self._units_before)
+        self._stepped_at = None  # what comes before a first step is no step
+        with self._lock:
+            self.progress = Progress(units=of * runs, units_done=self._units_before)
+            self._tell()
 
     def observe(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
         """The inference port's observer: note the step, answer what to do next."""
         if self._abandoned():
             self.interrupted = True
+        now, before = self._clock(), self._stepped_at
+        self._stepped_at = now
+        if before is not None:
+            self.meters.step(now - before)
         with self._lock:
             self.progress = self._progress_at(step, of)
             self._preview, self._preview_step = preview, step
+            self._tell()
         if self.interrupted:
             return Verdict.INTERRUPT
         return Verdict.SKIP if self.skipped else Verdict.CONTINUE
@@ -148,40 +170,113 @@ class Job:
             return self._picture
         with self._lock:
             self._picture, self._picture_step = picture, step
+            self.picture_number += 1
         return picture
 
-    def show(self, picture: Image) -> None:
-        """A finished picture becomes the preview."""
+    def show(self, pictures: Sequence[Image]) -> None:
+        """A batch is finished; its last picture becomes the preview."""
         with self._lock:
-            self._preview, self._picture, self._picture_step = None, picture, -1
+            self.pictures_made += len(pictures)
+            self._preview, self._picture, self._picture_step = None, pictures[-1], -1
+            self.picture_number += 1
+            self._tell()
 
-    def release(self) -> None:
-        """Let go of latents that previews hold on to."""
+    def enter(self, state: JobState) -> None:
+        """Come to this state, and note when."""
         with self._lock:
-            self._preview = None
+            if state is JobState.RUNNING:
+                self.started_at = self._clock()
+            else:
+                self.finished_at = self._clock()
+                self.text = ""
+                self._preview = None  # it holds on to latents
+            self.state = state
+            self._tell()
+
+    def wait(self, seen: int, seconds: float) -> int:
+        """Wait until there is something new since `seen`, at most `seconds`; returns `changes`."""
+        with self._lock:
+            self._lock.wait_for(lambda: self.changes != seen, seconds)
+            return self.changes
+
+    def tell(self) -> None:
+        """Wake who watches."""
+        with self._lock:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.changes += 1
+        self._lock.notify_all()
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Meters:
+    """Who hears how long things took: each sampling step in seconds, each job when it is over."""
+
+    step: Callable[[float], None] = _ignore
+    job: Callable[[Job], None] = _ignore
+
+
+NO_METERS = Meters()
 
 
 class JobQueue:
-    """Runs jobs in their callers' threads, `slots` at a time, in order of arrival.
+    """Runs jobs in the threads that bring them, `slots` at a time, in order of arrival.
 
     At most `max_waiting` wait; one more raises `QueueFull`.
     """
 
-    def __init__(self, clock: Clock, slots: int = 1, max_waiting: int = 32) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        slots: int = 1,
+        max_waiting: int = 32,
+        meters: Meters = NO_METERS,
+    ) -> None:
         self._clock = clock
         self._slots = slots
         self._max_waiting = max_waiting
+        self._meters = meters
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._last: Job | None = None
+        self._stopping = False
 
     @contextmanager
     def admit(self, job: Job) -> Iterator[Job]:
         """Wait for a slot, hold it for the `with` block, and keep the job's books.
 
-        Raises `QueueFull` when too many wait, `JobCancelled` when the job is cancelled, or its
-        client gone, before its turn.
+        Raises `QueueFull` when too many wait, `ServerStopping` once no more are taken,
+        `JobCancelled` when the job is cancelled, or its client gone, before its turn.
+        """
+        self.enter(job)
+        with self.turn(job):
+            yield job
+
+    def enter(self, job: Job) -> None:
+        """Take a place in the queue; a thread has to come and take the job's turn.
+
+        Raises `QueueFull`, `ServerStopping`.
+        """
+        with self._changed:
+            if self._stopping:
+                raise ServerStopping
+            if self._full():
+                raise QueueFull(len(self._waiting), self._patience())
+            job.meters = self._meters
+            self._waiting.append(job)
+            self._tell_waiting()
+
+    @contextmanager
+    def turn(self, job: Job) -> Iterator[Job]:
+        """Wait for the slot of a job that entered, hold it for the `with` block.
+
+        Raises `JobCancelled`, `ServerStopping`.
         """
         self._wait_turn(job)
         try:
@@ -196,76 +291,126 @@ class JobQueue:
 
     def _wait_turn(self, job: Job) -> None:
         with self._changed:
-            free = len(self._running) < self._slots and not self._waiting
-            if not free and len(self._waiting) >= self._max_waiting:
-                raise QueueFull(len(self._waiting), self._patience())
-            self._waiting.append(job)
-            while self._waiting[0] is not job or len(self._running) >= self._slots:
-                if job.cancelled():
-                    self._waiting.remove(job)
-                    job.state = JobState.CANCELLED
-                    job.finished_at = self._clock()
-                    self._changed.notify_all()
+            while True:
+                if not job.over and job.cancelled():
+                    self._drop(job)
+                if job.over:
+                    if self._stopping:
+                        raise ServerStopping
                     raise JobCancelled(f"job {job.id} was cancelled while it waited")
+                if self._waiting[0] is job and len(self._running) < self._slots:
+                    break
                 self._changed.wait(_PATROL)
             self._waiting.popleft()
             self._running.append(job)
             self._last = job
-            job.state, job.started_at = JobState.RUNNING, self._clock()
+            job.enter(JobState.RUNNING)
             self._changed.notify_all()
+            self._tell_waiting()
+
+    def _drop(self, job: Job) -> None:
+        """A waiting job leaves."""
+        self._waiting.remove(job)
+        job.enter(JobState.CANCELLED)
+        self._meters.job(job)
+        self._changed.notify_all()
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        """Their positions changed."""
+        for job in self._waiting:
+            job.tell()
 
     def _finish(self, job: Job, state: JobState) -> None:
         with self._changed:
-            job.state, job.finished_at, job.text = state, self._clock(), ""
-            job.release()
             self._running.remove(job)
+            job.enter(state)
             self._changed.notify_all()
+        self._meters.job(job)
+
+    def _full(self) -> bool:
+        free = len(self._running) < self._slots and not self._waiting
+        return not free and len(self._waiting) >= self._max_waiting
 
     def _patience(self) -> int:
         """Seconds after which asking again makes sense: what the running jobs still need."""
         etas = [job.progress.eta(job.elapsed) for job in self._running]
         return max(1, min(600, round(min(etas, default=1.0))))
 
-    def current(self) -> Job | None:
-        """The running job that started first."""
+    def full(self) -> bool:
+        """Whether one more job would be refused."""
         with self._changed:
-            return self._running[0] if self._running else None
+            return self._full() or self._stopping
+
+    def current(self, owner: str | None = None) -> Job | None:
+        """The running job that started first; of this owner, if one is named."""
+        with self._changed:
+            return next((job for job in self._running if visible(job, owner)), None)
 
     def last(self) -> Job | None:
         """The job that started last, running or over."""
         with self._changed:
             return self._last
 
+    def running(self) -> list[Job]:
+        """Jobs under way, in the order they started."""
+        with self._changed:
+            return list(self._running)
+
     def waiting(self) -> list[Job]:
         """Jobs not yet started, next first."""
         with self._changed:
             return list(self._waiting)
 
-    def find(self, id: str) -> Job:
-        """The running or waiting job of that id. Raises `NotFound`."""
+    def find(self, id: str, owner: str | None = None) -> Job:
+        """The running or waiting job of that id; of this owner, if one is named.
+
+        Raises `NotFound`.
+        """
         with self._changed:
             for job in (*self._running, *self._waiting):
-                if job.id == id:
+                if job.id == id and visible(job, owner):
                     return job
         raise NotFound("job", id)
 
-    def interrupt(self, id: str | None = None) -> None:
+    def interrupt(self, id: str | None = None, owner: str | None = None) -> None:
         """Interrupt the named job, else the current one; nothing when idle."""
-        job = self.find(id) if id else self.current()
+        job = self.find(id, owner) if id else self.current(owner)
         if job:
-            job.interrupt()
-            with self._changed:
-                self._changed.notify_all()
+            self.cancel(job)
 
-    def skip(self, id: str | None = None) -> None:
+    def cancel(self, job: Job) -> None:
+        """Let a running job finish what it has in hand, and a waiting one go at once."""
+        with self._changed:
+            job.interrupt()
+            if job in self._waiting:
+                self._drop(job)
+
+    def skip(self, id: str | None = None, owner: str | None = None) -> None:
         """Skip the batch in hand of the named job, else of the current one."""
-        job = self.find(id) if id else self.current()
+        job = self.find(id, owner) if id else self.current(owner)
         if job:
             job.skip()
 
     def interrupt_all(self) -> None:
-        """Interrupt what runs and cancel what waits: the server is about to stop."""
+        """Interrupt what runs and send away what waits."""
+        for job in (*self.running(), *self.waiting()):
+            self.cancel(job)
+
+    def stop(self, seconds: float) -> None:
+        """Take no more jobs: the server will be gone in `seconds`.
+
+        What waits is sent away, for another server. What runs goes on if it seems to end in time,
+        else it is interrupted now, so that its pictures so far are delivered.
+        """
         with self._changed:
-            for job in (*self._running, *self._waiting):
-                job.interrupt()
-            self._changed.notify_all()
+            self._stopping = True
+            for job in (*self._waiting, *self._running):
+                started = job.progress.fraction() > _JUDGED
+                if not started or job.progress.eta(job.elapsed) > seconds:
+                    self.cancel(job)
+
+
+def visible(job: Job, owner: str | None) -> bool:
+    """Whether this login may see the job. Where there are no logins, everybody may."""
+    return owner is None or job.owner == owner

@@ -57,6 +57,38 @@ class QueueFull(HexfusionError):
         self.retry_after = retry_after
 
 
+class TooManyWatchers(QueueFull):
+    """As many clients as may already wait for jobs of others' threads, or watch events."""
+
+    def __init__(self, watchers: int) -> None:
+        HexfusionError.__init__(self, f"{watchers} clients are watching jobs already; poll instead")
+        self.waiting = watchers
+        self.retry_after = 5
+
+
+class ServerStopping(HexfusionError):
+    """The server is about to stop and takes no more jobs."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; send the request again later")
+
+
+class JobConflict(HexfusionError):
+    """A job of this id is under way already, and it is another one: `field` differs."""
+
+    def __init__(self, id: str, field: str) -> None:
+        super().__init__(f"force_task_id: job {id!r} is under way with another {field}")
+        self.id = id
+        self.field = field
+
+
+class ResultTooLarge(HexfusionError):
+    """A result is larger than all results together may be, and cannot be kept."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"the result has {size} bytes, and at most {limit} are kept")
+
+
 class JobCancelled(HexfusionError):
     """The job was cancelled before it produced a result."""
 
