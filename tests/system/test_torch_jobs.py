@@ -6,8 +6,9 @@ The same with the fake backend, and more of it at once: test_concurrency.py.
 import os
 import threading
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ import bootstrap
 from adapters.http.server import Server
 from benchmarks.concurrency import ask, ask_at_once
 from benchmarks.fidelity import compare
-from benchmarks.harness import Client, order
+from benchmarks.harness import RECORDINGS, STARTER, Client, order
 from domain.flags import parse_flags
 from domain.sampling.samplers import SAMPLERS
 from domain.sampling.schedulers import SCHEDULERS
@@ -28,11 +29,17 @@ pytestmark = pytest.mark.torch
 PROMPT = "(a red circle:1.4) on a blue background, [a green star:a yellow ring:2]"
 
 
+MODELS = RECORDINGS / "data/models"
+TINY = {"sd_model_checkpoint": "tiny.safetensors"}
+
+
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A server that runs two jobs at once, with the starter checkpoint."""
+    """A server that runs two jobs at once, with the starter checkpoint, and the recorded one."""
     data = tmp_path_factory.mktemp("data")
-    argv = ["--data-dir", str(data), "--slots", "2", "--threads", "1"]
+    argv = ["--data-dir", str(data), "--slots", "2", "--threads", "1", "--ckpt", str(STARTER)]
+    if MODELS.is_dir():
+        argv += ["--ckpt-dir", str(MODELS / "Stable-diffusion"), "--vae-dir", str(MODELS / "VAE")]
     container = bootstrap.assemble(parse_flags(argv, {}, absolute=os.path.abspath))
     server = Server(bootstrap.build_app(container), host="127.0.0.1", port=0, threads=8)
     thread = threading.Thread(target=server.run)
@@ -75,7 +82,6 @@ PAIRS = {
         {"sampler_name": "UniPC", "override_settings": {"uni_pc_variant": "bh2"}},
     ),
     "tiling": ({"tiling": True}, {}),
-    "token merging": ({"override_settings": {"token_merging_ratio": 0.5}}, {}),
     "clip skip and format": (
         {"override_settings": {"CLIP_stop_at_last_layers": 2, "samples_format": "webp"}},
         {"override_settings": {"CLIP_stop_at_last_layers": 1, "enable_pnginfo": False}},
@@ -83,13 +89,38 @@ PAIRS = {
 }  # fmt: skip
 
 
+#: The same, with the recorded checkpoint: the starter attends at no full resolution.
+RECORDED_PAIRS = {
+    "checkpoint": ({"override_settings": TINY}, {}),
+    "token merging": (
+        {"override_settings": {**TINY, "token_merging_ratio": 0.5}},
+        {"override_settings": TINY},
+    ),
+    "VAE": (
+        {"override_settings": {**TINY, "sd_vae": "othervae.safetensors"}},
+        {"override_settings": TINY},
+    ),
+}
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_two_requests_at_once_are_each_what_they_are_alone(port: int, name: str) -> None:
     """No request's override_settings are seen by another (A1111's may outlive their request)."""
-    requests = [wanted(**fields) for fields in PAIRS[name]]
+    compare_with_lone_runs(port, PAIRS[name])
+
+
+@pytest.mark.parametrize("name", RECORDED_PAIRS)
+def test_so_are_two_on_the_recorded_checkpoint(port: int, name: str, shared: Path) -> None:
+    """Each of another checkpoint, VAE, or arithmetic inside the network they share."""
+    compare_with_lone_runs(port, RECORDED_PAIRS[name])
+
+
+def compare_with_lone_runs(port: int, pair: Sequence[Mapping[str, Any]]) -> None:
+    requests = [wanted(**fields) for fields in pair]
     alone = [ask(port, request) for request in requests]
     assert ask_at_once(port, requests) == alone
-    assert alone[0][0] != alone[1][0]  # or the test would prove nothing
+    # Or the test would prove nothing: the pixels differ, not just the infotext.
+    assert compare(*(b64decode(images[0]) for images, _ in alone))[1] > 0
 
 
 @settings(max_examples=5, deadline=None)
