@@ -25,6 +25,7 @@ def preview(model: LoadedCheckpoint, latents: Tensor, plan: PreviewPlan) -> Imag
     if decodes(plan):
         pixels = decode(model.vae, shown, model.scale_factor)
     else:
-        pixels = approximate(shown, model.family, model.latent_rgb)
+        family = "SDXL" if model.sdxl else model.family  # a refiner's latents are SDXL's
+        pixels = approximate(shown, family, model.latent_rgb)
     pictures = to_pictures(pixels)
     return pictures[0] if len(pictures) == 1 else image_grid(pictures)

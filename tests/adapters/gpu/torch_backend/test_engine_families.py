@@ -17,9 +17,10 @@ from adapters.gpu.torch_backend.engine import TorchInference
 from adapters.gpu.torch_backend.loading import FULL, LoadedCheckpoint, load_checkpoint
 from adapters.gpu.torch_backend.networks import predict
 from adapters.gpu.torch_backend.noise_table import stable_diffusion_alphas
-from adapters.gpu.torch_backend.vae import decode, to_pictures
+from adapters.gpu.torch_backend.previews import preview
+from adapters.gpu.torch_backend.vae import approximate, decode, to_pictures
 from domain.checkpoints import Checkpoint
-from domain.plan import Pass, Plan, RefinerPlan
+from domain.plan import Pass, Plan, PreviewPlan, RefinerPlan
 from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_REFINER,
     SMALL_SD2,
@@ -124,6 +125,17 @@ def test_each_picture_of_a_batch_has_its_own_vector(backend, checkpoints):
     _, second = backend.render(batch, Witness()).pictures
     alone = plan(checkpoints["SDXL"], seeds=(2,), prompts=prompts[1:])
     assert furthest(second, rendered(backend, alone)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "family"), [("SD2", "SD1"), ("SDXL", "SDXL"), ("refiner", "SDXL")]
+)
+def test_previews_in_the_family_s_colours(checkpoints, name, family):
+    """Spec images.md 14: SD2 has SD1's latents, a refiner SDXL's."""
+    model = load_checkpoint(Path(checkpoints[name].filename))
+    latents = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(1))
+    (expected,) = to_pictures(approximate(latents, family))
+    assert furthest(preview(model, latents, PreviewPlan()), expected) == 0
 
 
 @pytest.mark.parametrize(

@@ -70,10 +70,16 @@ def test_every_tensor_of_a_layout_finds_its_place(layout, caplog):
     """All names and shapes agree both ways, at full size, without allocating a weight."""
     tensors = {name: torch.empty(shape, device=META) for name, shape in layout.items()}
     weights, found = Weights("m.safetensors", tensors), architecture_of(layout)
-    build_unet(found.unet, weights, META, torch.float16)
+    unet = build_unet(found.unet, weights, META, torch.float16)
     build_vae(found.vae, weights, META, torch.float16)
     for text in found.texts:
         build_text(text, weights, META, torch.float16)
+    x = torch.empty((2, found.unet.in_channels, 13, 8), device=META)
+    context = torch.empty((2, 77, found.unet.context_width), device=META)
+    width = found.unet.vector_width
+    vector = None if width is None else torch.empty((2, width), device=META)
+    out = predict(unet, x, torch.empty(2, device=META), context, vector)
+    assert out.shape == (2, 4, 13, 8)
     assert not caplog.records  # a tensor without a place would be warned of
 
 

@@ -144,6 +144,25 @@ def test_brackets_are_text_without_emphasis(encoder):
     assert close(encoder(["(cat)"], emphasis="Ignore"), encoder(["cat"]))
 
 
+def test_the_old_emphasis_weighs_by_brackets_alone(encoder, caplog):
+    """Spec prompts.md 5.5; the recorded picture is in test_loading."""
+    plain = encoder(["a red circle"])
+    scaled = plain.clone()
+    scaled[:, 2] *= 1.1
+    found = encoder(["a (red) circle"], old_emphasis=True)
+    assert close(found, scaled * (plain.mean() / scaled.mean()))
+    assert close(encoder(["a (red) circle"], old_emphasis=True, emphasis="No norm"), scaled)
+    assert close(encoder(["a (red) circle"], old_emphasis=True, emphasis="Ignore"), plain)
+    assert not caplog.records
+
+
+def test_the_old_emphasis_has_one_chunk(encoder, caplog):
+    """And warns of what it cuts off."""
+    found = encoder(["cat " * 80], old_emphasis=True)
+    assert close(found, encoder(["cat " * 75]))
+    assert "5 are cut off" in caplog.text
+
+
 class Counted:
     """The model, and how often it was called."""
 
