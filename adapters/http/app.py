@@ -7,6 +7,9 @@ from typing import Any
 import falcon
 
 from adapters.http import errors
+from adapters.http.access_log import AccessLog
+from adapters.http.cors import Cors
+from adapters.http.gate import Gate
 from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
 from adapters.http.resources import (
     catalogues,
@@ -48,12 +51,22 @@ class Services:
 
 
 def create_app(
-    services: Services, *, version: str = "0", max_body: int = MAX_BODY
+    services: Services,
+    *,
+    version: str = "0",
+    max_body: int = MAX_BODY,
+    gate: Gate | None = None,
+    cors: Cors | None = None,
+    log: AccessLog | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The WSGI application. `version` shows in the OpenAPI document."""
+    """The WSGI application. `version` shows in the OpenAPI document.
+
+    Without `gate` everybody may call, without `cors` no web page of another site.
+    """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
-    for middleware in (Timing(), Gzip(), BodyLimit(max_body), OnlyDeclaredMethods()):
-        app.add_middleware(middleware)
+    app.add_middleware([log] if log else [])
+    app.add_middleware([Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
+    app.add_middleware([OnlyDeclaredMethods(), gate or Gate()])
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)

@@ -13,8 +13,11 @@ from typing import Any
 
 import falcon
 
+from adapters.http.accounts import Denied
+from adapters.http.cors import ForeignPage
 from adapters.http.decoding import RequestsNotAllowed
 from adapters.http.encoding import Unencodable, to_json
+from adapters.http.rate_limit import TooManyRequests
 from adapters.http.wire import Problem, Refused, Unreadable
 from domain.errors import (
     HexfusionError,
@@ -87,7 +90,20 @@ def _http(error: falcon.HTTPError) -> Answer:
     return Answer(error.status_code, {"detail": HTTPStatus(error.status_code).phrase}, headers)
 
 
+def _denied(error: Denied) -> Answer:
+    """A1111 drops the header that a 401 must have."""
+    return deliberate(401, str(error), {"WWW-Authenticate": error.challenge})
+
+
+def _wait(error: TooManyRequests | QueueFull) -> Answer:
+    return deliberate(429, str(error), {"Retry-After": str(error.retry_after)})
+
+
 ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
+    # Who may call, and how often.
+    Denied: _denied,
+    ForeignPage: lambda error: deliberate(403, str(error)),
+    TooManyRequests: _wait,
     # What the wire says about the request.
     Refused: lambda error: framework(422, error.problems),
     Unreadable: lambda error: deliberate(400, str(error)),
@@ -102,7 +118,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     OptionError: lambda error: _invalid(error.key, error.message),
     Unsupported: lambda error: deliberate(501, str(error)),
     # What became of the job.
-    QueueFull: lambda error: deliberate(429, str(error), {"Retry-After": str(error.retry_after)}),
+    QueueFull: _wait,
     # Interrupted while it waited: there is no picture and no info to answer 200 with.
     JobCancelled: lambda error: deliberate(409, str(error)),
     Unencodable: lambda error: deliberate(500, str(error)),

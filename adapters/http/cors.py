@@ -1,0 +1,100 @@
+"""Which web pages may call: cross-origin resource sharing. Source: spec api.md 2, WHATWG Fetch.
+
+A browser asks before it lets a page read what another site answers, and before most of what a page
+may send there. Closed unless `--cors-allow-origins` or `--cors-allow-origins-regex` opens it. To
+programs that are no browsers none of this matters.
+"""
+
+import re
+from collections.abc import Collection
+
+import falcon
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+#: How long a browser may remember the answer to a preflight, seconds.
+_MAX_AGE = 600
+
+
+class ForeignPage(Exception):
+    """A page of another site sent this, and no browser asked first whether it may."""
+
+    def __init__(self) -> None:
+        super().__init__("Disallowed CORS origin")
+
+
+class Cors:
+    """Middleware: answers preflights, and says on every answer whether the page may read it."""
+
+    def __init__(self, origins: Collection[str] = (), pattern: str = "") -> None:
+        """`origins` as browsers send them, `*` for all; `pattern` a regex for a whole origin.
+
+        Raises `re.error`.
+        """
+        self._origins = frozenset(origins)
+        self._pattern = re.compile(pattern) if pattern else None
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Raises `ForeignPage`."""
+        origin = req.get_header("Origin")
+        if origin is None:
+            return
+        if req.method == "OPTIONS" and req.get_header("Access-Control-Request-Method"):
+            self._answer_preflight(req, resp, origin)
+        elif _needs_no_preflight(req) and not (self._allows(origin) or _is_own(req, origin)):
+            raise ForeignPage
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        origin = req.get_header("Origin")
+        if origin is None or resp.get_header("Access-Control-Allow-Credentials"):
+            return
+        resp.set_header("Access-Control-Allow-Credentials", "true")
+        if self._allows(origin):
+            self._name(resp, origin)
+
+    def _answer_preflight(self, req: falcon.Request, resp: falcon.Response, origin: str) -> None:
+        """200 or 400, as A1111's framework has it. Preflights carry no credentials, by standard."""
+        refused = [] if self._allows(origin) else ["origin"]
+        if req.get_header("Access-Control-Request-Method") not in _METHODS:
+            refused.append("method")
+        resp.status = 400 if refused else 200
+        resp.text = f"Disallowed CORS {', '.join(refused)}" if refused else "OK"
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.set_header("Vary", "Origin")
+        resp.set_header("Access-Control-Allow-Methods", ", ".join(_METHODS))
+        resp.set_header("Access-Control-Max-Age", str(_MAX_AGE))
+        resp.set_header("Access-Control-Allow-Credentials", "true")
+        asked = req.get_header("Access-Control-Request-Headers")
+        if asked:
+            resp.set_header("Access-Control-Allow-Headers", asked)
+        if self._allows(origin):
+            self._name(resp, origin)
+        resp.complete = True
+
+    def _allows(self, origin: str) -> bool:
+        if "*" in self._origins or origin in self._origins:
+            return True
+        return self._pattern is not None and self._pattern.fullmatch(origin) is not None
+
+    def _name(self, resp: falcon.Response, origin: str) -> None:
+        """A1111 names the page even where all may call, and so lends it the browser's cookies."""
+        if "*" in self._origins:
+            resp.set_header("Access-Control-Allow-Origin", "*")
+        else:
+            resp.set_header("Access-Control-Allow-Origin", origin)
+            if resp.get_header("Vary") != "Origin":
+                resp.append_header("Vary", "Origin")
+
+
+def _needs_no_preflight(req: falcon.Request) -> bool:
+    """Whether a browser sends this for any page, unasked: a POST that does not say it is JSON."""
+    content_type = (req.content_type or "").partition(";")[0].strip().lower()
+    is_json = content_type == "application/json" or content_type.endswith("+json")
+    return req.method == "POST" and not is_json
+
+
+def _is_own(req: falcon.Request, origin: str) -> bool:
+    """Whether the page is this server's own, such as /docs, also where a proxy renames the host."""
+    own = origin.partition("://")[2].lower() == (req.get_header("Host") or "").lower()
+    return own or req.get_header("Sec-Fetch-Site") == "same-origin"
