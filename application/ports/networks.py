@@ -1,0 +1,39 @@
+"""The small networks there are: LoRA, hypernetworks, embeddings."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.checkpoints import Checkpoint
+from domain.networks import Embedding, Hypernetwork, Lora
+
+
+class NetworkCatalog(Protocol):
+    """Lists networks by their files, without loading them. Safe to call from many threads.
+
+    A file that cannot be read for what it should be is left out. Of two files with one name the
+    later takes the earlier's place.
+    """
+
+    def loras(self) -> Sequence[Lora]:
+        """In natural order of their paths, as of the last `refresh_loras`."""
+        ...
+
+    def refresh_loras(self) -> None:
+        """Look again."""
+        ...
+
+    def hypernetworks(self) -> Sequence[Hypernetwork]:
+        """By path, capitals or not, as they are now."""
+        ...
+
+    def embeddings(self) -> Sequence[Embedding]:
+        """In natural order of their paths, as of the last `refresh_embeddings`."""
+        ...
+
+    def refresh_embeddings(self) -> None:
+        """Look again."""
+        ...
+
+    def text_width(self, checkpoint: Checkpoint) -> int | None:
+        """The width of the checkpoint's token embeddings, None where its file does not tell."""
+        ...

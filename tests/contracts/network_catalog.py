@@ -1,0 +1,244 @@
+"""What every catalogue of networks must do. Subclass it where the implementation's tests are."""
+
+import io
+import json
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import pytest
+
+from application.ports.networks import NetworkCatalog
+from domain.checkpoints import Checkpoint
+from domain.networks import Embedding
+
+OpenCatalog = Callable[[], NetworkCatalog]
+
+
+class World(Protocol):
+    """A models folder, seen from a test. Paths are below it."""
+
+    def put(self, path: str, content: bytes) -> None: ...
+    def remove(self, path: str) -> None: ...
+    def filename(self, path: str) -> str: ...
+
+
+def safetensors(shapes: Mapping[str, tuple[int, ...]], **metadata: str) -> bytes:
+    """The header of a file of such tensors, which is all that is looked at."""
+    entries: dict[str, Any] = {
+        name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+        for name, shape in shapes.items()
+    }
+    if metadata:
+        entries["__metadata__"] = metadata
+    header = json.dumps(entries).encode()
+    return struct.pack("<Q", len(header)) + header
+
+
+def torch_file(pickled: bytes) -> bytes:
+    """A file as torch has written them since 1.6, without the numbers."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+    return content.getvalue()
+
+
+class Tensor:
+    """Pickled as torch does a tensor."""
+
+    def __init__(self, *sides: int) -> None:
+        self.sides = sides
+
+
+class _Pickler(pickle._Pickler):  # the one in Python can be told to name what is not there
+    def save(self, value: object, save_persistent_id: bool = True) -> None:
+        if not isinstance(value, Tensor):
+            super().save(value, save_persistent_id)
+            return
+        self.write(b"ctorch._utils\n_rebuild_tensor_v2\n(")
+        for part in (("storage", "0", "cpu"), 0, value.sides, (1,) * len(value.sides), False):
+            super().save(part)
+        self.write(b"tR")
+
+
+def pickled(value: object, protocol: int = 2) -> bytes:
+    content = io.BytesIO()
+    _Pickler(content, protocol).dump(value)
+    return content.getvalue()
+
+
+TRAINED = {
+    "string_to_token": {"*": 265},
+    "string_to_param": {"*": Tensor(2, 64)},
+    "name": "another name",
+    "step": 100,
+    "sd_checkpoint": "0123abcd",
+    "sd_checkpoint_name": None,
+}
+
+
+class NetworkCatalogContract:
+    """Subclasses give the fixtures `world` and `open_catalog`, a catalogue over that world."""
+
+    def test_an_empty_place_has_nothing(self, open_catalog: OpenCatalog):
+        catalog = open_catalog()
+        assert [*catalog.loras(), *catalog.hypernetworks(), *catalog.embeddings()] == []
+
+    def test_loras_and_their_order(self, world: World, open_catalog: OpenCatalog):
+        """Spec networks.md 2.1: --lora-dir first, in natural order, then the LyCORIS folder."""
+        for path in (
+            "Lora/b10.safetensors", "Lora/B9.pt", "Lora/sub/a.ckpt", "LyCORIS/A.safetensors",
+            "Lora/readme.txt", "Lora/._b9.pt", "Lora/noise.bin",
+        ):  # fmt: skip
+            world.put(path, safetensors({}))
+        found = open_catalog().loras()
+        assert [each.name for each in found] == ["B9", "b10", "a", "A"]
+        assert found[2].path == world.filename("Lora/sub/a.ckpt")
+
+    def test_of_loras_with_one_name_the_later_wins(self, world: World, open_catalog: OpenCatalog):
+        """Spec networks.md 2.1; it takes the earlier one's place."""
+        for path in ("Lora/a.pt", "Lora/b.pt", "LyCORIS/a.safetensors"):
+            world.put(path, safetensors({}))
+        found = open_catalog().loras()
+        assert [each.name for each in found] == ["a", "b"]
+        assert found[0].path == world.filename("LyCORIS/a.safetensors")
+
+    def test_a_loras_metadata(self, world: World, open_catalog: OpenCatalog):
+        """Spec networks.md 1.3 (objects are read), 2.1 (the order; the alias)."""
+        world.put(
+            "Lora/a.safetensors",
+            safetensors(
+                {"x.lora_down.weight": (4, 8)},
+                ss_network_dim="4",
+                ss_tag_frequency='{"10_cat": {"cat": 10}}',
+                ss_output_name="My cat",
+                ss_comment="{not JSON",
+            ),
+        )
+        (found,) = open_catalog().loras()
+        assert (found.name, found.alias) == ("a", "My cat")
+        assert list(found.metadata.items()) == [
+            ("ss_tag_frequency", {"10_cat": {"cat": 10}}),
+            ("ss_network_dim", "4"),
+            ("ss_output_name", "My cat"),
+            ("ss_comment", "{not JSON"),
+        ]
+
+    @pytest.mark.parametrize("content", [b"", b"\xff" * 99, safetensors({})[:-1]])
+    def test_a_damaged_lora_is_listed_without_metadata(
+        self, world: World, open_catalog: OpenCatalog, content: bytes
+    ):
+        world.put("Lora/a.safetensors", content)
+        (found,) = open_catalog().loras()
+        assert (found.name, found.alias, found.metadata) == ("a", "a", {})
+
+    def test_hypernetworks(self, world: World, open_catalog: OpenCatalog):
+        """Spec networks.md 3: by path whatever the case, `None` hidden; no route refreshes them."""
+        catalog = open_catalog()
+        for path in ("hypernetworks/b.pt", "hypernetworks/C.pt", "hypernetworks/a/z.pt"):
+            world.put(path, b"")
+        world.put("hypernetworks/None.pt", b"")
+        world.put("hypernetworks/d.safetensors", b"")
+        found = catalog.hypernetworks()
+        assert [each.name for each in found] == ["z", "b", "C"]
+        assert found[0].path == world.filename("hypernetworks/a/z.pt")
+
+    @pytest.mark.parametrize("protocol", [2, 4])
+    @pytest.mark.parametrize("wrap", [torch_file, lambda p: pickled(1) * 3 + p])
+    def test_a_trained_embedding(
+        self, world: World, open_catalog: OpenCatalog, protocol: int, wrap: Callable
+    ):
+        """Spec prompts.md 7.1, 1; as torch writes files today, and as it did before 1.6."""
+        world.put("embeddings/mine.pt", wrap(pickled(TRAINED, protocol)))
+        assert open_catalog().embeddings() == (
+            Embedding(name="mine", vectors=2, width=64, step=100, sd_checkpoint="0123abcd"),
+        )
+
+    def test_embeddings_of_other_forms(self, world: World, open_catalog: OpenCatalog):
+        """Spec prompts.md 7.1, 2 and 3."""
+        world.put("embeddings/sub/b.SafeTensors", safetensors({"emb_params": (3, 768)}))
+        world.put("embeddings/one.bin", torch_file(pickled({"<cat>": Tensor(64)})))
+        world.put(
+            "embeddings/xl.safetensors", safetensors({"clip_l": (4, 768), "clip_g": (4, 1280)})
+        )
+        assert open_catalog().embeddings() == (
+            Embedding(name="one", vectors=1, width=64),
+            Embedding(name="xl", vectors=4, width=2048),
+            Embedding(name="b", vectors=3, width=768),
+        )
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"PK\x03\x04 no archive",
+            torch_file(b"cos\nsystem\n(S'true'\ntR."),
+            torch_file(b"\x80\x02}q\x00("),
+            torch_file(pickled({"a": Tensor(1, 2), "b": Tensor(1, 2)})),
+            torch_file(pickled({"string_to_param": {}})),
+            torch_file(pickled({"x": 5})),
+            torch_file(pickled([Tensor(1, 2)])),
+            torch_file(pickled({"x": Tensor(1, 2, 3)})),
+        ],
+        ids=range(9),
+    )
+    def test_what_is_no_embedding_is_left_out(
+        self, world: World, open_catalog: OpenCatalog, content: bytes
+    ):
+        """Spec prompts.md 7.1, 4."""
+        world.put("embeddings/x.pt", content)
+        assert list(open_catalog().embeddings()) == []
+
+    def test_what_changes_is_seen_after_a_refresh(self, world: World, open_catalog: OpenCatalog):
+        world.put("Lora/old.pt", b"")
+        world.put("embeddings/old.safetensors", safetensors({"x": (1, 8)}))
+        catalog = open_catalog()
+        assert len(catalog.loras()) == len(catalog.embeddings()) == 1
+        world.remove("Lora/old.pt")
+        world.remove("embeddings/old.safetensors")
+        assert len(catalog.loras()) == len(catalog.embeddings()) == 1
+        catalog.refresh_loras()
+        assert (len(catalog.loras()), len(catalog.embeddings())) == (0, 1)
+        catalog.refresh_embeddings()
+        assert list(catalog.embeddings()) == []
+
+    @pytest.mark.parametrize(
+        ("tensors", "width"),
+        [
+            (
+                {"cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": 768},
+                768,
+            ),
+            ({"cond_stage_model.model.token_embedding.weight": 1024}, 1024),
+            (
+                {
+                    "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding."
+                    "weight": 768,
+                    "conditioner.embedders.1.model.token_embedding.weight": 1280,
+                },
+                2048,
+            ),
+            ({"first_stage_model.encoder.conv_in.weight": 128}, None),
+        ],
+    )
+    def test_a_checkpoints_text_width(
+        self,
+        world: World,
+        open_catalog: OpenCatalog,
+        tensors: Mapping[str, int],
+        width: int | None,
+    ):
+        """Spec prompts.md 7.2."""
+        shapes = {name: (49408, wide) for name, wide in tensors.items()}
+        world.put("Stable-diffusion/a.safetensors", safetensors(shapes))
+        inside = {"state_dict": {name: Tensor(*sides) for name, sides in shapes.items()}}
+        world.put("Stable-diffusion/b.ckpt", torch_file(pickled(inside)))
+        world.put("Stable-diffusion/broken.ckpt", b"?")
+        catalog = open_catalog()
+        for name, expected in (
+            ("a.safetensors", width), ("b.ckpt", width), ("broken.ckpt", None), ("no.ckpt", None)
+        ):  # fmt: skip
+            filename = world.filename(f"Stable-diffusion/{name}")
+            assert catalog.text_width(Checkpoint(name=name, filename=filename)) == expected
