@@ -69,16 +69,16 @@ def embedding_of(name: str, content: object) -> Embedding | None:
 
     `content` is the file's dictionary, in which a `Shape` stands for each tensor.
     """
+    about: Mapping[str, object] = {}
     match content:
-        case {"string_to_param": {**parameters}} if len(parameters) == 1:
+        case {"string_to_param": {**parameters}, **others} if len(parameters) == 1:
             (shape,) = parameters.values()
-            about = content
+            about = others
         case {"clip_g": Shape() as large, "clip_l": Shape() as small}:
             rows, width = large.rows, large.width + small.width
             return Embedding(name=name, vectors=rows, width=width) if rows and width else None
         case {**entries} if len(entries) == 1:
             (shape,) = entries.values()
-            about = {}
         case _:
             return None
     if not isinstance(shape, Shape) or not shape.rows:

@@ -49,14 +49,7 @@ def read_pickles(file: IO[bytes], count: int) -> list[object]:
     """
     try:
         return [_Machine().run(file) for _ in range(count)]
-    except (
-        IndexError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-    ) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"no pickle of tensors: {error!r}") from error
 
 
