@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
+from adapters.http.gate import OPEN
 from adapters.http.resources.catalogues import (
     PromptStyleItem,
     SamplerItem,
@@ -279,14 +280,30 @@ OPERATIONS: tuple[Operation, ...] = (
 
 _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     400: ("No such sampler, or a body that is no text", ("Failure",)),
+    401: ("Credentials are asked for; see the WWW-Authenticate header", ("Failure",)),
     404: ("No such job", ("Failure",)),
     409: ("The job was cancelled before it began", ("Failure",)),
     413: ("The body is too large", ("PlainError",)),
     422: ("The request does not fit", ("HTTPValidationError", "Failure")),
-    429: ("Too many jobs wait; see the Retry-After header", ("Failure",)),
+    429: ("Too many jobs wait, or too many requests came; see Retry-After", ("Failure",)),
     500: ("The job failed, or no model can be used", ("Failure",)),
     501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
 }
+
+#: A1111 has the first alone. Each is named in `_SECURITY`, beside the case that nobody is asked.
+_SCHEMES: Json = {
+    "HTTPBasic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A user of --api-auth or --api-auth-file, where the server has any.",
+    },
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of --api-token-file, where the server has any.",
+    },
+}
+_SECURITY: list[Json] = [{}, *({name: []} for name in _SCHEMES)]
 
 #: A1111's names for schemas that have their own here.
 _NAMES = {
@@ -295,8 +312,8 @@ _NAMES = {
 }
 
 
-def document(version: str) -> Json:
-    """The whole document."""
+def document(version: str, prefix: str = "") -> Json:
+    """The whole document. `prefix` is the path that a proxy serves this server under."""
     paths: Json = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
@@ -308,8 +325,9 @@ def document(version: str) -> Json:
             "summary": "AUTOMATIC1111's REST API, headless.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": paths,
-        "components": {"schemas": _components()},
+        "components": {"schemas": _components(), "securitySchemes": _SCHEMES},
     }
 
 
@@ -327,6 +345,9 @@ def _operation(operation: Operation) -> Json:
         "summary": operation.summary,
         "responses": {"200": answer} | {str(code): _error(code) for code in operation.errors},
     }
+    if operation.path not in OPEN:
+        described["security"] = _SECURITY
+        described["responses"] |= {str(code): _error(code) for code in (401, 429)}
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body:
@@ -369,11 +390,15 @@ def _error(code: int) -> Json:
     schemas = [_reference(name) for name in names]
     schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     described: Json = {"description": about, "content": {"application/json": {"schema": schema}}}
-    if code == 429:
-        described["headers"] = {
-            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-        }
+    if code in _ERROR_HEADERS:
+        described["headers"] = _ERROR_HEADERS[code]
     return described
+
+
+_ERROR_HEADERS: dict[int, Json] = {
+    401: {"WWW-Authenticate": {"description": "What lets one in.", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+}
 
 
 def _components() -> Json:

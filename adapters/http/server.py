@@ -6,6 +6,8 @@ be, and some more: `/progress` and `/interrupt` always find one.
 
 import logging
 import signal
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from waitress.utilities import RequestEntityTooLarge
 from adapters.http.app import MAX_BODY
 from adapters.http.encoding import to_json
 from adapters.http.errors import TooLarge
+from adapters.http.tls import Terminator
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,9 @@ def serve(
     threads: int,
     max_body: int = MAX_BODY,
     keep_alive: int = 30,
+    prefix: str = "",
+    trusted_proxy: str = "",
+    tls: ssl.SSLContext | None = None,
     grace: float = 30.0,
     on_ready: Callable[[int], None] | None = None,
     on_stop: Callable[[], None] | None = None,
@@ -53,10 +59,18 @@ def serve(
 
     `on_ready` hears the port once connections are taken. `on_stop` is called when the stop begins,
     so that jobs can be told to hurry; they have `grace` seconds. Raises `OSError` when the port is
-    taken.
+    taken. The other arguments are those of `Server`.
     """
     server = Server(
-        app, host=host, port=port, threads=threads, max_body=max_body, keep_alive=keep_alive
+        app,
+        host=host,
+        port=port,
+        threads=threads,
+        max_body=max_body,
+        keep_alive=keep_alive,
+        prefix=prefix,
+        trusted_proxy=trusted_proxy,
+        tls=tls,
     )
     with _signals(server.stop):
         if on_ready:
@@ -76,8 +90,17 @@ class Server:
         threads: int,
         max_body: int = MAX_BODY,
         keep_alive: int = 30,
+        prefix: str = "",
+        trusted_proxy: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Port 0 takes any free one. `keep_alive` is how long an idle connection stays, seconds."""
+        """Port 0 takes any free one. `keep_alive` is how long an idle connection stays, seconds.
+
+        `prefix` is the path that a proxy serves this server under; requests may have it or not.
+        `trusted_proxy` is the address of a proxy that is believed when it says who the client is.
+        With `tls` it is HTTPS and nothing else.
+        """
+        self._tls = Terminator(tls) if tls else None
         self._sockets: dict[int, Any] = {}
         self._waitress = create_server(
             app,
@@ -93,10 +116,13 @@ class Server:
             recv_bytes=65536,
             connection_limit=1000,
             asyncore_use_poll=True,  # select() ends at 1024 descriptors
+            url_scheme="https" if tls else "http",
+            url_prefix=prefix,
+            **(_believing(trusted_proxy) if trusted_proxy else {}),
         )
         self._listeners = [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
         for listener in self._listeners:
-            listener.channel_class = _Channel
+            listener.channel_class = self._channel
         self._stopping = threading.Event()
         self._deadline = float("inf")
 
@@ -107,6 +133,8 @@ class Server:
 
     def run(self, *, grace: float = 30.0, on_stop: Callable[[], None] | None = None) -> None:
         """Serve until `stop`, then wait at most `grace` seconds for requests under way."""
+        if self._tls:
+            self._tls.start()
         while not self._stopping.is_set():
             self._turn(1.0)
         for listener in self._listeners:
@@ -118,6 +146,8 @@ class Server:
             self._turn(0.1)
         self._waitress.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._sockets)
+        if self._tls:
+            self._tls.stop(max(0.1, min(5.0, self._deadline - time.monotonic())))
 
     def stop(self) -> None:
         """Stop gracefully; called again, at once. Safe in a signal handler."""
@@ -126,6 +156,12 @@ class Server:
         self._stopping.set()
         for listener in self._listeners:
             listener.pull_trigger()
+
+    def _channel(
+        self, server: BaseWSGIServer, client: socket.socket, *rest: Any, **named: Any
+    ) -> "_Channel":
+        """What waitress makes of an accepted connection."""
+        return _Channel(server, self._tls.wrap(client) if self._tls else client, *rest, **named)
 
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
@@ -137,6 +173,12 @@ class Server:
         for channel in channels:
             channel.will_close = channel.will_close or channel not in busy
         return bool(busy)
+
+
+def _believing(proxy: str) -> dict[str, Any]:
+    """Settings for waitress; headers of this kind from anybody else are dropped."""
+    headers = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
+    return {"trusted_proxy": proxy, "trusted_proxy_count": 1, "trusted_proxy_headers": headers}
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class OpenApi:
         self._version = version
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        resp.data = _document(self._version)
+        resp.data = _document(self._version, req.root_path)
         resp.content_type = falcon.MEDIA_JSON
 
 
@@ -39,8 +39,8 @@ class Page:
 
 
 @cache
-def _document(version: str) -> bytes:
-    return to_json(openapi.document(version))
+def _document(version: str, prefix: str) -> bytes:
+    return to_json(openapi.document(version, prefix))
 
 
 @cache

@@ -9,6 +9,7 @@ from falcon import testing
 
 from adapters.http import openapi
 from adapters.http.app import routes
+from adapters.http.gate import OPEN
 from domain.generation import Txt2Img
 from domain.options import REGISTRY
 
@@ -69,8 +70,23 @@ def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
 
 def test_txt2img_tells_what_can_go_wrong(document: dict[str, Any]) -> None:
     answers = document["paths"]["/sdapi/v1/txt2img"]["post"]["responses"]
-    assert answers.keys() == {"200", "400", "409", "413", "422", "429", "500", "501"}
+    assert answers.keys() == {"200", "400", "401", "409", "413", "422", "429", "500", "501"}
     assert "Retry-After" in answers["429"]["headers"]
+
+
+def test_says_which_routes_may_ask_who_calls(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert {name: each["scheme"] for name, each in schemes.items()} == {
+        "HTTPBasic": "basic",
+        "HTTPBearer": "bearer",
+    }
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            if path in OPEN:
+                assert "security" not in operation and "401" not in operation["responses"]
+            else:
+                assert operation["security"] == [{}, {"HTTPBasic": []}, {"HTTPBearer": []}]
+                assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
 
 
 def test_keeps_a1111s_ids(shared, document: dict[str, Any]) -> None:

@@ -25,8 +25,8 @@ PATIENCE = 10.0  # seconds; only a broken server waits that long
 
 
 @contextmanager
-def running(app: Callable[..., object], threads: int = 4) -> Iterator[Server]:
-    server = Server(app, host="127.0.0.1", port=0, threads=threads, max_body=LIMIT)
+def running(app: Callable[..., object], threads: int = 4, **more: str) -> Iterator[Server]:
+    server = Server(app, host="127.0.0.1", port=0, threads=threads, max_body=LIMIT, **more)
     thread = threading.Thread(target=lambda: server.run(grace=PATIENCE))
     thread.start()
     try:
@@ -220,6 +220,44 @@ def test_stopping_does_not_wait_for_ever(house, gate: Gate) -> None:
     thread.join(PATIENCE)
     assert not thread.is_alive()
     client.close()
+
+
+@pytest.mark.parametrize("prefix", ["a1111", "/a1111", "/a1111/", "/deep/er"])
+def test_a_proxy_may_serve_it_under_a_prefix_and_take_that_off_or_not(house, prefix) -> None:
+    """`--subpath`, spec api.md 1. In A1111 the proxy must take it off."""
+    place = "/" + prefix.strip("/")
+    with running(create_app(house.services()), prefix=prefix) as server:
+        for start in ("", place):
+            assert ask(server.port, "GET", f"{start}/internal/ping")[0] == 200
+            document = json.loads(ask(server.port, "GET", f"{start}/openapi.json")[2])
+            assert document["servers"] == [{"url": place}]
+            assert b"openapi.json" in ask(server.port, "GET", f"{start}/docs")[2]
+        assert ask(server.port, "GET", f"{place}x/internal/ping")[0] == 404
+        assert ask(server.port, "GET", f"{place}{place}/internal/ping")[0] == 404
+
+
+def test_without_a_prefix_no_server_is_named(client) -> None:
+    assert "servers" not in client.simulate_get("/openapi.json").json
+
+
+def whose(**more: str) -> str:
+    """The address that the app sees of a client that says it is forwarded."""
+    seen: list[str] = []
+
+    def app(environ, start_response):
+        seen.append(environ["REMOTE_ADDR"])
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with running(app, **more) as server:
+        ask(server.port, "GET", "/", **{"X-Forwarded-For": "10.9.9.9, 192.0.2.7"})
+    return seen[0]
+
+
+def test_only_a_trusted_proxy_is_believed_and_only_its_own_word() -> None:
+    assert whose() == "127.0.0.1"
+    assert whose(trusted_proxy="10.0.0.1") == "127.0.0.1"
+    assert whose(trusted_proxy="127.0.0.1") == "192.0.2.7"
 
 
 PROGRAM = """
