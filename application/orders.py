@@ -1,0 +1,85 @@
+"""Orders: what clients ask for, and how two are told apart."""
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from application.jobs import Abandoned, Clock, Job
+from application.ports.jobs import JobRecord
+from domain.errors import JobConflict
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Order(Generic[T]):
+    """What a client asks for, checked and planned.
+
+    `fields` are the request's JSON members, by which two orders are told apart. `make` does the
+    work when the job has its turn; `encode` makes of the outcome the bytes that are answered and
+    kept, `explain` of an error.
+    """
+
+    kind: str
+    id: str | None
+    fields: Mapping[str, object]
+    make: Callable[[Job], T]
+    encode: Callable[[T], bytes]
+    explain: Callable[[Exception], bytes]
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal requests."""
+        text = msgspec.json.encode([self.kind, self.fields], order="sorted")
+        return hashlib.sha256(text).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the client gets. `replayed`: it was made for an earlier request of that id."""
+
+    id: str
+    body: bytes
+    replayed: bool = False
+
+
+def check_same(known: Order[Any], order: Order[Any]) -> None:
+    """Raises `JobConflict` naming what differs."""
+    assert order.id is not None
+    if known.kind != order.kind:
+        raise JobConflict(order.id, "kind")
+    for name in dict.fromkeys((*known.fields, *order.fields)):
+        if known.fields.get(name) != order.fields.get(name):
+            raise JobConflict(order.id, name)
+
+
+class Entry:
+    """An order under way: its job, who wants it, and in the end what came of it.
+
+    `record` is there once everything is written down, `over` set a moment later.
+    """
+
+    def __init__(self, order: Order[Any], clock: Clock, owner: str | None, id: str | None) -> None:
+        self.job = Job(order.kind, clock, id, self._abandoned, owner)
+        self.order = order
+        self.keep = False
+        self.over = threading.Event()
+        self.outcome = b""
+        self.error: Exception | None = None
+        self.record: JobRecord | None = None
+        self._clients: list[Abandoned] = []
+
+    def join(self, abandoned: Abandoned) -> None:
+        self._clients.append(abandoned)
+
+    def leave(self, abandoned: Abandoned) -> None:
+        with contextlib.suppress(ValueError):
+            self._clients.remove(abandoned)
+
+    def _abandoned(self) -> bool:
+        return all(gone() for gone in list(self._clients))
