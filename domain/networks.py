@@ -69,7 +69,7 @@ def embedding_of(name: str, content: object) -> Embedding | None:
 
     `content` is the file's dictionary, in which a `Shape` stands for each tensor.
     """
-    about: Mapping[str, object] = {}
+    about: Mapping[object, object] = {}
     match content:
         case {"string_to_param": {**parameters}, **others} if len(parameters) == 1:
             (shape,) = parameters.values()
