@@ -19,15 +19,20 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         """Share done, 0 to 1, as A1111 reports it: 0 when idle, else at least 0.01."""
         return min(self._raw(), 1.0)
 
+    def share_done(self) -> float:
+        """Share done, 0 to 1, without the 0.01 for having begun (spec api.md 11.4)."""
+        return min(self._sampled(0.0), 1.0) if self.units > 0 else 0.0
+
     def eta(self, elapsed: float) -> float:
         """Seconds to go, judged by the seconds gone so far; negative at the very end."""
         share = self._raw()
         return elapsed / share - elapsed if share else 0.0
 
     def _raw(self) -> float:
-        if self.units == 0:
-            return 0.0
-        share = 0.01
+        return self._sampled(0.01) if self.units else 0.0
+
+    def _sampled(self, share: float) -> float:
+        """The share done beyond `share`."""
         if self.units > 0:
             share += self.units_done / self.units
         if self.steps > 0:

@@ -26,3 +26,12 @@ def test_the_fraction_is_capped_but_the_eta_is_not():
     done = Progress(units=1, units_done=1)
     assert done.fraction() == 1.0
     assert done.eta(10.0) < 0
+
+
+def test_the_share_done_is_without_what_is_given_for_having_begun():
+    """Spec api.md 11.4; recording webui/internal_progress_seq: step 1 of 25."""
+    assert Progress(units=1, step=1, steps=25).share_done() == 0.04
+    assert Progress(units=4, units_done=1, step=10, steps=20).share_done() == 0.375
+    assert Progress(units=1, units_done=1, step=3, steps=4).share_done() == 1.0
+    for idle in (Progress(), Progress(units=-1, step=0, steps=20)):
+        assert idle.share_done() == 0.0
