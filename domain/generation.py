@@ -22,8 +22,8 @@ def described(text: str, **constraints: Any) -> Meta:
     return Meta(description=text, **constraints)
 
 
-class Txt2Img(msgspec.Struct, frozen=True, kw_only=True):
-    """A text-to-image request, field by field as `POST /sdapi/v1/txt2img` takes it.
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request for pictures may say, field by field as A1111 takes it.
 
     Field order is the order of the echoed `parameters`. A `None` means "use the option of the
     same name" or "not given". The bounds are checked where JSON comes in, and for every caller by
@@ -102,6 +102,11 @@ class Txt2Img(msgspec.Struct, frozen=True, kw_only=True):
         str | None, described("Base64 picture to start the hires pass from.")
     ] = None
     comments: Annotated[dict[str, Any] | None, described("Ignored.")] = None
+
+
+class Txt2Img(Generation, frozen=True, kw_only=True):
+    """A text-to-image request: `POST /sdapi/v1/txt2img`."""
+
     enable_hr: Annotated[bool, described("Hires fix: a second pass at a larger size.")] = False
     firstphase_width: Annotated[int, described("Width of the first pass, if not 0.")] = 0
     firstphase_height: Annotated[int, described("Height of the first pass, if not 0.")] = 0

@@ -1,0 +1,79 @@
+"""The scripts there are, as clients list them. Source: spec scripts.md 2, 3 and 14.
+
+A script that this server cannot run is not listed: clients take what is listed for what works.
+Those that are always on belong to A1111's form; their effect is had through fields of the request
+(`sampler_name`, `seed`, `refiner_checkpoint`) and options (`hypertile_*`).
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from domain.sampling.samplers import SAMPLERS
+from domain.sampling.schedulers import SCHEDULERS
+
+Number = int | float
+
+
+class ScriptArgument(msgspec.Struct, frozen=True):
+    """One argument. What does not apply to its kind is null, or for `choices` None."""
+
+    label: str
+    value: bool | int | float | str | None
+    minimum: Number | None = None
+    maximum: Number | None = None
+    step: Number | None = None
+    choices: tuple[str, ...] | None = None
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """A script by its title. `arguments` is None for one that has no form (spec scripts.md 3)."""
+
+    name: str
+    always_on: bool = True
+    arguments: tuple[ScriptArgument, ...] | None = ()
+
+
+def txt2img_scripts(
+    checkpoints: Sequence[str], hidden_samplers: Sequence[str] = ()
+) -> list[Script]:
+    """Those of text-to-image, in order.
+
+    `checkpoints` are the titles a refiner is chosen from, `hidden_samplers` the names that option
+    `hide_samplers` keeps out of forms.
+    """
+    return [
+        Script(name="extra options"),
+        Script(name="Hypertile", arguments=None),
+        Script(name="refiner", arguments=_refiner(checkpoints)),
+        Script(name="sampler", arguments=_sampler(hidden_samplers)),
+        Script(name="seed", arguments=_SEED),
+    ]
+
+
+def _refiner(checkpoints: Sequence[str]) -> tuple[ScriptArgument, ...]:
+    return (
+        ScriptArgument("Refiner", False),
+        ScriptArgument("Checkpoint", "", choices=tuple(checkpoints)),
+        ScriptArgument("Switch at", 0.8, 0.01, 1.0, 0.01),
+    )
+
+
+def _sampler(hidden: Sequence[str]) -> tuple[ScriptArgument, ...]:
+    samplers = tuple(each.name for each in SAMPLERS if each.name not in hidden)
+    schedules = tuple(each.label for each in SCHEDULERS)
+    return (
+        ScriptArgument("Sampling steps", 20, 1, 150, 1),
+        ScriptArgument("Sampling method", samplers[0] if samplers else None, choices=samplers),
+        ScriptArgument("Schedule type", schedules[0], choices=schedules),
+    )
+
+
+_SEED = (
+    ScriptArgument("Seed", -1, step=1),
+    ScriptArgument("Extra", False),
+    ScriptArgument("Variation seed", -1, step=1),
+    ScriptArgument("Variation strength", 0.0, 0, 1, 0.01),
+    ScriptArgument("Resize seed from width", 0, 0, 2048, 8),
+    ScriptArgument("Resize seed from height", 0, 0, 2048, 8),
+)
