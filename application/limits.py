@@ -47,7 +47,7 @@ def _check_hires(request: Txt2Img) -> None:
     if not request.enable_hr:
         return
     strength = request.denoising_strength
-    if strength is None or not 0 <= strength <= 1:
+    if strength is None or strength < 0:  # above 1 is taken for 1, as A1111 does
         raise InvalidRequest("denoising_strength", "must be given with enable_hr, from 0 to 1")
     if request.hr_scale <= 0:
         raise InvalidRequest("hr_scale", "must be above 0")

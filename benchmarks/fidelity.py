@@ -55,7 +55,6 @@ KNOWN = {
     "errors/bad_sampler": UNKNOWN_SAMPLER,
     "errors/bad_sampler_index": UNKNOWN_SAMPLER,
     "errors/sampler_int": UNKNOWN_SAMPLER,
-    "errors/denoise_2": "meant difference: a denoising strength above 1 is 422",
     "fields/restore_faces": "face restoration: issue 5",
     "options/restore_afterwards_false_next": (
         "meant difference: override_settings do not outlive their request"

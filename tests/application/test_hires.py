@@ -181,7 +181,7 @@ def test_infotext_of_the_second_passs_options():
     ("fields", "field"),
     [
         ({"denoising_strength": None}, "denoising_strength"),
-        ({"denoising_strength": 1.5}, "denoising_strength"),
+        ({"denoising_strength": -0.5}, "denoising_strength"),
         ({"hr_scale": 0}, "hr_scale"),
         ({"hr_scale": 0.05}, "hr_scale"),
         ({"hr_scale": 100}, "hr_scale"),
