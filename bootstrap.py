@@ -7,10 +7,12 @@ console script `hexfusion`. Reading order: Container, build, main.
 import logging
 import os
 import secrets
+import ssl
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +20,14 @@ from typing import Any, Protocol
 from dependency_injector import containers, providers
 
 from adapters.gpu.fake import FakeInference, read_file
+from adapters.http.access_log import AccessLog
+from adapters.http.accounts import Accounts, parse_tokens, parse_users
 from adapters.http.app import Services, create_app
+from adapters.http.cors import Cors
+from adapters.http.gate import Gate
+from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
+from adapters.http.tls import server_context
 from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
 from adapters.storage.hash_cache import HashCache
 from adapters.storage.images_files import FileImages
@@ -41,7 +49,7 @@ from application.system import ReadMemory
 from application.vaes import Vaes
 from domain.errors import HexfusionError
 from domain.filenames import NameRules
-from domain.flags import FlagError, Flags, help_text, parse_flags
+from domain.flags import FLAGS, FlagError, Flags, help_text, parse_flags
 from domain.seeds import SEED_RANGE
 from domain.vaes import VaeFile
 
@@ -234,9 +242,76 @@ def assemble(flags: Flags, **parts: Any) -> Container:
 
 
 def build_app(container: Container) -> Any:
-    """The WSGI application of a container's use-cases."""
+    """The WSGI application of a container's use-cases. Raises `FlagError`."""
     flags: Flags = container.flags()
-    return create_app(container.services(), version=version("hexfusion"), max_body=flags.max_body)
+    gate = Gate(accounts(flags), rate_limit(flags))
+    pages = cors(flags)
+    return create_app(
+        container.services(),
+        version=version("hexfusion"),
+        max_body=flags.max_body,
+        gate=gate,
+        cors=pages,
+        log=AccessLog(write_line) if flags.switch("api_log") else None,
+    )
+
+
+@contextmanager
+def blaming(dest: str) -> Iterator[None]:
+    """What goes wrong inside is that flag's fault: raises `FlagError`."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise FlagError(FLAGS[dest].option, str(error)) from error
+
+
+def accounts(flags: Flags) -> Accounts:
+    """Who may call. A flag that is given and names nobody is an error, not an open server."""
+    users: dict[str, str] = {}
+    tokens: list[str] = []
+    if "api_auth_file" in flags.given:
+        with blaming("api_auth_file"):
+            users |= parse_users(Path(flags.text("api_auth_file")).read_text("utf-8"))
+    if "api_auth" in flags.given:
+        with blaming("api_auth"):
+            users |= parse_users(flags.text("api_auth"))
+    if "api_token_file" in flags.given:
+        with blaming("api_token_file"):
+            tokens = parse_tokens(Path(flags.text("api_token_file")).read_text("utf-8"))
+    return Accounts(users, tokens)
+
+
+def rate_limit(flags: Flags) -> RateLimit | None:
+    """How often each client may call."""
+    if "api_rate" not in flags.given:
+        return None
+    with blaming("api_rate"):
+        return RateLimit(parse_rate(flags.text("api_rate")), time.monotonic)
+
+
+def cors(flags: Flags) -> Cors:
+    """Which web pages may call."""
+    origins = flags.text("cors_allow_origins").split(",")
+    with blaming("cors_allow_origins_regex"):
+        pattern = flags.text("cors_allow_origins_regex")
+        return Cors([origin.strip() for origin in origins if origin.strip()], pattern)
+
+
+def tls(flags: Flags) -> ssl.SSLContext | None:
+    """Certificate and key; A1111 serves plain HTTP where one of them is missing."""
+    certfile, keyfile = flags.text("tls_certfile"), flags.text("tls_keyfile")
+    if not (certfile or keyfile):
+        return None
+    if not (certfile and keyfile):
+        raise FlagError("--tls-certfile", "goes with --tls-keyfile: give both or none")
+    with blaming("tls_certfile"):
+        return server_context(certfile, keyfile)
+
+
+def write_line(line: str) -> None:
+    """To standard output at once, and as a whole though many threads write."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def load_model(container: Container) -> None:
@@ -261,19 +336,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if flags.switch("help"):
         print(help_text())
         return 0
-    if flags.refused():
-        print(f"hexfusion: not available yet: {', '.join(flags.refused())}", file=sys.stderr)
-        return 2
     logging.basicConfig(
         level=flags.text("loglevel").upper() or "INFO", format="%(levelname)s %(name)s: %(message)s"
     )
     for option in (*flags.ignored(), *flags.unknown):
         log.warning("%s has no effect here", option)
     container = assemble(flags)
-    app = build_app(container)
+    try:
+        certificate, app = tls(flags), build_app(container)
+    except FlagError as error:
+        print(f"hexfusion: {error}", file=sys.stderr)
+        return 2
     if not flags.switch("skip_load_model_at_start"):
         # In the background: the port answers at once, and the first request waits for the model.
         threading.Thread(target=load_model, args=(container,), daemon=True).start()
+    scheme = "https" if certificate else "http"
     try:
         serve(
             app,
@@ -282,7 +359,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             threads=threads_for(flags.integer("slots"), flags.integer("queue")),
             max_body=flags.max_body,
             keep_alive=flags.integer("timeout_keep_alive"),
-            on_ready=lambda port: log.info("ready: http://%s:%d/docs", flags.host, port),
+            prefix=flags.text("subpath"),
+            trusted_proxy=flags.text("trusted_proxy"),
+            tls=certificate,
+            on_ready=lambda port: log.info("ready: %s://%s:%d/docs", scheme, flags.host, port),
             on_stop=container.jobs().interrupt_all,
         )
     except OSError as error:

@@ -28,10 +28,13 @@ class Cors:
     def __init__(self, origins: Collection[str] = (), pattern: str = "") -> None:
         """`origins` as browsers send them, `*` for all; `pattern` a regex for a whole origin.
 
-        Raises `re.error`.
+        Raises `ValueError` for what is no regex.
         """
         self._origins = frozenset(origins)
-        self._pattern = re.compile(pattern) if pattern else None
+        try:
+            self._pattern = re.compile(pattern) if pattern else None
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Raises `ForeignPage`."""

@@ -3,7 +3,7 @@
 from domain.flags.flag import Effect, Flag, Kind
 
 _TEXT, _INTEGER, _PATH, _PATHS = Kind.TEXT, Kind.INTEGER, Kind.PATH, Kind.PATHS
-_WORKS, _GRANTED, _REFUSED = Effect.WORKS, Effect.GRANTED, Effect.REFUSED
+_WORKS, _GRANTED = Effect.WORKS, Effect.GRANTED
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
@@ -126,16 +126,16 @@ A1111 = (
     _path("vae_path", None, "the VAE to use, whatever the options say", _WORKS),
     _switch("disable_safe_unpickle", "load unsafe pickles: never done here"),
     _switch("api", "answer the API", _GRANTED),
-    _text("api_auth", "users and passwords: u:p,u2:p2", _REFUSED, secret=True),
-    _switch("api_log", "log every request"),
+    _text("api_auth", "users and passwords: u:p,u2:p2", _WORKS, secret=True),
+    _switch("api_log", "print a line of JSON for every request", _WORKS),
     _switch("nowebui", "the API without a web UI", _GRANTED),
     _switch("ui_debug_mode", "web UI: start without a model"),
     _text("device_id", "number of the CUDA device", _WORKS),
     _switch("administrator", "start although this user administers the machine", _GRANTED),
-    _text("cors_allow_origins", "web pages of these origins may call: a,b", _REFUSED),
-    _text("cors_allow_origins_regex", "web pages of matching origins may call", _REFUSED),
-    _path("tls_keyfile", None, "private key for HTTPS", _REFUSED),
-    _path("tls_certfile", None, "certificate for HTTPS", _REFUSED),
+    _text("cors_allow_origins", "web pages of these origins may call: a,b, or *", _WORKS),
+    _text("cors_allow_origins_regex", "web pages of matching origins may call", _WORKS),
+    _path("tls_keyfile", None, "private key for HTTPS, PEM", _WORKS),
+    _path("tls_certfile", None, "certificate chain for HTTPS, PEM", _WORKS),
     Flag("disable_tls_verify", default=None, help="web UI: accept any certificate"),
     _text("server_name", "address to bind to (default 127.0.0.1), before --listen", _WORKS),
     Flag("gradio_queue", default=True, help="without effect in the reference too"),
@@ -143,7 +143,7 @@ A1111 = (
     _switch("skip_version_check", "start whatever torch this is", _GRANTED),
     _switch("no_hashing", "compute no sha256 of checkpoints", _WORKS),
     _switch("no_download_sd_model", "leave an empty folder of checkpoints empty", _WORKS),
-    _text("subpath", "path under which a proxy serves this server"),
+    _text("subpath", "path under which a proxy serves this server", _WORKS),
     _switch("add_stop_route", "without effect in the reference too"),
     _switch("api_server_stop", "let clients stop the server"),
     Flag(

@@ -29,7 +29,6 @@ class Effect(Enum):
     WORKS = "works"
     GRANTED = "granted"  # what it asks for is always so here
     NONE = "none"  # read, and said at start to be without effect
-    REFUSED = "refused"  # it protects or opens something: not to be dropped in silence
 
 
 class Flag(msgspec.Struct, frozen=True):

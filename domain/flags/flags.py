@@ -90,17 +90,8 @@ class Flags(msgspec.Struct, frozen=True):
 
     def ignored(self) -> list[str]:
         """Given flags that have no effect here, as written: each is worth a warning."""
-        return self._given(Effect.NONE)
-
-    def refused(self) -> list[str]:
-        """Given flags that must not be dropped in silence: a server that gets one does not start.
-
-        They protect the server or open it, and it cannot do that yet.
-        """
-        return self._given(Effect.REFUSED)
-
-    def _given(self, effect: Effect) -> list[str]:
-        return [f.option for f in FLAGS.values() if f.dest in self.given and f.effect is effect]
+        given = (flag for flag in FLAGS.values() if flag.dest in self.given)
+        return [flag.option for flag in given if flag.effect is Effect.NONE]
 
     def wire(self) -> dict[str, object]:
         """What `GET /cmd-flags` answers: A1111's flags, in its order, typed by its rule.

@@ -16,6 +16,28 @@ OWN = (
         choices=("torch", "fake"),
     ),
     Flag("threads", _INTEGER, None, "threads for torch (default: torch's choice)", _WORKS, least=1),
+    Flag(
+        "api_auth_file",
+        Kind.PATH,
+        None,
+        "file of users, user:password by line or comma; unlike --api-auth no process list shows it",
+        _WORKS,
+    ),
+    Flag("api_token_file", Kind.PATH, None, "file of bearer tokens, one a line", _WORKS),
+    Flag(
+        "api_rate",
+        Kind.TEXT,
+        None,
+        "requests each client may make, as in 60/m (by s, m or h); beyond it 429",
+        _WORKS,
+    ),
+    Flag(
+        "trusted_proxy",
+        Kind.TEXT,
+        None,
+        "address of a proxy whose X-Forwarded-For, -Host and -Proto are believed",
+        _WORKS,
+    ),
     Flag("max_body", _INTEGER, 64, "largest request body, MiB", _WORKS, least=1),
     Flag("help", help="show this and leave", effect=_WORKS),
 )

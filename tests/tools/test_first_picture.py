@@ -69,7 +69,7 @@ def test_a_taken_port_is_told(data, port):
 
 
 def test_a_server_that_ends_is_told_with_what_it_said(data, port):
-    """A flag that protects and is not built yet: the server refuses to start."""
+    """Half of what HTTPS needs: the server refuses to start."""
     done = first_picture("--", f"--data-dir={data}", f"--port={port}", "--tls-keyfile=key.pem")
     assert done.returncode == 1
     assert "the server ended with status 2" in done.stdout and "--tls-keyfile" in done.stdout

@@ -21,7 +21,7 @@ def test_nothing_given():
     assert flags.threads is None
     assert flags.max_body == 64 * 1024 * 1024
     assert flags.given == frozenset()
-    assert not (flags.ignored() or flags.refused() or flags.unknown)
+    assert not (flags.ignored() or flags.unknown)
 
 
 def test_a_value_follows_after_a_space_or_an_equals_sign():
