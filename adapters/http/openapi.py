@@ -4,12 +4,14 @@ Schema names and operation ids are A1111's, so that clients generated from its d
 theirs again. Every route of `app.routes` has its line here; a test holds the two together.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
 
 from adapters.http.gate import OPEN
+from adapters.http.operation import Json, Operation, Parameter
 from adapters.http.resources.catalogues import (
     PromptStyleItem,
     SamplerItem,
@@ -24,8 +26,6 @@ from adapters.http.resources.vaes import SDVaeItem
 from application.pnginfo import PictureInfo
 from domain.generation import Txt2Img
 from domain.options import REGISTRY, Option
-
-Json = dict[str, Any]
 
 
 class ValidationError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,33 +57,6 @@ class Failure(msgspec.Struct, frozen=True):
     detail: str
     body: str
     errors: str
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """A member of the query string or a header."""
-
-    name: str
-    about: str
-    type: str = "string"
-    default: object = None
-    where: str = "query"
-
-
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `returns` is a type, a media type, or a component's name."""
-
-    path: str
-    method: str = "get"
-    id: str
-    tag: str
-    summary: str
-    body: type | str | None = None
-    body_required: bool = True
-    example: Json = {}
-    parameters: tuple[Parameter, ...] = ()
-    returns: Any = None
-    headers: tuple[Parameter, ...] = ()
-    errors: tuple[int, ...] = ()
 
 
 _ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
@@ -402,29 +375,23 @@ _ERROR_HEADERS: dict[int, Json] = {
 
 
 def _components() -> Json:
-    structs = [
-        Txt2Img,
-        TextToImageResponse,
-        ProgressResponse,
-        SamplerItem,
-        SchedulerItem,
-        SDModelItem,
-        SDVaeItem,
-        PromptStyleItem,
-        PNGInfoRequest,
-        PictureInfo,
-        MemoryResponse,
-        HTTPValidationError,
-        PlainError,
-        Failure,
-    ]
+    structs = {each: None for operation in OPERATIONS for each in _structs(operation)}
+    structs |= dict.fromkeys((HTTPValidationError, PlainError, Failure))
     template = "#/components/schemas/{name}"
-    _, schemas = msgspec.json.schema_components(structs, ref_template=template)
+    _, schemas = msgspec.json.schema_components(list(structs), ref_template=template)
     text = msgspec.json.encode(schemas).decode()
     for ours, theirs in _NAMES.items():
         text = text.replace(f'schemas/{ours}"', f'schemas/{theirs}"')
     schemas = {_NAMES.get(name, name): schema for name, schema in msgspec.json.decode(text).items()}
     return {**schemas, "Options": _options(), "Flags": _flags(), "Job": _JOB}
+
+
+def _structs(operation: Operation) -> Iterator[type]:
+    """What the operation takes and answers, where that is a struct or a list of structs."""
+    for kind in (operation.body, operation.returns):
+        for each in get_args(kind) or (kind,):
+            if isinstance(each, type):
+                yield each
 
 
 def _options() -> Json:
