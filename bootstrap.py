@@ -31,21 +31,27 @@ from adapters.http.tls import server_context
 from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
 from adapters.storage.hash_cache import HashCache
 from adapters.storage.images_files import FileImages
+from adapters.storage.jobs_files import FileJobs
+from adapters.storage.jobs_memory import MemoryJobs
 from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
 from adapters.storage.vaes_files import FileVaes, vae_folders
 from application.generate import GenerateTxt2Img
+from application.job_board import JobBoard
 from application.jobs import JobQueue
 from application.models import Models
 from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
 from application.ports.inference import Inference, ModelHost
+from application.ports.jobs import JobStore
 from application.ports.options import OptionsStore
 from application.ports.vaes import VaeCatalog
 from application.progress import ReadProgress
+from application.retention import Retention
 from application.saving import GRIDS, SAMPLES, SaveImages
 from application.system import ReadMemory
+from application.task_progress import ListPendingTasks, ReadTaskProgress
 from application.vaes import Vaes
 from domain.errors import HexfusionError
 from domain.filenames import NameRules
@@ -55,6 +61,9 @@ from domain.vaes import VaeFile
 
 #: The A1111 whose behaviour we give; what infotext calls the version (docs/adr/0004).
 A1111_VERSION = "v1.10.1"
+
+#: Seconds that jobs have to end in when the server is told to stop.
+GRACE = 30.0
 
 log = logging.getLogger("hexfusion")
 
@@ -119,6 +128,21 @@ def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
     return FileImages(Path(flags.text("data_dir")), *(Path(folder) for folder in folders))
 
 
+def job_store(flags: Flags) -> JobStore:
+    """Where finished jobs are kept: in memory, or in files that outlive the server."""
+    folder = flags.text("job_dir")
+    return FileJobs(Path(folder)) if folder else MemoryJobs()
+
+
+def retention(flags: Flags) -> Retention:
+    """How long they are kept."""
+    return Retention(
+        seconds=flags.integer("job_retention"),
+        jobs=flags.integer("job_limit"),
+        bytes=flags.integer("job_memory") << 20,
+    )
+
+
 def name_rules(flags: Flags) -> NameRules:
     """What file names may hold."""
     return NameRules(
@@ -164,6 +188,13 @@ class Container(containers.DeclarativeContainer):
     jobs = providers.Singleton(
         JobQueue, clock, slots=flags.provided["slots"], max_waiting=flags.provided["queue"]
     )
+    board = providers.Singleton(
+        JobBoard,
+        jobs,
+        providers.Singleton(job_store, flags),
+        clock,
+        providers.Singleton(retention, flags),
+    )
     models = providers.Singleton(
         lambda catalog, host, flags: Models(catalog, host, hashing=not flags.switch("no_hashing")),
         catalog,
@@ -192,7 +223,9 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         version=version,
     )
-    progress = providers.Singleton(ReadProgress, jobs, options)
+    progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
+    task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
+    pending_tasks = providers.Singleton(ListPendingTasks, jobs)
     png_info = providers.Singleton(ReadPictureInfo, options, styles=styles.provided.styles)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(
@@ -207,7 +240,10 @@ class Container(containers.DeclarativeContainer):
     services = providers.Singleton(
         Services,
         txt2img=txt2img,
+        board=board,
         progress=progress,
+        task_progress=task_progress,
+        pending_tasks=pending_tasks,
         interrupt=jobs.provided.interrupt,
         skip=jobs.provided.skip,
         png_info=png_info,
@@ -363,7 +399,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             trusted_proxy=flags.text("trusted_proxy"),
             tls=certificate,
             on_ready=lambda port: log.info("ready: %s://%s:%d/docs", scheme, flags.host, port),
-            on_stop=container.jobs().interrupt_all,
+            grace=GRACE,
+            on_stop=lambda: container.board().stop(GRACE),
+            busy=lambda: container.board().busy,
         )
     except OSError as error:
         print(f"hexfusion: cannot listen on {flags.host}:{flags.port}: {error}", file=sys.stderr)

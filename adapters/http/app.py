@@ -19,8 +19,11 @@ from adapters.http.resources import (
     options,
     pictures,
     system,
+    tasks,
+    v1_jobs,
     vaes,
 )
+from application.job_board import JobBoard
 from application.pnginfo import PictureInfo
 from domain.checkpoints import Checkpoint
 from domain.prompts import Style
@@ -34,8 +37,11 @@ MAX_BODY = 64 * 2**20
 class Services:
     """The use-cases the routes call. Every one may be called from many threads at once."""
 
-    txt2img: generation.GenerateTxt2Img
+    txt2img: generation.PrepareTxt2Img
+    board: JobBoard
     progress: jobs.ReadProgress
+    task_progress: tasks.ReadTaskProgress
+    pending_tasks: Callable[[str | None], Sequence[str]]
     interrupt: jobs.StopJob
     skip: jobs.StopJob
     png_info: Callable[[bytes], PictureInfo]
@@ -78,7 +84,7 @@ def create_app(
 def routes(use: Services, version: str) -> dict[str, object]:
     """Every path. What each takes and answers is described in `openapi`."""
     return {
-        "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img),
+        "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img, use.board),
         "/sdapi/v1/progress": jobs.Progress(use.progress, use.read_options),
         "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
         "/sdapi/v1/skip": jobs.Skip(use.skip),
@@ -93,6 +99,11 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/prompt-styles": catalogues.PromptStyles(use.styles),
         "/sdapi/v1/memory": system.Reading(use.memory),
         "/sdapi/v1/cmd-flags": system.Reading(use.cmd_flags),
+        "/internal/progress": tasks.TaskProgress(use.task_progress, use.read_options),
+        "/internal/pending-tasks": tasks.PendingTasks(use.pending_tasks),
+        "/v1/jobs": v1_jobs.Jobs(use.board),
+        "/v1/jobs/{id}": v1_jobs.OneJob(use.board),
+        "/v1/jobs/{id}/events": v1_jobs.Events(use.board, use.read_options),
         "/internal/ping": system.Ping(),
         "/docs": documents.Page("SWAGGER"),
         "/redoc": documents.Page("REDOC"),

@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import falcon
+import msgspec
+from msgspec import Meta
 
 from adapters.http.accounts import Denied
 from adapters.http.cors import ForeignPage
@@ -23,9 +25,11 @@ from domain.errors import (
     HexfusionError,
     InvalidRequest,
     JobCancelled,
+    JobConflict,
     NotFound,
     OptionError,
     QueueFull,
+    ServerStopping,
     Unsupported,
 )
 from domain.options import FrozenOption, UnknownOption
@@ -121,6 +125,8 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     QueueFull: _wait,
     # Interrupted while it waited: there is no picture and no info to answer 200 with.
     JobCancelled: lambda error: deliberate(409, str(error)),
+    JobConflict: lambda error: deliberate(409, str(error)),
+    ServerStopping: lambda error: deliberate(503, str(error), {"Retry-After": "10"}),
     Unencodable: lambda error: deliberate(500, str(error)),
     # Checkpoints that do not load, NaN, and whatever nobody thought of.
     Exception: lambda error: crash(type(error).__name__, str(error)),
@@ -130,6 +136,19 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
 def answer_to(error: Exception) -> Answer:
     """The answer for the nearest of the error's types in the table."""
     return next(ANSWERS[type_](error) for type_ in type(error).__mro__ if type_ in ANSWERS)
+
+
+class JobFailure(msgspec.Struct, frozen=True):
+    """Why a job failed."""
+
+    status: Annotated[int, Meta(description="What the request would have been answered with.")]
+    body: Annotated[dict[str, Any], Meta(description="The error body, in A1111's shapes.")]
+
+
+def explain(error: Exception) -> bytes:
+    """The answer to an error as JSON, to be told later to who asks for the job."""
+    answer = answer_to(error)
+    return to_json(JobFailure(answer.status, dict(answer.body)))
 
 
 def handle(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:

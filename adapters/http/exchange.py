@@ -25,6 +25,17 @@ def query(req: falcon.Request, name: str) -> str | None:
     return value[-1] if isinstance(value, list) else value
 
 
+def count(req: falcon.Request, name: str) -> int | None:
+    """A whole number of the query string, from 0; None when absent. Raises `wire.Refused`."""
+    text = query(req, name)
+    return None if text is None else wire.as_count(text, ("query", name))
+
+
+def login(req: falcon.Request) -> str | None:
+    """The name of who calls; None where the server asks nobody."""
+    return req.context.get("user")
+
+
 def abandoned(req: falcon.Request) -> Callable[[], bool]:
     """Tells whether the client has gone away.
 

@@ -53,6 +53,9 @@ class Gzip:
             resp.set_header("Content-Encoding", "gzip")
 
 
+_METHODS = ("GET", "POST", "DELETE")
+
+
 class OnlyDeclaredMethods:
     """Falcon answers OPTIONS on every route; A1111 says 405 (its CORS is closed by default)."""
 
@@ -60,7 +63,7 @@ class OnlyDeclaredMethods:
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: object
     ) -> None:
         if req.method == "OPTIONS" and not hasattr(resource, "on_options"):
-            methods = [name for name in ("GET", "POST") if hasattr(resource, f"on_{name.lower()}")]
+            methods = [name for name in _METHODS if hasattr(resource, f"on_{name.lower()}")]
             raise falcon.HTTPMethodNotAllowed(methods)
 
 

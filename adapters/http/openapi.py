@@ -4,12 +4,13 @@ Schema names and operation ids are A1111's, so that clients generated from its d
 theirs again. Every route of `app.routes` has its line here; a test holds the two together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
 
+from adapters.http import operations_jobs
 from adapters.http.gate import OPEN
 from adapters.http.operation import Json, Operation, Parameter
 from adapters.http.resources.catalogues import (
@@ -19,6 +20,7 @@ from adapters.http.resources.catalogues import (
     SDModelItem,
 )
 from adapters.http.resources.generation import TextToImageResponse
+from adapters.http.resources.job import JobResponse
 from adapters.http.resources.jobs import ProgressResponse
 from adapters.http.resources.pictures import PNGInfoRequest
 from adapters.http.resources.system import MemoryResponse
@@ -84,10 +86,23 @@ OPERATIONS: tuple[Operation, ...] = (
                 False,
                 "header",
             ),
+            Parameter(
+                "Prefer",
+                "respond-async: answer 202 at once, with the job, and make the pictures meanwhile.",
+                where="header",
+            ),
         ),
         returns=TextToImageResponse,
-        headers=(Parameter("X-Task-Id", "The job's id."),),
-        errors=(400, 409, 413, 422, 429, 500, 501),
+        headers=(
+            Parameter("X-Task-Id", "The job's id."),
+            Parameter(
+                "Idempotent-Replayed",
+                "True: this was made for an equal request with the same force_task_id.",
+                "boolean",
+            ),
+        ),
+        accepted="The job is taken; come back for it",
+        errors=(400, 409, 413, 422, 429, 500, 501, 503),
     ),
     Operation(
         path="/sdapi/v1/progress",
@@ -249,18 +264,23 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="This document",
         returns={"type": "object"},
     ),
+    *operations_jobs.OPERATIONS,
 )
 
 _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     400: ("No such sampler, or a body that is no text", ("Failure",)),
     401: ("Credentials are asked for; see the WWW-Authenticate header", ("Failure",)),
     404: ("No such job", ("Failure",)),
-    409: ("The job was cancelled before it began", ("Failure",)),
+    409: (
+        "The job was cancelled before it began, or another one of that id is under way",
+        ("Failure",),
+    ),
     413: ("The body is too large", ("PlainError",)),
     422: ("The request does not fit", ("HTTPValidationError", "Failure")),
     429: ("Too many jobs wait, or too many requests came; see Retry-After", ("Failure",)),
     500: ("The job failed, or no model can be used", ("Failure",)),
     501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
+    503: ("The server is stopping", ("Failure",)),
 }
 
 #: A1111 has the first alone. Each is named in `_SECURITY`, beside the case that nobody is asked.
@@ -308,16 +328,17 @@ def _operation(operation: Operation) -> Json:
     content_type, schema = _content(operation.returns)
     answer: Json = {"description": "Done", "content": {content_type: {"schema": schema}}}
     if operation.headers:
-        answer["headers"] = {
-            each.name: {"description": each.about, "schema": {"type": each.type}}
-            for each in operation.headers
-        }
+        answer["headers"] = _headers(operation.headers)
     described: Json = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "responses": {"200": answer} | {str(code): _error(code) for code in operation.errors},
     }
+    if operation.accepted:
+        described["responses"]["202"] = _accepted(operation)
+    if operation.nothing:
+        described["responses"]["204"] = {"description": operation.nothing}
     if operation.path not in OPEN:
         described["security"] = _SECURITY
         described["responses"] |= {str(code): _error(code) for code in (401, 429)}
@@ -329,6 +350,26 @@ def _operation(operation: Operation) -> Json:
             "required": operation.body_required,
             "content": {"application/json": {"schema": schema, "example": operation.example}},
         }
+    return described
+
+
+def _headers(headers: Iterable[Parameter]) -> Json:
+    return {
+        each.name: {"description": each.about, "schema": {"type": each.type}} for each in headers
+    }
+
+
+def _accepted(operation: Operation) -> Json:
+    """What a 202 is: a job."""
+    schema = _reference(JobResponse.__name__)
+    described: Json = {
+        "description": operation.accepted,
+        "content": {"application/json": {"schema": schema}},
+    }
+    if operation.method == "post":
+        location = Parameter("Location", "Where to ask for the job: /v1/jobs/{id}.")
+        applied = Parameter("Preference-Applied", "respond-async")
+        described["headers"] = _headers((location, applied, *operation.headers[:1]))
     return described
 
 
@@ -355,7 +396,10 @@ def _parameter(each: Parameter) -> Json:
     schema: Json = {"type": each.type}
     if each.default is not None:
         schema["default"] = each.default
-    return {"name": each.name, "in": each.where, "description": each.about, "schema": schema}
+    if each.least is not None:
+        schema["minimum"] = each.least
+    described: Json = {"name": each.name, "in": each.where, "description": each.about}
+    return described | ({"required": True} if each.where == "path" else {}) | {"schema": schema}
 
 
 def _error(code: int) -> Json:
@@ -371,6 +415,7 @@ def _error(code: int) -> Json:
 _ERROR_HEADERS: dict[int, Json] = {
     401: {"WWW-Authenticate": {"description": "What lets one in.", "schema": {"type": "string"}}},
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+    503: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
 }
 
 

@@ -8,17 +8,21 @@ Json = dict[str, Any]
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """A member of the query string or a header."""
+    """A member of the query string or of the path, or a header."""
 
     name: str
     about: str
     type: str = "string"
     default: object = None
     where: str = "query"
+    least: int | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `returns` is a type, a media type, or a component's name."""
+    """One method of one path. `returns` is a type, a media type, or a component's name.
+
+    `accepted` says what it means if the answer is 202, and a job; `nothing` what, if it is 204.
+    """
 
     path: str
     method: str = "get"
@@ -31,4 +35,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     returns: Any = None
     headers: tuple[Parameter, ...] = ()
+    accepted: str = ""
+    nothing: str = ""
     errors: tuple[int, ...] = ()

@@ -1,7 +1,8 @@
 """Waitress, set up for long jobs: many threads, clients that leave are noticed, a graceful stop.
 
-A thread is held by every running and every waiting job, so there are as many threads as both may
-be, and some more: `/progress` and `/interrupt` always find one.
+A thread is held by every job that its client waits for, running or not, and by everyone who
+watches one. So there are as many threads as those may be, and some more: `/progress` and
+`/interrupt` always find one.
 """
 
 import logging
@@ -26,6 +27,7 @@ from adapters.http.app import MAX_BODY
 from adapters.http.encoding import to_json
 from adapters.http.errors import TooLarge
 from adapters.http.tls import Terminator
+from application.job_board import MAX_WATCHERS
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ _DISCARD = 2**30
 
 def threads_for(slots: int, max_waiting: int) -> int:
     """How many threads a server needs that runs `slots` jobs while `max_waiting` more wait."""
-    return slots + max_waiting + SPARE_THREADS
+    return slots + max_waiting + MAX_WATCHERS + SPARE_THREADS
 
 
 def serve(
@@ -54,12 +56,13 @@ def serve(
     grace: float = 30.0,
     on_ready: Callable[[int], None] | None = None,
     on_stop: Callable[[], None] | None = None,
+    busy: Callable[[], bool] = lambda: False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal ends at once.
 
     `on_ready` hears the port once connections are taken. `on_stop` is called when the stop begins,
-    so that jobs can be told to hurry; they have `grace` seconds. Raises `OSError` when the port is
-    taken. The other arguments are those of `Server`.
+    so that jobs can be told to hurry; they have `grace` seconds, as has what goes on without a
+    request, of which `busy` tells. Raises `OSError` when the port is taken. The other arguments are those of `Server`.
     """
     server = Server(
         app,
@@ -75,7 +78,7 @@ def serve(
     with _signals(server.stop):
         if on_ready:
             on_ready(server.port)
-        server.run(grace=grace, on_stop=on_stop)
+        server.run(grace=grace, on_stop=on_stop, busy=busy)
 
 
 class Server:
@@ -131,8 +134,15 @@ class Server:
         """The port that is really listened on."""
         return int(self._listeners[0].effective_port)
 
-    def run(self, *, grace: float = 30.0, on_stop: Callable[[], None] | None = None) -> None:
-        """Serve until `stop`, then wait at most `grace` seconds for requests under way."""
+    def run(
+        self,
+        *,
+        grace: float = 30.0,
+        on_stop: Callable[[], None] | None = None,
+        busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Serve until `stop`, then wait at most `grace` seconds for requests under way, and for
+        what else is `busy`."""
         if self._tls:
             self._tls.start()
         while not self._stopping.is_set():
@@ -142,7 +152,7 @@ class Server:
         self._deadline = min(self._deadline, time.monotonic() + grace)
         if on_stop:
             on_stop()
-        while self._busy() and time.monotonic() < self._deadline:
+        while (self._busy() or busy()) and time.monotonic() < self._deadline:
             self._turn(0.1)
         self._waitress.task_dispatcher.shutdown(timeout=1)
         wasyncore.close_all(self._sockets)

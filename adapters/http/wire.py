@@ -103,6 +103,15 @@ def as_flag(text: str, loc: Loc) -> bool:
     return _boolean(text, loc)
 
 
+def as_count(text: str, loc: Loc) -> int:
+    """A whole number, from 0, of a query or a header. Raises `Refused`."""
+    value = _integer(text, loc)
+    if value < 0:
+        message = "ensure this value is greater than or equal to 0"
+        _refuse(loc, message, "value_error.number.not_ge", {"limit_value": 0})
+    return value
+
+
 def _decode(raw: bytes) -> object:
     try:
         return msgspec.json.decode(raw)

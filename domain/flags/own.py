@@ -8,6 +8,12 @@ OWN = (
     Flag("slots", _INTEGER, 1, "requests generating at once", _WORKS, least=1),
     Flag("queue", _INTEGER, 32, "requests that may wait; beyond it 429", _WORKS, least=0),
     Flag(
+        "job_retention", _INTEGER, 3600, "seconds for which a finished job is kept", _WORKS, least=1
+    ),
+    Flag("job_limit", _INTEGER, 200, "finished jobs that are kept", _WORKS, least=1),
+    Flag("job_memory", _INTEGER, 256, "MiB that their results may take", _WORKS, least=1),
+    Flag("job_dir", Kind.PATH, None, "keep them in this folder, over restarts", _WORKS),
+    Flag(
         "backend",
         Kind.TEXT,
         "torch",

@@ -1,29 +1,29 @@
 """Making pictures. Source: spec api.md 5."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Protocol
-from urllib.parse import quote
 
 import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http import wire
-from adapters.http.encoding import info_text, picture_text
-from adapters.http.exchange import abandoned, answer, body_of
-from application.generate import Generated
-from application.jobs import Abandoned
+from adapters.http import errors, wire
+from adapters.http.delivery import deliver
+from adapters.http.encoding import info_text, picture_text, to_json
+from adapters.http.exchange import body_of
+from application.generate import KIND, Generated
+from application.job_board import JobBoard
+from application.jobs import Job
+from application.orders import Order
 from domain.generation import Txt2Img
 
 
-class GenerateTxt2Img(Protocol):
-    def __call__(
-        self,
-        request: Txt2Img,
-        *,
-        given: Collection[str] | None = ...,
-        abandoned: Abandoned = ...,
-    ) -> Generated: ...
+class PrepareTxt2Img(Protocol):
+    """What comes back makes the pictures when its job has its turn."""
+
+    def prepare(
+        self, request: Txt2Img, *, given: Collection[str] | None = ...
+    ) -> Callable[[Job], Generated]: ...
 
 
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,23 +39,36 @@ class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
 class TextToImage:
     """`POST /sdapi/v1/txt2img`"""
 
-    def __init__(self, txt2img: GenerateTxt2Img) -> None:
+    def __init__(self, txt2img: PrepareTxt2Img, board: JobBoard) -> None:
         self._txt2img = txt2img
+        self._board = board
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = body_of(req)
         request = wire.as_struct(body, Txt2Img)
         given = wire.given_fields(body, Txt2Img)
-        result = self._txt2img(request, given=given, abandoned=abandoned(req))
-        resp.set_header("X-Task-Id", _header_safe(result.job_id))
-        answer(
-            resp,
-            TextToImageResponse(
-                images=_pictures(result) if result.request.send_images else [],
-                parameters=result.request,
-                info=info_text(result.info),
-            ),
+        fields = {name: getattr(request, name) for name in request.__struct_fields__}
+        if request.infotext:  # it fills what is not given
+            fields["(fields given)"] = sorted(given)
+        order = Order(
+            KIND,
+            request.force_task_id or None,
+            fields,
+            make=self._txt2img.prepare(request, given=given),
+            encode=_encode,
+            explain=errors.explain,
         )
+        deliver(req, resp, self._board, order)
+
+
+def _encode(result: Generated) -> bytes:
+    return to_json(
+        TextToImageResponse(
+            images=_pictures(result) if result.request.send_images else [],
+            parameters=result.request,
+            info=info_text(result.info),
+        )
+    )
 
 
 def _pictures(result: Generated) -> list[str]:
@@ -66,8 +79,3 @@ def _pictures(result: Generated) -> list[str]:
         )
         for each in result.pictures
     ]
-
-
-def _header_safe(id: str) -> str:
-    """A client may name its job as it likes; a header may not hold a line break."""
-    return id if id.isascii() and id.isprintable() else quote(id)

@@ -1,7 +1,8 @@
 """Watching and stopping jobs. Source: spec api.md 11.2, 11.3.
 
 A1111 knows one job at a time. Here `id_task` may name one (the response header `X-Task-Id`, or the
-request's own `force_task_id`); without it the job is meant that has been running longest.
+request's own `force_task_id`); without it the job is meant that has been running longest. Where
+callers have logins, theirs alone are meant.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from adapters.http.encoding import Unencodable, picture_text
-from adapters.http.exchange import answer, body_of, flag, query
+from adapters.http.exchange import answer, body_of, flag, login, query
 from application.progress import ProgressReport, ProgressState
 
 
 class ReadProgress(Protocol):
-    def __call__(self, id: str | None, *, picture: bool) -> ProgressReport: ...
+    def __call__(self, id: str | None, *, picture: bool, owner: str | None) -> ProgressReport: ...
 
 
-StopJob = Callable[[str | None], None]
+#: Stops the job of this id and owner.
+StopJob = Callable[[str | None, str | None], None]
 
 
 class ProgressResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +46,8 @@ class Progress:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         wanted = not flag(req, "skip_current_image")
-        report = self._progress(query(req, "id_task") or None, picture=wanted)
+        id = query(req, "id_task") or None
+        report = self._progress(id, picture=wanted, owner=login(req))
         answer(
             resp,
             ProgressResponse(
@@ -74,7 +77,7 @@ class Interrupt:
         self._interrupt = interrupt
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._interrupt(_named_job(req))
+        self._interrupt(_named_job(req), login(req))
         answer(resp, {})
 
 
@@ -85,7 +88,7 @@ class Skip:
         self._skip = skip
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._skip(_named_job(req))
+        self._skip(_named_job(req), login(req))
         answer(resp, None)
 
 

@@ -1,7 +1,9 @@
 """A tiny server inside: use-cases that answer at once and remember what they were asked."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +11,15 @@ from falcon import testing
 from PIL import Image
 
 from adapters.http.app import Services, create_app
+from adapters.storage.jobs_memory import MemoryJobs
 from application.generate import Encoding, Generated, Picture
+from application.job_board import JobBoard
+from application.jobs import Job, JobQueue
 from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
 from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
+from application.task_progress import ListPendingTasks, ReadTaskProgress
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, NotFound
 from domain.generation import MAX_SEED, Info, Txt2Img
@@ -44,6 +50,18 @@ def idle() -> ProgressReport:
     return ProgressReport(progress=0.0, eta_relative=0.0, state=ProgressState())
 
 
+class Directly:
+    """Makes pictures by calling `make(request, given=..., abandoned=...)`."""
+
+    def __init__(self, make: Callable[..., Generated]) -> None:
+        self._make = make
+
+    def prepare(
+        self, request: Txt2Img, *, given: Collection[str] | None = None
+    ) -> Callable[[Job], Generated]:
+        return lambda job: self._make(request, given=given, abandoned=job.cancelled, job=job)
+
+
 @dataclass
 class House:
     """What the use-cases of these tests share."""
@@ -51,6 +69,8 @@ class House:
     stored: Options = field(default_factory=Options)
     heard: list[tuple[Any, ...]] = field(default_factory=list)
     report: ProgressReport = field(default_factory=idle)
+    queue: JobQueue = field(default_factory=partial(JobQueue, time.time, slots=50))
+    kept: MemoryJobs = field(default_factory=MemoryJobs)
     on_txt2img: Callable[[Txt2Img, Callable[[], bool]], None] = lambda request, abandoned: None
 
     def snapshot(self) -> Options:
@@ -61,7 +81,12 @@ class House:
         return self.stored
 
     def txt2img(
-        self, request: Txt2Img, *, given: Collection[str] | None, abandoned: Callable[[], bool]
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None,
+        abandoned: Callable[[], bool],
+        job: Job,
     ) -> Generated:
         self.on_txt2img(request, abandoned)
         request = prefill(request, self.stored, STYLES, (TINY, TINY_B), given)
@@ -79,7 +104,7 @@ class House:
             ),
             request=request,
             info=info_of(request, [text] * count),
-            job_id=request.force_task_id or "task(txt2img-ABCDEFG)",
+            job_id=job.id,
             encoding=Encoding(
                 format=self.stored.text("samples_format"),
                 quality=self.stored.integer("jpeg_quality"),
@@ -87,18 +112,20 @@ class House:
             ),
         )
 
-    def progress(self, id: str | None, *, picture: bool) -> ProgressReport:
+    def progress(
+        self, id: str | None, *, picture: bool, owner: str | None = None
+    ) -> ProgressReport:
         self.heard.append(("progress", id, picture))
         if id == "nobody":
             raise NotFound("job", id)
         return self.report
 
-    def interrupt(self, id: str | None) -> None:
+    def interrupt(self, id: str | None, owner: str | None = None) -> None:
         self.heard.append(("interrupt", id))
         if id == "nobody":
             raise NotFound("job", id)
 
-    def skip(self, id: str | None) -> None:
+    def skip(self, id: str | None, owner: str | None = None) -> None:
         self.heard.append(("skip", id))
 
     def find_checkpoint(self, name: str) -> Checkpoint:
@@ -108,9 +135,13 @@ class House:
         raise NotFound("checkpoint", name)
 
     def services(self) -> Services:
+        board = JobBoard(self.queue, self.kept, time.time)
         return Services(
-            txt2img=self.txt2img,
+            txt2img=Directly(self.txt2img),
+            board=board,
             progress=self.progress,
+            task_progress=ReadTaskProgress(self.queue, self, board.finished),
+            pending_tasks=ListPendingTasks(self.queue),
             interrupt=self.interrupt,
             skip=self.skip,
             png_info=ReadPictureInfo(self, styles=lambda: STYLES),
@@ -185,6 +216,6 @@ def broken(house: House) -> Callable[[Exception], testing.TestClient]:
         def fail(request: Txt2Img, **_: object) -> Generated:
             raise error
 
-        return testing.TestClient(create_app(replace(house.services(), txt2img=fail)))
+        return testing.TestClient(create_app(replace(house.services(), txt2img=Directly(fail))))
 
     return make

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +14,8 @@ from adapters.http.resources.generation import TextToImageResponse
 from domain.generation import Txt2Img
 
 PATH = "/sdapi/v1/txt2img"
+#: Requests that give no id.
+SAME_AS_NONE = ({}, {"force_task_id": None}, {"force_task_id": ""})
 
 
 def picture(text: str) -> Image.Image:
@@ -89,7 +92,12 @@ def test_without_infotext_if_the_options_say_so(client: testing.TestClient) -> N
 
 
 def test_tells_the_jobs_id(client: testing.TestClient) -> None:
-    assert client.simulate_post(PATH, json={}).headers["X-Task-Id"] == "task(txt2img-ABCDEFG)"
+    """Spec api.md 4."""
+    given = client.simulate_post(PATH, json={"force_task_id": "mine"})
+    assert given.headers["X-Task-Id"] == "mine"
+    made = [client.simulate_post(PATH, json=body).headers["X-Task-Id"] for body in SAME_AS_NONE]
+    assert all(re.fullmatch(r"task\(txt2img-[A-Z0-9]{7}\)", id) for id in made)
+    assert len(set(made)) == len(made)
 
 
 def test_an_id_with_line_breaks_forges_no_header(client: testing.TestClient) -> None:
@@ -103,9 +111,11 @@ class Watch:
     """What the use-case learns about its client."""
 
     def __init__(self) -> None:
+        self.left = False
         self.gone: bool | None = None
 
     def __call__(self, request: Txt2Img, abandoned: Callable[[], bool]) -> None:
+        self.left = True
         self.gone = abandoned()
 
 
@@ -118,7 +128,7 @@ def test_a_client_that_left_is_noticed_unless_it_wants_its_job_kept(
 ) -> None:
     house.on_txt2img = watch = Watch()
     client.simulate_post(
-        PATH, json={}, headers=headers, extras={"waitress.client_disconnected": lambda: True}
+        PATH, json={}, headers=headers, extras={"waitress.client_disconnected": lambda: watch.left}
     )
     assert watch.gone is gone
 

@@ -23,7 +23,7 @@ def test_describes_every_route_and_no_other(house) -> None:
     served = {
         (path, method)
         for path, resource in routes(house.services(), "0").items()
-        for method in ("get", "post")
+        for method in ("get", "post", "delete")
         if hasattr(resource, f"on_{method}")
     }
     assert served == {(each.path, each.method) for each in openapi.OPERATIONS}
@@ -70,7 +70,9 @@ def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
 
 def test_txt2img_tells_what_can_go_wrong(document: dict[str, Any]) -> None:
     answers = document["paths"]["/sdapi/v1/txt2img"]["post"]["responses"]
-    assert answers.keys() == {"200", "400", "401", "409", "413", "422", "429", "500", "501"}
+    assert answers.keys() == {
+        *("200", "202", "400", "401", "409", "413", "422", "429", "500", "501", "503")
+    }
     assert "Retry-After" in answers["429"]["headers"]
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from adapters.http.app import create_app
 from adapters.http.server import SPARE_THREADS, Server, threads_for
+from application.job_board import MAX_WATCHERS
 from application.jobs import Job, JobQueue
 from domain.generation import Txt2Img
 
@@ -116,7 +117,7 @@ def test_progress_answers_while_every_slot_and_the_whole_queue_are_busy(house, g
 
 
 def test_there_are_threads_to_spare() -> None:
-    assert threads_for(3, 32) == 35 + SPARE_THREADS
+    assert threads_for(3, 32) == 35 + MAX_WATCHERS + SPARE_THREADS
     assert SPARE_THREADS >= 2
 
 

@@ -1,0 +1,78 @@
+"""Jobs by their ids: to come back for, to cancel, to watch. A1111 has nothing of the kind.
+
+A caller with a login sees only jobs of their own.
+"""
+
+from collections.abc import Callable, Mapping
+
+import falcon
+
+from adapters.http.events import HEARTBEAT, EventStream
+from adapters.http.exchange import answer, count, login
+from adapters.http.resources.job import JobsResponse, job_response
+from application.job_board import JobBoard
+
+
+class Jobs:
+    """`GET /v1/jobs`"""
+
+    def __init__(self, board: JobBoard) -> None:
+        self._board = board
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        statuses = self._board.statuses(login(req))
+        answer(resp, JobsResponse(jobs=[job_response(each) for each in statuses]))
+
+
+class OneJob:
+    """`GET` and `DELETE /v1/jobs/{id}`"""
+
+    def __init__(self, board: JobBoard) -> None:
+        self._board = board
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
+        status = self._board.status(id, login(req))
+        kept = None if status.kept == "nothing" else self._board.body(id, login(req))
+        answer(resp, job_response(status, kept))
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
+        """202: it runs, and stops at its next step."""
+        status = self._board.cancel(id, login(req))
+        answer(resp, job_response(status))
+        resp.status = falcon.HTTP_200 if status.over else falcon.HTTP_202
+
+
+class Events:
+    """`GET /v1/jobs/{id}/events`: server-sent events, from now until the job is over."""
+
+    def __init__(
+        self,
+        board: JobBoard,
+        read_options: Callable[[], Mapping[str, object]],
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
+        self._board = board
+        self._read_options = read_options
+        self._heartbeat = heartbeat
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
+        options = self._read_options()
+        every = count(req, "preview_every")
+        if every is None:
+            every = max(int(float(str(options["show_progress_every_n_steps"]))), 0)
+        if not options["live_previews_enable"]:
+            every = 0
+        watch = self._board.watch(id, login(req))
+        if req.get_header("Last-Event-ID") == EventStream.LAST:
+            watch.close()
+            resp.status = falcon.HTTP_204  # it has heard the end: a browser asks no more then
+            return
+        resp.content_type = "text/event-stream"
+        resp.set_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        gone = req.env.get("waitress.client_disconnected", lambda: False)
+        format = str(options["live_previews_image_format"])
+        stream = EventStream(watch, gone, format, every, self._heartbeat)
+        if req.env["REQUEST_METHOD"] == "HEAD":  # nobody would read the stream, or close it
+            stream.close()
+        else:
+            resp.stream = stream
