@@ -2,8 +2,9 @@
 
 import msgspec
 
+from domain.errors import OptionError
 from domain.generation import Txt2Img
-from domain.options import Options
+from domain.options import Options, known_option
 from domain.plan import SamplingPlan
 from domain.sampling.names import resolve_names, resolve_request
 from domain.sampling.options import SamplingOptions
@@ -19,7 +20,7 @@ SAME_SCHEDULER = "Use same scheduler"
 def plan_sampling(request: Txt2Img, options: Options) -> SamplingPlan:
     """The first pass's, with the request's parameters settled against the options.
 
-    Raises `NotFound` for an unknown sampler.
+    Raises `NotFound` for an unknown sampler, `OptionError` for an option without such a choice.
     """
     sampler, scheduler = resolve_request(
         request.sampler_name, request.sampler_index, request.scheduler
@@ -43,10 +44,20 @@ def plan_hires_sampling(request: Txt2Img, options: Options, first: SamplingPlan)
     return _settled(request, options, sampler, scheduler, steps)
 
 
+def _chosen(options: Options) -> SamplingOptions:
+    """The options that sampling reads. Any text may be stored, also one that is no choice (spec
+    api.md 17): raises `OptionError`, which names the option."""
+    for name in SamplingOptions.__struct_fields__:
+        choices = known_option(name).choices
+        if choices and options[name] not in choices:
+            raise OptionError(name, f"{options[name]!r} is none of: {', '.join(choices)}")
+    return msgspec.convert(options, SamplingOptions)
+
+
 def _settled(
     request: Txt2Img, options: Options, sampler: Sampler, scheduler: str, steps: int
 ) -> SamplingPlan:
-    sampling = msgspec.convert(options, SamplingOptions)
+    sampling = _chosen(options)
     if request.s_min_uncond is not None:
         sampling = msgspec.structs.replace(sampling, s_min_uncond=request.s_min_uncond)
     return SamplingPlan(
