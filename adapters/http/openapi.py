@@ -68,6 +68,16 @@ _PIXEL = (
     "MCwgU2VlZDogMSwgU2l6ZTogMXgxEdNHPQAAAApJREFUeJxjYAAAAAIAAUivpHEAAAAASUVORK5CYII="
 )
 _JOB = {"type": "object", "properties": {"id_task": {"type": "string"}}}
+#: Before OpenAPI 3.2 the schema of an event stream is that of each event.
+_EVENT: Json = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "description": "What has happened."},
+        "id": {"type": "string", "description": "For `Last-Event-ID`."},
+        "data": {"type": "string", "description": "More of it, as JSON."},
+    },
+    "required": ["event", "data"],
+}
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -377,6 +387,8 @@ def _content(kind: Any) -> tuple[str, Json]:
     match kind:
         case dict():
             return "application/json", kind
+        case "text/event-stream":
+            return kind, _EVENT
         case str() if "/" in kind:
             return kind, {"type": "string"}
         case str():
