@@ -62,7 +62,8 @@ def serve(
 
     `on_ready` hears the port once connections are taken. `on_stop` is called when the stop begins,
     so that jobs can be told to hurry; they have `grace` seconds, as has what goes on without a
-    request, of which `busy` tells. Raises `OSError` when the port is taken. The other arguments are those of `Server`.
+    request, of which `busy` tells. Raises `OSError` when the port is taken. The other arguments
+    are those of `Server`.
     """
     server = Server(
         app,

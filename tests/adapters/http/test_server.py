@@ -261,6 +261,64 @@ def test_only_a_trusted_proxy_is_believed_and_only_its_own_word() -> None:
     assert whose(trusted_proxy="127.0.0.1") == "192.0.2.7"
 
 
+def test_a_listener_that_leaves_frees_its_thread(house, gate: Gate) -> None:
+    """There is one thread for the job's request, and one for everything else."""
+    services = house.services()
+    with running(create_app(services), threads=2) as server:
+        sent = {"force_task_id": "a"}
+        status, _, _ = ask(server.port, "POST", "/sdapi/v1/txt2img", sent, Prefer="respond-async")
+        assert status == 202
+        for _ in range(3):
+            client = connected(server)
+            client.sendall(b"GET /v1/jobs/a/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            heard = b""
+            while b"event: progress" not in heard:
+                heard += client.recv(4096)
+            assert b"Transfer-Encoding: chunked" in heard
+            client.close()
+        assert ask(server.port, "GET", "/v1/jobs/a")[0] == 200
+        wait_for(lambda: services.board._watchers == 0)
+        gate.open.set()
+
+
+def test_events_come_as_they_happen_and_end_with_the_job(house, gate: Gate) -> None:
+    with running(create_app(house.services())) as server, connected(server) as client:
+        sent = {"force_task_id": "a"}
+        ask(server.port, "POST", "/sdapi/v1/txt2img", sent, Prefer="respond-async")
+        client.sendall(b"GET /v1/jobs/a/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        heard = b""
+        while b"event: progress" not in heard:
+            heard += client.recv(4096)
+        gate.open.set()
+        while not heard.endswith(b"0\r\n\r\n"):
+            heard += client.recv(4096)
+        assert b"event: done" in heard
+
+
+def test_stopping_waits_for_what_goes_on_without_a_request(house, gate: Gate) -> None:
+    services = house.services()
+    server = Server(create_app(services), host="127.0.0.1", port=0, threads=4)
+    stopping = threading.Event()
+    thread = threading.Thread(
+        target=lambda: server.run(
+            grace=PATIENCE, on_stop=stopping.set, busy=lambda: services.board.busy
+        ),
+        daemon=True,
+    )
+    thread.start()
+    sent = {"force_task_id": "a"}
+    ask(server.port, "POST", "/sdapi/v1/txt2img", sent, Prefer="respond-async")
+    wait_for(gate.jobs.current)
+    server.stop()
+    assert stopping.wait(PATIENCE)
+    thread.join(0.3)
+    assert thread.is_alive()
+    gate.open.set()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert services.board.status("a").kept == "result"
+
+
 PROGRAM = """
 import sys
 from adapters.http.server import serve
