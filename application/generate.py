@@ -14,15 +14,18 @@ from application.models import Models
 from application.planning import ModelChoice, Txt2ImgPlan, plan_txt2img
 from application.ports.inference import Inference
 from application.ports.options import OptionsStore
+from application.ports.upscale import Upscaler
 from application.prefill import prefill
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
+from application.upscaling import PlainUpscaler
 from application.vaes import Vaes
 from domain.generation import Info, Txt2Img
 from domain.infotext import Extra
 from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
 from domain.prompts import Style
+from domain.upscalers import LATENT_MODES
 
 #: What such a job is called.
 KIND = "txt2img"
@@ -77,6 +80,7 @@ class GenerateTxt2Img:
         draw_seed: Callable[[], int],
         clock: Clock,
         version: str,
+        upscaler: Upscaler | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -88,6 +92,7 @@ class GenerateTxt2Img:
         self._draw_seed = draw_seed
         self._clock = clock
         self._version = version
+        self._upscaler = upscaler or PlainUpscaler()
 
     def __call__(
         self,
@@ -127,6 +132,9 @@ class GenerateTxt2Img:
         options = base.with_overrides(request.override_settings or {})
         models = self._choose(request, base, options)
         plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, lists)
+        hires = plan.first.hires
+        if hires and hires.upscaler not in LATENT_MODES:
+            self._upscaler.check(hires.upscaler, hires.upscaling)
         self._saving.check(request, plan, options)
         return partial(self._make, request, base, options, plan)
 

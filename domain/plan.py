@@ -4,6 +4,8 @@ It is all an inference backend gets. It holds no reference to the options store 
 so what another client changes meanwhile cannot reach it.
 """
 
+from typing import Literal
+
 import msgspec
 
 from domain.checkpoints import Checkpoint
@@ -11,7 +13,12 @@ from domain.prompts.parts import Part
 from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
 from domain.sampling.samplers import Sampler
+from domain.sampling.steps import img2img_steps
+from domain.upscalers import UpscaleSettings
 from domain.vaes import VaeFile
+
+MaskedContent = Literal["picture", "noise", "nothing"]
+"""What a latent has under the mask: the encoded picture, noise in its place, or zeros."""
 
 
 class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,18 +148,48 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
 
     upscaler: str
     denoising_strength: float
+    upscaling: UpscaleSettings = UpscaleSettings()
     crop: tuple[int, int] = (0, 0)
     first_pass_encoder: bool = False
 
 
-class Plan(Pass, frozen=True, kw_only=True):
-    """One batch of txt2img: its first pass, and what holds for the whole of it.
+class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How a batch starts from pictures (spec sampling.md 6.2 to 6.7).
 
-    Sides are multiples of 8. A VAE that yields NaN tries again in single precision with
+    `denoising_strength` is the share of the schedule that is run, above 1 meaning 1; with
+    `explicit_steps` as many steps are made as the pass has all the same. `noise_multiplier` scales
+    the first noise. Encoding draws from a stream seeded with `seed`.
+
+    The others count under a mask: `content` is what the run starts from there, with `round_mask`
+    a cell of the latent is painted or kept whole, `content_seeds` are of the noise that is put
+    there, one for each picture. `mask_weight` is how far checkpoints that see what is masked see
+    nothing there, 0 to 1.
+    """
+
+    denoising_strength: float
+    seed: int
+    explicit_steps: bool = False
+    noise_multiplier: float = 1.0
+    content: MaskedContent = "picture"
+    content_seeds: tuple[int, ...] = ()
+    round_mask: bool = True
+    mask_weight: float = 1.0
+
+    def steps_of(self, steps: int) -> int:
+        """Sampling steps made of that many asked for."""
+        built, depth = img2img_steps(steps, self.denoising_strength, explicit=self.explicit_steps)
+        return depth + 1 if built else 0
+
+
+class Plan(Pass, frozen=True, kw_only=True):
+    """One batch: its first pass, and what holds for the whole of it.
+
+    With `init` it starts from pictures, which come beside the plan. Sides are multiples of 8. A VAE that yields NaN tries again in single precision with
     `auto_vae_precision`, before that in bfloat16 with `auto_vae_precision_bfloat16`.
     """
 
     noise: NoisePlan
+    init: InitPlan | None = None
     hires: HiresPlan | None = None
     auto_vae_precision: bool = True
     auto_vae_precision_bfloat16: bool = False
@@ -178,9 +215,15 @@ class Plan(Pass, frozen=True, kw_only=True):
         return tuple(models.values())
 
     @property
+    def pass_steps(self) -> tuple[int, ...]:
+        """Sampling steps that each pass makes."""
+        first, *others = (each.sampling.steps for each in self.passes)
+        return (self.init.steps_of(first) if self.init else first, *others)
+
+    @property
     def steps(self) -> int:
         """Sampling steps of all passes."""
-        return sum(each.sampling.steps for each in self.passes)
+        return sum(self.pass_steps)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -192,5 +235,5 @@ class Plan(Pass, frozen=True, kw_only=True):
 
     def size_if_interrupted(self, step: int) -> tuple[int, int]:
         """The size of pictures interrupted after that step (from 1) of `steps`."""
-        in_first = self.hires is not None and step <= self.sampling.steps
+        in_first = self.hires is not None and step <= self.pass_steps[0]
         return (self.width, self.height) if in_first else self.size

@@ -7,12 +7,12 @@ from application.planning.texts import Prompts, plan_text
 from application.planning.tweaks import plan_tweaks
 from domain import generation
 from domain.checkpoints import Checkpoint
-from domain.errors import InvalidRequest, NotFound
+from domain.errors import InvalidRequest
 from domain.generation import Txt2Img
 from domain.geometry import CELL, HiresSize, hires_size
 from domain.options import Options
 from domain.plan import HiresPlan, SamplingPlan
-from domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
+from domain.upscalers import LATENT_MODES, upscale_settings
 
 OLD_SIZES = "use_old_hires_fix_width_height"
 
@@ -67,8 +67,8 @@ def plan_hires(
 ) -> HiresPlan:
     """The second pass of a `sized` request over one batch, whose prompts these are.
 
-    Raises `InvalidRequest` naming the field that does not go, `NotFound` for an unknown upscaler or
-    sampler.
+    Raises `InvalidRequest` naming the field that does not go, `NotFound` for an unknown sampler.
+    Whether there is such an upscaler is not known here.
     """
     size = hires_target(request)
     sampling = plan_hires_sampling(request, options, first)
@@ -82,18 +82,11 @@ def plan_hires(
         height=size.target[1],
         crop=size.crop,
         cfg_scale=request.cfg_scale,
-        upscaler=upscaler_of(request),
+        upscaler=request.hr_upscaler or LATENT_MODES[0],
+        upscaling=upscale_settings(options),
         denoising_strength=request.denoising_strength or 0.0,
         text=plan_text(prompts, options, sampling, first, fields),
         sampling=sampling,
         tweaks=plan_tweaks(request, options, seed, second_pass=True),
         first_pass_encoder=options.flag("hires_fix_use_firstpass_conds"),
     )
-
-
-def upscaler_of(request: Txt2Img) -> str:
-    """The upscaler's name; without one it is the first latent mode. Raises `NotFound`."""
-    name = request.hr_upscaler or LATENT_MODES[0]
-    if name not in LATENT_MODES and name not in IMAGE_UPSCALERS:
-        raise NotFound("upscaler", name)
-    return name

@@ -100,7 +100,7 @@ def plan_txt2img(
     """Decide everything about a request.
 
     Raises `InvalidRequest` naming the field that is out of range, `NotFound` for an unknown
-    sampler or upscaler, `Unsupported` for what this server cannot do yet.
+    sampler, `Unsupported` for what this server cannot do yet.
     """
     check(request)
     check_options(request, options)

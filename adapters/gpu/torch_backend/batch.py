@@ -28,7 +28,8 @@ from adapters.gpu.torch_backend.previews import decodes, preview
 from adapters.gpu.torch_backend.tweaks import computing
 from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictures
 from application.ports.inference import Observer, Rendered, Verdict
-from application.upscaling import resize
+from application.ports.upscale import Upscaler
+from application.upscaling import resize, upscale_by
 from domain.geometry import CELL
 from domain.plan import HiresPlan, Pass, Plan
 from domain.sampling.steps import expected_calls, sampling_step
@@ -48,12 +49,14 @@ class Batch:
         *,
         device: torch.device,
         turn: threading.Lock,
+        upscaler: Upscaler,
     ) -> None:
         self._plan = plan
         self._models = models
         self._observer = observer
         self._device = device
         self._turn = turn
+        self._upscaler = upscaler
         self._verdict = Verdict.CONTINUE
         self._happened: set[str] = set()
         self._retry = retry_dtype(
@@ -111,7 +114,17 @@ class Batch:
             enlarged = upscale_latents(latents, size, hires.upscaler)
         else:
             size = hires.width, hires.height
-            pictures = [resize(each, size, hires.upscaler) for each in self._pictures(latents)]
+            decoded = self._pictures(latents)
+
+            def advance(done: int, of: int) -> Verdict:
+                # The first pass's last step again, so that the job can be stopped here too.
+                self._verdict = self._observer(
+                    self._plan.sampling.steps, self._plan.steps, lambda: decoded[0]
+                )
+                return self._verdict
+
+            upscale = upscale_by(self._upscaler, hires.upscaler, hires.upscaling, advance)
+            pictures = [resize(each, size, upscale) for each in decoded]
             enlarged = self._encoded(pictures, self._use(hires))
         return crop_latents(enlarged, hires.crop)
 

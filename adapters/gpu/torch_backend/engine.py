@@ -12,6 +12,8 @@ from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
 from adapters.gpu.torch_backend.residency import Residency
 from adapters.gpu.torch_backend.vae_files import VaeFiles
 from application.ports.inference import Observer, Rendered
+from application.ports.upscale import Upscaler
+from application.upscaling import PlainUpscaler
 from domain.checkpoints import Checkpoint
 from domain.plan import Plan
 
@@ -30,18 +32,32 @@ class TorchInference:
         precision: Precision,
         *,
         cached_vaes: Callable[[], int] = lambda: 0,
+        upscaler: Upscaler | None = None,
+        turn: "threading.Lock | None" = None,
     ) -> None:
-        """`cached_vaes` is asked how many VAEs to keep besides the one last used."""
+        """`cached_vaes` is asked how many VAEs to keep besides the one last used.
+
+        `upscaler` enlarges for hires fix; whoever else computes on the device shares `turn`.
+        """
         self._device = device
         self._residency = Residency(device, precision)
         self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes)
-        self._turn = threading.Lock()
+        self._upscaler = upscaler or PlainUpscaler()
+        self._turn = turn or threading.Lock()
 
     @torch.inference_mode()
     def render(self, plan: Plan, observer: Observer) -> Rendered:
         """See `Inference.render`."""
         models = self._models(plan)
-        return Batch(plan, models, observer, device=self._device, turn=self._turn).render()
+        batch = Batch(
+            plan,
+            models,
+            observer,
+            device=self._device,
+            turn=self._turn,
+            upscaler=self._upscaler,
+        )
+        return batch.render()
 
     def _models(self, plan: Plan) -> Mapping[str, LoadedCheckpoint]:
         """The plan's checkpoints by file name, each with the VAE it goes with here."""
