@@ -24,6 +24,7 @@ from adapters.http.access_log import AccessLog
 from adapters.http.accounts import Accounts, parse_tokens, parse_users
 from adapters.http.app import Services, create_app
 from adapters.http.cors import Cors
+from adapters.http.fetch import Downloader
 from adapters.http.gate import Gate
 from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
@@ -37,6 +38,7 @@ from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
 from adapters.storage.vaes_files import FileVaes, vae_folders
+from application.fetching import FetchPicture
 from application.generate import GenerateTxt2Img
 from application.job_board import JobBoard
 from application.jobs import JobQueue
@@ -226,6 +228,8 @@ class Container(containers.DeclarativeContainer):
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
     pending_tasks = providers.Singleton(ListPendingTasks, jobs)
+    download = providers.Singleton(Downloader)
+    fetch = providers.Singleton(FetchPicture, download, options)
     png_info = providers.Singleton(ReadPictureInfo, options, styles=styles.provided.styles)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(
@@ -247,6 +251,7 @@ class Container(containers.DeclarativeContainer):
         interrupt=jobs.provided.interrupt,
         skip=jobs.provided.skip,
         png_info=png_info,
+        fetch=fetch,
         read_options=read_options,
         change_options=change_options,
         checkpoints=models.provided.list,

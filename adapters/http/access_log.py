@@ -32,7 +32,7 @@ class AccessLog:
         line = {
             "time": datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds"),
             "method": req.method,
-            "path": req.root_path + req.path,
+            "path": req.path,
             "status": resp.status_code,
             "ms": round((time.perf_counter() - started) * 1000, 1),
             "client": req.remote_addr,

@@ -9,6 +9,7 @@ import falcon
 from adapters.http import errors
 from adapters.http.access_log import AccessLog
 from adapters.http.cors import Cors
+from adapters.http.decoding import Fetch
 from adapters.http.gate import Gate
 from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
 from adapters.http.resources import (
@@ -45,6 +46,7 @@ class Services:
     interrupt: jobs.StopJob
     skip: jobs.StopJob
     png_info: Callable[[bytes], PictureInfo]
+    fetch: Fetch
     read_options: Callable[[], Mapping[str, object]]
     change_options: Callable[[Mapping[str, object]], None]
     checkpoints: Callable[[], Sequence[Checkpoint]]
@@ -88,7 +90,7 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/progress": jobs.Progress(use.progress, use.read_options),
         "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
         "/sdapi/v1/skip": jobs.Skip(use.skip),
-        "/sdapi/v1/png-info": pictures.PngInfo(use.png_info),
+        "/sdapi/v1/png-info": pictures.PngInfo(use.png_info, use.fetch),
         "/sdapi/v1/options": options.Options(use.read_options, use.change_options),
         "/sdapi/v1/samplers": catalogues.Samplers(),
         "/sdapi/v1/schedulers": catalogues.Schedulers(),

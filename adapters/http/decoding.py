@@ -1,26 +1,23 @@
 """Pictures on their way in: text that stands for the bytes of one. Source: spec api.md 7.1."""
 
 from base64 import b64decode
+from collections.abc import Callable
 
 from domain.errors import InvalidRequest
 
-
-class RequestsNotAllowed(Exception):
-    """The text is an address. This server fetches nothing, so no client can make it."""
-
-    def __init__(self) -> None:
-        super().__init__("Requests not allowed")
+#: The bytes behind an address that a request's field holds: address, field.
+Fetch = Callable[[str, str], bytes]
 
 
-def picture_bytes(text: str, field: str) -> bytes:
-    """The bytes that base64 or a `data:image/...` URI spells.
+def picture_bytes(text: str, field: str, fetch: Fetch) -> bytes:
+    """The bytes that base64 or a `data:image/...` URI spells, or that `fetch` gets.
 
     Characters outside the alphabet, such as line breaks, are passed over. Raises `InvalidRequest`
-    naming `field`, and `RequestsNotAllowed`.
+    naming `field`, and what `fetch` raises.
     """
     text = text.strip()
     if text.startswith(("http://", "https://")):
-        raise RequestsNotAllowed
+        return fetch(text, field)
     if text.startswith("data:image/"):
         text = text.partition(";")[2].partition(";")[0].partition(",")[2]
     try:

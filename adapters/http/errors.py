@@ -17,10 +17,11 @@ from msgspec import Meta
 
 from adapters.http.accounts import Denied
 from adapters.http.cors import ForeignPage
-from adapters.http.decoding import RequestsNotAllowed
 from adapters.http.encoding import Unencodable, to_json
 from adapters.http.rate_limit import TooManyRequests
 from adapters.http.wire import Problem, Refused, Unreadable
+from application.fetching import RequestsNotAllowed
+from application.ports.download import LocalResource, TooManyDownloads
 from domain.errors import (
     HexfusionError,
     InvalidRequest,
@@ -99,7 +100,7 @@ def _denied(error: Denied) -> Answer:
     return deliberate(401, str(error), {"WWW-Authenticate": error.challenge})
 
 
-def _wait(error: TooManyRequests | QueueFull) -> Answer:
+def _wait(error: TooManyRequests | TooManyDownloads | QueueFull) -> Answer:
     return deliberate(429, str(error), {"Retry-After": str(error.retry_after)})
 
 
@@ -113,6 +114,8 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     Unreadable: lambda error: deliberate(400, str(error)),
     TooLarge: lambda error: framework(413, str(error)),
     RequestsNotAllowed: lambda error: deliberate(500, str(error)),
+    LocalResource: lambda error: deliberate(500, str(error)),
+    TooManyDownloads: _wait,
     falcon.HTTPError: _http,
     # What the inside says about it.
     InvalidRequest: lambda error: _invalid(error.field, error.message),

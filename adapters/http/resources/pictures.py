@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from adapters.http import wire
-from adapters.http.decoding import picture_bytes
+from adapters.http.decoding import Fetch, picture_bytes
 from adapters.http.exchange import answer, body_of
 from application.pnginfo import PictureInfo
 
@@ -16,15 +16,21 @@ from application.pnginfo import PictureInfo
 class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A picture to read."""
 
-    image: Annotated[str, Meta(description="PNG, JPEG, WebP or GIF, in base64 or as a data URI.")]
+    image: Annotated[
+        str,
+        Meta(
+            description="PNG, JPEG, WebP or GIF, in base64, as a data URI, or its http(s) address."
+        ),
+    ]
 
 
 class PngInfo:
     """`POST /sdapi/v1/png-info`"""
 
-    def __init__(self, read: Callable[[bytes], PictureInfo]) -> None:
+    def __init__(self, read: Callable[[bytes], PictureInfo], fetch: Fetch) -> None:
         self._read = read
+        self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         request = wire.as_struct(body_of(req), PNGInfoRequest)
-        answer(resp, self._read(picture_bytes(request.image, "image")))
+        answer(resp, self._read(picture_bytes(request.image, "image", self._fetch)))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from adapters.http.app import Services, create_app
 from adapters.storage.jobs_memory import MemoryJobs
+from application.fetching import FetchPicture
 from application.generate import Encoding, Generated, Picture
 from application.job_board import JobBoard
 from application.jobs import Job, JobQueue
@@ -72,6 +73,7 @@ class House:
     queue: JobQueue = field(default_factory=partial(JobQueue, time.time, slots=50))
     kept: MemoryJobs = field(default_factory=MemoryJobs)
     on_txt2img: Callable[[Txt2Img, Callable[[], bool]], None] = lambda request, abandoned: None
+    behind: Callable[[str], bytes] = lambda url: b""
 
     def snapshot(self) -> Options:
         return self.stored
@@ -128,6 +130,10 @@ class House:
     def skip(self, id: str | None, owner: str | None = None) -> None:
         self.heard.append(("skip", id))
 
+    def download(self, url: str, *, public_only: bool, user_agent: str) -> bytes:
+        self.heard.append(("download", url, public_only, user_agent))
+        return self.behind(url)
+
     def find_checkpoint(self, name: str) -> Checkpoint:
         for each in (TINY, TINY_B):
             if name in (*each.aliases, "2168c9d19b" if each is TINY_B else each.title):
@@ -145,6 +151,7 @@ class House:
             interrupt=self.interrupt,
             skip=self.skip,
             png_info=ReadPictureInfo(self, styles=lambda: STYLES),
+            fetch=FetchPicture(self.download, self),
             read_options=ReadOptions(self),
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
             checkpoints=lambda: [TINY, TINY_B],

@@ -2,11 +2,15 @@
 
 import base64
 import io
+import struct
+import zlib
 
 import pytest
 from falcon import testing
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from application.ports.download import LocalResource, TooManyDownloads
 
 PATH = "/sdapi/v1/png-info"
 
@@ -64,14 +68,79 @@ def test_what_is_no_picture_is_the_clients_mistake(client: testing.TestClient, i
     ]
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1/x.png", "https://example.org/x.png"])
-def test_nothing_is_fetched(client: testing.TestClient, address: str) -> None:
-    """As A1111 answers where option api_enable_requests is off."""
-    result = client.simulate_post(PATH, json={"image": address})
-    assert result.status_code == 500
-    assert result.json == {
-        "error": "HTTPException",
-        "detail": "Requests not allowed",
-        "body": "",
-        "errors": "",
-    }
+ADDRESS = "https://a.test/x.png"
+
+
+def refused(detail: str) -> dict[str, str]:
+    return {"error": "HTTPException", "detail": detail, "body": "", "errors": ""}
+
+
+def test_a_picture_may_be_named_by_its_address(client: testing.TestClient, house, picture) -> None:
+    house.behind = lambda url: base64.b64decode(picture)
+    answer = client.simulate_post(PATH, json={"image": f" {ADDRESS}\n"}).json
+    assert answer["info"].startswith("a cat\n")
+    assert house.heard == [("download", ADDRESS, True, "")]
+
+
+def test_nothing_is_fetched_where_the_option_is_off(client: testing.TestClient, house) -> None:
+    house.update({"api_enable_requests": False})
+    result = client.simulate_post(PATH, json={"image": ADDRESS})
+    assert (result.status_code, result.json) == (500, refused("Requests not allowed"))
+    assert house.heard == []
+
+
+def test_clients_cannot_turn_it_on(client: testing.TestClient, house) -> None:
+    """As A1111, which ignores them in silence (spec api.md 13.2)."""
+    house.update({"api_enable_requests": False})
+    client.simulate_post(
+        "/sdapi/v1/options",
+        json={"api_enable_requests": True, "api_forbid_local_requests": False},
+    )
+    assert not house.snapshot().flag("api_enable_requests")
+    assert house.snapshot().flag("api_forbid_local_requests")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (LocalResource(), 500, "Request to local resource not allowed"),
+        (TooManyDownloads(5), 429, "too many pictures are being fetched; try again in 5 s"),
+    ],
+)
+def test_what_must_not_be_fetched(client, house, error, status, detail) -> None:
+    """The first as recorded: errors/i2i_http, errors/i2i_http_ext."""
+
+    def fail(url: str) -> bytes:
+        raise error
+
+    house.behind = fail
+    result = client.simulate_post(PATH, json={"image": "http://127.0.0.1:1/x.png"})
+    assert (result.status_code, result.json) == (status, refused(detail))
+    assert result.headers.get("Retry-After") == ("5" if status == 429 else None)
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it is that large."""
+    file = io.BytesIO()
+    Image.new("1", (1, 1)).save(file, "PNG")
+    png = bytearray(file.getvalue())
+    png[16:24] = struct.pack(">LL", width, height)
+    png[29:33] = struct.pack(">L", zlib.crc32(bytes(png[12:29])))
+    return bytes(png)
+
+
+@pytest.mark.parametrize("size", [(100_000, 100_000), (8193, 8192), (2**31 - 1, 2**31 - 1)])
+@pytest.mark.parametrize("by_address", [True, False])
+def test_bombs_are_refused(client, house, size: tuple[int, int], by_address: bool) -> None:
+    house.behind = lambda url: claiming(*size)
+    image = ADDRESS if by_address else base64.b64encode(claiming(*size)).decode()
+    result = client.simulate_post(PATH, json={"image": image})
+    assert result.status_code == 422
+    assert result.json["detail"][0]["msg"].endswith("67108864 pixels")
+
+
+def test_what_was_fetched_is_no_picture(client: testing.TestClient, house) -> None:
+    """A1111 answers 500."""
+    house.behind = lambda url: b"<!doctype html>"
+    result = client.simulate_post(PATH, json={"image": ADDRESS})
+    assert (result.status_code, result.json["detail"][0]["loc"]) == (422, ["body", "image"])
