@@ -2,7 +2,7 @@
 
 A client may wait for its job, as with A1111, or leave it to a thread of ours and come back. A job
 that was given an id (`force_task_id`) is done once: who asks for the same again under that id gets
-the same result. See docs/adr/0008.
+the same result. See docs/adr/0009.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Jobs by their ids: done once, left behind, cancelled, kept for a while (docs/adr/0008)."""
+"""Jobs by their ids: done once, left behind, cancelled, kept for a while (docs/adr/0009)."""
 
 import threading
 import time

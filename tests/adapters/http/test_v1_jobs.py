@@ -149,7 +149,7 @@ def test_why_a_job_failed_is_told_as_the_route_would(house, bench: Bench) -> Non
     assert failed["error"]["body"]["error"] == "CheckpointError"
 
 
-# One id, one job: docs/adr/0008.
+# One id, one job: docs/adr/0009.
 
 
 def test_the_same_request_with_the_same_id_is_answered_twice_and_done_once(
