@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow test-clients check format clean
+.PHONY: help setup run test test-slow test-clients test-api check format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -37,6 +37,9 @@ test-slow: $(STAMP) ## run the slow proofs
 
 test-clients: $(STAMP) ## run programs written for A1111 against the server (fetches them from PyPI and npm)
 	$(BIN)/python -m tests.clients.run $(ARGS)
+
+test-api: $(STAMP) ## try 10,000 requests against the OpenAPI document (fetches schemathesis)
+	$(BIN)/python -m tests.schema.fuzz $(ARGS)
 
 check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/ruff check .
