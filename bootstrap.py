@@ -29,11 +29,13 @@ from adapters.http.gate import Gate
 from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
 from adapters.http.tls import server_context
+from adapters.machine import Process, read_machine, read_ram
 from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
 from adapters.storage.hash_cache import HashCache
 from adapters.storage.images_files import FileImages
 from adapters.storage.jobs_files import FileJobs
 from adapters.storage.jobs_memory import MemoryJobs
+from adapters.storage.networks_files import FileNetworks
 from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
@@ -43,6 +45,7 @@ from application.generate import GenerateTxt2Img
 from application.job_board import JobBoard
 from application.jobs import JobQueue
 from application.models import Models
+from application.networks import ListEmbeddings
 from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
 from application.ports.inference import Inference, ModelHost
@@ -52,12 +55,14 @@ from application.ports.vaes import VaeCatalog
 from application.progress import ReadProgress
 from application.retention import Retention
 from application.saving import GRIDS, SAMPLES, SaveImages
+from application.scripts import ListScripts
+from application.sysinfo import ReadSysinfo
 from application.system import ReadMemory
 from application.task_progress import ListPendingTasks, ReadTaskProgress
 from application.vaes import Vaes
 from domain.errors import HexfusionError
 from domain.filenames import NameRules
-from domain.flags import FLAGS, FlagError, Flags, help_text, parse_flags
+from domain.flags import FLAGS, FlagError, Flags, command_line, help_text, parse_flags
 from domain.seeds import SEED_RANGE
 from domain.vaes import VaeFile
 
@@ -153,12 +158,23 @@ def name_rules(flags: Flags) -> NameRules:
     )
 
 
-def read_ram() -> Mapping[str, float]:
-    """Bytes: free, used by this process, total."""
-    import psutil
+def file_networks(flags: Flags) -> FileNetworks:
+    """LoRA, hypernetworks and embeddings on disk."""
+    return FileNetworks(
+        loras=[Path(flags.text("lora_dir")), Path(flags.text("lyco_dir_backcompat"))],
+        embeddings=Path(flags.text("embeddings_dir")),
+        hypernetworks=Path(flags.text("hypernetwork_dir")),
+    )
 
-    machine, used = psutil.virtual_memory(), psutil.Process().memory_info().rss
-    return {"free": machine.total - used, "used": used, "total": machine.total}
+
+def process_control(flags: Flags) -> Process | None:
+    """What clients may do to this process: nothing, unless `--api-server-stop`."""
+    return Process(os.environ) if flags.switch("api_server_stop") else None
+
+
+def about() -> Mapping[str, str]:
+    """Which server this is."""
+    return {"app": "hexfusion", "version": version("hexfusion"), "a1111": A1111_VERSION}
 
 
 class Container(containers.DeclarativeContainer):
@@ -184,6 +200,7 @@ class Container(containers.DeclarativeContainer):
     styles = providers.Singleton(
         lambda flags: FileStyles([Path(file) for file in flags.texts("styles_file")]), flags
     )
+    networks = providers.Singleton(file_networks, flags)
     archive = providers.Singleton(image_archive, flags, options)
 
     # Use-cases.
@@ -239,7 +256,18 @@ class Container(containers.DeclarativeContainer):
         policy=flags.provided.write_policy.call(),
         on_change=providers.Dict(sd_model_checkpoint=models.provided.load),
     )
+    list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
+    list_scripts = providers.Singleton(ListScripts, models, options)
     memory = providers.Singleton(ReadMemory, providers.Object(read_ram), backend)
+    sysinfo = providers.Singleton(
+        ReadSysinfo,
+        providers.Object(read_machine),
+        options,
+        clock,
+        version=version,
+        data_path=flags.provided["data_dir"],
+        command_line=providers.Callable(command_line, flags),
+    )
 
     services = providers.Singleton(
         Services,
@@ -261,8 +289,18 @@ class Container(containers.DeclarativeContainer):
         vaes=vaes.provided.list,
         refresh_vaes=vaes.provided.refresh,
         styles=styles.provided.styles,
+        networks=networks,
+        embeddings=list_embeddings,
+        scripts=list_scripts,
+        unload_checkpoint=models.provided.unload,
+        reload_checkpoint=providers.Factory(
+            lambda models, options: lambda: models.load(options.snapshot()), models, options
+        ),
         memory=memory,
         cmd_flags=flags.provided.wire,
+        about=providers.Object(about),
+        sysinfo=sysinfo,
+        process=providers.Callable(process_control, flags),
     )
 
 

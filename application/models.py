@@ -78,6 +78,10 @@ class Models:
         self._host.load(checkpoint)
         return checkpoint
 
+    def unload(self) -> None:
+        """Free the loaded checkpoint's memory; the next job loads what it needs."""
+        self._host.unload()
+
     def shown(self, options: Options) -> Mapping[str, OptionValue]:
         """What A1111's loader writes over the options: the title and hash of what is loaded.
 

@@ -6,28 +6,39 @@ from typing import Any
 
 import falcon
 
-from adapters.http import errors
+from adapters.http import errors, wire
 from adapters.http.access_log import AccessLog
 from adapters.http.cors import Cors
 from adapters.http.decoding import Fetch
 from adapters.http.gate import Gate
+from adapters.http.head import HeadAsGet
 from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
 from adapters.http.resources import (
+    actions,
     catalogues,
     documents,
     generation,
     jobs,
+    later,
+    networks,
     options,
     pictures,
+    scripts,
+    stopping,
     system,
     tasks,
+    upscalers,
     v1_jobs,
     vaes,
 )
 from application.job_board import JobBoard
+from application.networks import EmbeddingLists
 from application.pnginfo import PictureInfo
+from application.ports.networks import NetworkCatalog
+from application.sysinfo import Report
 from domain.checkpoints import Checkpoint
 from domain.prompts import Style
+from domain.scripts import Script
 from domain.vaes import VaeFile
 
 #: Bytes a request body may have. Enough for a dozen large pictures in base64.
@@ -54,8 +65,17 @@ class Services:
     vaes: Callable[[], Sequence[VaeFile]]
     refresh_vaes: Callable[[], None]
     styles: Callable[[], Sequence[Style]]
+    networks: NetworkCatalog
+    embeddings: Callable[[], EmbeddingLists]
+    scripts: Callable[[], Sequence[Script]]
+    unload_checkpoint: Callable[[], object]
+    reload_checkpoint: Callable[[], object]
     memory: Callable[[], Mapping[str, Any]]
     cmd_flags: Callable[[], Mapping[str, Any]]
+    about: Callable[[], Mapping[str, Any]]
+    sysinfo: Callable[[], Report]
+    process: stopping.ProcessControl | None = None
+    """Lets clients stop the server, if given."""
 
 
 def create_app(
@@ -73,32 +93,59 @@ def create_app(
     """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log] if log else [])
-    app.add_middleware([Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
+    app.add_middleware([HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
     app.add_middleware([OnlyDeclaredMethods(), gate or Gate()])
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)
     for path, resource in routes(services, version).items():
-        app.add_route(path, resource)
+        if resource is not None:
+            app.add_route(path, resource)
     return app
 
 
 def routes(use: Services, version: str) -> dict[str, object]:
-    """Every path. What each takes and answers is described in `openapi`."""
+    """Every path. What each takes and answers is described in `openapi`.
+
+    None stands for a route that is closed.
+    """
     return {
         "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img, use.board),
+        "/sdapi/v1/img2img": later.NotYet("img2img", later.read_img2img),
         "/sdapi/v1/progress": jobs.Progress(use.progress, use.read_options),
         "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
         "/sdapi/v1/skip": jobs.Skip(use.skip),
         "/sdapi/v1/png-info": pictures.PngInfo(use.png_info, use.fetch),
+        "/sdapi/v1/extra-single-image": later.NotYet("extras", later.read_extras),
+        "/sdapi/v1/extra-batch-images": later.NotYet("extras", later.read_extras_batch),
+        "/sdapi/v1/interrogate": later.NotYet("interrogate", later.read_interrogate),
         "/sdapi/v1/options": options.Options(use.read_options, use.change_options),
         "/sdapi/v1/samplers": catalogues.Samplers(),
         "/sdapi/v1/schedulers": catalogues.Schedulers(),
         "/sdapi/v1/sd-models": catalogues.Checkpoints(use.checkpoints),
-        "/sdapi/v1/refresh-checkpoints": catalogues.RefreshCheckpoints(use.refresh_checkpoints),
+        "/sdapi/v1/refresh-checkpoints": actions.Refresh(use.refresh_checkpoints),
+        "/sdapi/v1/unload-checkpoint": actions.Act(use.unload_checkpoint),
+        "/sdapi/v1/reload-checkpoint": actions.Act(use.reload_checkpoint),
         "/sdapi/v1/sd-vae": vaes.Vaes(use.vaes),
-        "/sdapi/v1/refresh-vae": vaes.RefreshVaes(use.refresh_vaes),
+        "/sdapi/v1/sd-modules": vaes.Vaes(use.vaes),
+        "/sdapi/v1/refresh-vae": actions.Refresh(use.refresh_vaes),
+        "/sdapi/v1/upscalers": upscalers.Upscalers(),
+        "/sdapi/v1/latent-upscale-modes": upscalers.LatentUpscaleModes(),
+        "/sdapi/v1/face-restorers": catalogues.Empty(),
+        "/sdapi/v1/realesrgan-models": catalogues.Empty(),
         "/sdapi/v1/prompt-styles": catalogues.PromptStyles(use.styles),
+        "/sdapi/v1/loras": networks.Loras(use.networks),
+        "/sdapi/v1/refresh-loras": actions.Refresh(use.networks.refresh_loras),
+        "/sdapi/v1/hypernetworks": networks.Hypernetworks(use.networks),
+        "/sdapi/v1/embeddings": networks.Embeddings(use.embeddings),
+        "/sdapi/v1/refresh-embeddings": actions.Refresh(use.networks.refresh_embeddings),
+        "/sdapi/v1/create/embedding": later.NotYet("create/embedding", wire.as_object),
+        "/sdapi/v1/create/hypernetwork": later.NotYet("create/hypernetwork", wire.as_object),
+        "/sdapi/v1/train/embedding": later.NotYet("train/embedding", wire.as_object),
+        "/sdapi/v1/train/hypernetwork": later.NotYet("train/hypernetwork", wire.as_object),
+        "/sdapi/v1/scripts": scripts.Scripts(use.scripts),
+        "/sdapi/v1/script-info": scripts.ScriptInfos(use.scripts),
+        "/sdapi/v1/extensions": catalogues.Empty(),
         "/sdapi/v1/memory": system.Reading(use.memory),
         "/sdapi/v1/cmd-flags": system.Reading(use.cmd_flags),
         "/internal/progress": tasks.TaskProgress(use.task_progress, use.read_options),
@@ -106,7 +153,13 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/v1/jobs": v1_jobs.Jobs(use.board),
         "/v1/jobs/{id}": v1_jobs.OneJob(use.board),
         "/v1/jobs/{id}/events": v1_jobs.Events(use.board, use.read_options),
+        "/sdapi/v1/version": system.Reading(use.about),
+        "/sdapi/v1/server-stop": use.process and stopping.Stop(use.process),
+        "/sdapi/v1/server-restart": use.process and stopping.Restart(use.process),
+        "/sdapi/v1/server-kill": use.process and stopping.Kill(use.process),
         "/internal/ping": system.Ping(),
+        "/internal/sysinfo": system.Sysinfo(use.sysinfo),
+        "/internal/sysinfo-download": system.Sysinfo(use.sysinfo, attachment=True),
         "/docs": documents.Page("SWAGGER"),
         "/redoc": documents.Page("REDOC"),
         "/openapi.json": documents.OpenApi(version),

@@ -18,6 +18,7 @@ from msgspec import Meta
 from adapters.http.accounts import Denied
 from adapters.http.cors import ForeignPage
 from adapters.http.encoding import Unencodable, to_json
+from adapters.http.exchange import Absent
 from adapters.http.rate_limit import TooManyRequests
 from adapters.http.wire import Problem, Refused, Unreadable
 from application.fetching import RequestsNotAllowed
@@ -120,6 +121,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     # What the inside says about it.
     InvalidRequest: lambda error: _invalid(error.field, error.message),
     NotFound: _not_found,
+    Absent: lambda error: deliberate(404, str(error)),
     UnknownOption: lambda error: crash("KeyError", repr(error.key)),
     FrozenOption: lambda error: crash("AssertionError", error.message),
     OptionError: lambda error: _invalid(error.key, error.message),

@@ -8,6 +8,10 @@ from adapters.http import wire
 from adapters.http.encoding import to_json
 
 
+class Absent(Exception):
+    """Something the request had to bring or to name is not there. The text is A1111's."""
+
+
 def body_of(req: falcon.Request) -> object:
     """The body as a JSON value, None without one. Raises `wire.Refused`, `wire.Unreadable`."""
     return wire.read_json(req.bounded_stream.read(), req.content_type)

@@ -13,6 +13,8 @@ from msgspec import Meta
 from adapters.http import operations_jobs
 from adapters.http.gate import OPEN
 from adapters.http.operation import Json, Operation, Parameter
+from adapters.http.operations_later import LATER, PIXEL
+from adapters.http.operations_lists import LISTS
 from adapters.http.resources.catalogues import (
     PromptStyleItem,
     SamplerItem,
@@ -62,11 +64,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 _ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
-#: A PNG of one pixel, with infotext.
-_PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQAAAAA3bvkkAAAALnRFWHRwYXJhbWV0ZXJzAGEgZG90ClN0ZXBzOiAy"
-    "MCwgU2VlZDogMSwgU2l6ZTogMXgxEdNHPQAAAApJREFUeJxjYAAAAAIAAUivpHEAAAAASUVORK5CYII="
-)
+_ARGUMENTS = {"type": "object", "description": "Arguments by name, as A1111's functions take."}
 _JOB = {"type": "object", "properties": {"id_task": {"type": "string"}}}
 #: Before OpenAPI 3.2 the schema of an event stream is that of each event.
 _EVENT: Json = {
@@ -80,6 +78,8 @@ _EVENT: Json = {
 }
 
 OPERATIONS: tuple[Operation, ...] = (
+    *LISTS,
+    *LATER,
     Operation(
         path="/sdapi/v1/txt2img",
         method="post",
@@ -157,7 +157,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="pictures",
         summary="Read what a picture was made with",
         body=PNGInfoRequest,
-        example={"image": _PIXEL},
+        example={"image": PIXEL},
         returns=PictureInfo,
         errors=(400, 413, 422, 500),
     ),
@@ -311,6 +311,7 @@ _SECURITY: list[Json] = [{}, *({name: []} for name in _SCHEMES)]
 #: A1111's names for schemas that have their own here.
 _NAMES = {
     "Txt2Img": "StableDiffusionProcessingTxt2Img",
+    "Img2Img": "StableDiffusionProcessingImg2Img",
     "PictureInfo": "PNGInfoResponse",
 }
 
@@ -440,7 +441,13 @@ def _components() -> Json:
     for ours, theirs in _NAMES.items():
         text = text.replace(f'schemas/{ours}"', f'schemas/{theirs}"')
     schemas = {_NAMES.get(name, name): schema for name, schema in msgspec.json.decode(text).items()}
-    return {**schemas, "Options": _options(), "Flags": _flags(), "Job": _JOB}
+    return {
+        **schemas,
+        "Options": _options(),
+        "Flags": _flags(),
+        "Job": _JOB,
+        "Arguments": _ARGUMENTS,
+    }
 
 
 def _structs(operation: Operation) -> Iterator[type]:

@@ -85,11 +85,15 @@ def as_object(body: object) -> dict[str, Any]:
     return {name: _free(value, ("body", name)) for name, value in _object(body, ("body",)).items()}
 
 
-def as_struct(body: object, type: type[S]) -> S:
-    """The body as a struct. Raises `Refused` with every problem, in field order."""
+def as_struct(body: object, type: type[S], *, nulls: bool = True) -> S:
+    """The body as a struct. Raises `Refused` with every problem, in field order.
+
+    Null for a field that has no null stands for its default; with `nulls` False it is refused, as
+    A1111 does in all but generation requests.
+    """
     if body is None:
         _refuse(("body",), "field required", "value_error.missing")
-    return _struct(type, body, ("body",))
+    return _struct(type, body, ("body",), nulls)
 
 
 def given_fields(body: object, type: type[msgspec.Struct]) -> frozenset[str]:
@@ -158,7 +162,7 @@ def _fields(type: type[msgspec.Struct]) -> Sequence[inspect.Field]:
     return info.fields
 
 
-def _struct(type: type[S], value: object, loc: Loc) -> S:
+def _struct(type: type[S], value: object, loc: Loc, nulls: bool = True) -> S:
     given = _object(value, loc)
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -167,7 +171,7 @@ def _struct(type: type[S], value: object, loc: Loc) -> S:
         if name not in given:
             if field.required:
                 problems.append(Problem((*loc, name), "field required", "value_error.missing"))
-        elif given[name] is None and _null_means_default(field):
+        elif given[name] is None and nulls and _null_means_default(field):
             continue
         else:
             try:

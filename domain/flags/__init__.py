@@ -6,6 +6,7 @@ from domain.flags.flags import FLAGS, Flags
 from domain.flags.help import help_text
 from domain.flags.own import OWN
 from domain.flags.parsing import parse_flags
+from domain.flags.spoken import command_line
 
 __all__ = [
     "A1111",
@@ -17,6 +18,7 @@ __all__ = [
     "FlagValue",
     "Flags",
     "Kind",
+    "command_line",
     "help_text",
     "parse_flags",
 ]

@@ -46,13 +46,13 @@ A1111 = (
     _switch("no_half_vae", "run the VAE in 32 bits", _WORKS),
     _switch("no_progressbar_hiding", "web UI: keep the progress bar"),
     Flag("max_batch_count", _INTEGER, 16, "web UI: most batches a job"),
-    _path("embeddings_dir", "{data}/embeddings", "folder of textual inversion embeddings"),
+    _path("embeddings_dir", "{data}/embeddings", "folder of embeddings", _WORKS),
     _path(
         "textual_inversion_templates_dir",
         "{data}/textual_inversion_templates",
         "folder of caption templates for training",
     ),
-    _path("hypernetwork_dir", "{models}/hypernetworks", "folder of hypernetworks"),
+    _path("hypernetwork_dir", "{models}/hypernetworks", "folder of hypernetworks", _WORKS),
     _path("localizations_dir", "{data}/localizations", "web UI: folder of translations"),
     _switch("allow_code", "allow the script that runs code from a request"),
     _switch("medvram", "keep one network at a time on the device"),
@@ -145,7 +145,7 @@ A1111 = (
     _switch("no_download_sd_model", "leave an empty folder of checkpoints empty", _WORKS),
     _text("subpath", "path under which a proxy serves this server", _WORKS),
     _switch("add_stop_route", "without effect in the reference too"),
-    _switch("api_server_stop", "let clients stop the server"),
+    _switch("api_server_stop", "let clients stop the server", _WORKS),
     Flag(
         "timeout_keep_alive", _INTEGER, 30, "idle seconds after which to hang up", _WORKS, least=1
     ),
@@ -163,8 +163,8 @@ A1111 = (
     ),
     _switch("no_prompt_history", "do not write params.txt", _WORKS),
     _path("ldsr_models_path", "{models}/LDSR", "folder of LDSR models"),
-    _path("lora_dir", "{models}/Lora", "folder of LoRA networks"),
-    _path("lyco_dir_backcompat", "{models}/LyCORIS", "one more folder of LyCORIS networks"),
+    _path("lora_dir", "{models}/Lora", "folder of LoRA networks", _WORKS),
+    _path("lyco_dir_backcompat", "{models}/LyCORIS", "one more folder of them", _WORKS),
     _path("scunet_models_path", "{models}/ScuNET", "folder of ScuNET models"),
     _path("swinir_models_path", "{models}/SwinIR", "folder of SwinIR models"),
 )

@@ -106,17 +106,6 @@ class Checkpoints:
         )
 
 
-class RefreshCheckpoints:
-    """`POST /sdapi/v1/refresh-checkpoints`"""
-
-    def __init__(self, refresh: Callable[[], None]) -> None:
-        self._refresh = refresh
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._refresh()
-        answer(resp, None)
-
-
 class PromptStyles:
     """`GET /sdapi/v1/prompt-styles`"""
 
@@ -133,3 +122,11 @@ class PromptStyles:
                 for each in self._styles()
             ],
         )
+
+
+class Empty:
+    """A list of what this server has none of: `GET /sdapi/v1/face-restorers`,
+    `/sdapi/v1/realesrgan-models`, `/sdapi/v1/extensions`."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(resp, [])

@@ -7,7 +7,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer
+from adapters.http.exchange import answer, flag
+from application.sysinfo import Report
 
 
 class MemoryResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,14 @@ class MemoryResponse(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class AboutResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Which server this is."""
+
+    app: str
+    version: str
+    a1111: Annotated[str, Meta(description="The version of A1111 that it behaves like.")]
+
+
 class Reading:
     """A GET route that shows what a use-case returns, as it is."""
 
@@ -28,6 +37,22 @@ class Reading:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         answer(resp, self._read())
+
+
+class Sysinfo:
+    """`GET /internal/sysinfo`, and with `attachment` `/internal/sysinfo-download`"""
+
+    def __init__(self, read: Callable[[], Report], *, attachment: bool = False) -> None:
+        self._read = read
+        self._attachment = attachment
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        attachment = self._attachment or flag(req, "attachment")
+        report = self._read()
+        kind = "attachment" if attachment else "inline"
+        resp.data = report.text.encode()
+        resp.content_type = "text/plain; charset=utf-8"
+        resp.set_header("Content-Disposition", f'{kind}; filename="{report.file}"')
 
 
 class Ping:

@@ -19,7 +19,7 @@ class SDVaeItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vaes:
-    """`GET /sdapi/v1/sd-vae`"""
+    """`GET /sdapi/v1/sd-vae`, and `/sdapi/v1/sd-modules` as Forge has it"""
 
     def __init__(self, vaes: Callable[[], Sequence[VaeFile]]) -> None:
         self._vaes = vaes
@@ -29,14 +29,3 @@ class Vaes:
             resp,
             [SDVaeItem(model_name=each.name, filename=each.filename) for each in self._vaes()],
         )
-
-
-class RefreshVaes:
-    """`POST /sdapi/v1/refresh-vae`"""
-
-    def __init__(self, refresh: Callable[[], None]) -> None:
-        self._refresh = refresh
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._refresh()
-        answer(resp, None)

@@ -12,22 +12,28 @@ from PIL import Image
 
 from adapters.http.app import Services, create_app
 from adapters.storage.jobs_memory import MemoryJobs
+from adapters.storage.networks_memory import MemoryNetworks
 from application.fetching import FetchPicture
 from application.generate import Encoding, Generated, Picture
 from application.job_board import JobBoard
 from application.jobs import Job, JobQueue
+from application.networks import EmbeddingLists
 from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
 from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
+from application.sysinfo import Report
 from application.task_progress import ListPendingTasks, ReadTaskProgress
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, NotFound
 from domain.generation import MAX_SEED, Info, Txt2Img
+from domain.networks import Embedding
 from domain.options import Options
 from domain.prompts import Style
 from domain.sampling.names import resolve_request
+from domain.scripts import txt2img_scripts
 from domain.vaes import VaeFile
+from tests.contracts.network_catalog import safetensors
 
 TINY = Checkpoint(
     name="tiny.safetensors",
@@ -45,6 +51,17 @@ STYLES = (
     Style("wrapstyle", "photo of {prompt}, 8k", ""),
 )
 OTHER_VAE = VaeFile(name="othervae.safetensors", filename="<root>/models/VAE/othervae.safetensors")
+TINYTI = Embedding(name="tinyti", vectors=2, width=64, step=100)
+WRONGDIM = Embedding(name="wrongdim", vectors=1, width=768)
+NETWORKS = {
+    "Lora/tinylora.safetensors": safetensors(
+        {},
+        ss_base_model_version="sd_v1-5",
+        ss_tag_frequency='{"10_cat": {"cat": 10}}',
+        ss_output_name="tiny lora",
+    ),
+    "hypernetworks/apihn2.pt": b"",
+}
 
 
 def idle() -> ProgressReport:
@@ -72,6 +89,8 @@ class House:
     report: ProgressReport = field(default_factory=idle)
     queue: JobQueue = field(default_factory=partial(JobQueue, time.time, slots=50))
     kept: MemoryJobs = field(default_factory=MemoryJobs)
+    may_stop: bool = True
+    restarts: bool = False
     on_txt2img: Callable[[Txt2Img, Callable[[], bool]], None] = lambda request, abandoned: None
     behind: Callable[[str], bytes] = lambda url: b""
 
@@ -134,6 +153,16 @@ class House:
         self.heard.append(("download", url, public_only, user_agent))
         return self.behind(url)
 
+    def stop(self) -> None:
+        self.heard.append(("stop",))
+
+    def restart(self) -> bool:
+        self.heard.append(("restart",))
+        return self.restarts
+
+    def kill(self) -> None:
+        self.heard.append(("kill",))
+
     def find_checkpoint(self, name: str) -> Checkpoint:
         for each in (TINY, TINY_B):
             if name in (*each.aliases, "2168c9d19b" if each is TINY_B else each.title):
@@ -164,6 +193,14 @@ class House:
                 "cuda": {"error": "unavailable"},
             },
             cmd_flags=lambda: {"port": "7861", "nowebui": True, "use_cpu": []},
+            networks=MemoryNetworks(NETWORKS),
+            embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),
+            scripts=lambda: txt2img_scripts([TINY.title, TINY_B.title]),
+            unload_checkpoint=lambda: self.heard.append(("unload",)),
+            reload_checkpoint=lambda: self.heard.append(("reload",)),
+            about=lambda: {"app": "hexfusion", "version": "1.2.3", "a1111": "v1.10.1"},
+            sysinfo=lambda: Report('{"Platform": "none"}', "sysinfo-2026-11-22-12-00.json"),
+            process=self if self.may_stop else None,
         )
 
 

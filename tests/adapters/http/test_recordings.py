@@ -76,6 +76,8 @@ DEVIATIONS: dict[str, tuple[int, Any]] = {
     "errors/double_slash": (200, None),
     "errors/trailing_slash": (200, None),
     "get/x_sdapi_v1_samplers": (200, None),
+    # A1111 knows no HEAD.
+    "get/head_progress": (200, None),
 }
 
 #: Fields that we cannot echo as recorded: null became the default.
@@ -126,7 +128,9 @@ def shape(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "recording", [each for each in OURS if "allow" in each], ids=lambda each: each["name"]
+    "recording",
+    [each for each in OURS if "allow" in each and each["method"] != "HEAD"],
+    ids=lambda each: each["name"],
 )
 def test_a_wrong_method_names_the_right_ones(
     client: testing.TestClient, recording: dict[str, Any]

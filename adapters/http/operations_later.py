@@ -1,0 +1,113 @@
+"""Lines of the OpenAPI document: routes that check what is sent and answer 501, for now."""
+
+from adapters.http.operation import Operation
+from adapters.http.resources.later import (
+    CaptionResponse,
+    CreateResponse,
+    ExtrasBatchImagesRequest,
+    ExtrasBatchImagesResponse,
+    ExtrasSingleImageRequest,
+    ExtrasSingleImageResponse,
+    ImageToImageResponse,
+    InterrogateRequest,
+    TrainResponse,
+)
+from domain.img2img import Img2Img
+
+#: A PNG of one pixel, with infotext.
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQAAAAA3bvkkAAAALnRFWHRwYXJhbWV0ZXJzAGEgZG90ClN0ZXBzOiAy"
+    "MCwgU2VlZDogMSwgU2l6ZTogMXgxEdNHPQAAAApJREFUeJxjYAAAAAIAAUivpHEAAAAASUVORK5CYII="
+)
+_ERRORS = (400, 413, 422, 501)
+
+LATER: tuple[Operation, ...] = (
+    Operation(
+        path="/sdapi/v1/img2img",
+        method="post",
+        id="img2imgapi_sdapi_v1_img2img_post",
+        tag="generation",
+        summary="Make pictures from a picture (not yet: 501)",
+        body=Img2Img,
+        example={"init_images": [PIXEL], "prompt": "a red circle", "denoising_strength": 0.6},
+        returns=ImageToImageResponse,
+        errors=(404, *_ERRORS),
+    ),
+    Operation(
+        path="/sdapi/v1/extra-single-image",
+        method="post",
+        id="extras_single_image_api_sdapi_v1_extra_single_image_post",
+        tag="pictures",
+        summary="Enlarge and mend a picture (not yet: 501)",
+        body=ExtrasSingleImageRequest,
+        example={"image": PIXEL, "upscaler_1": "Lanczos", "upscaling_resize": 2},
+        returns=ExtrasSingleImageResponse,
+        errors=_ERRORS,
+    ),
+    Operation(
+        path="/sdapi/v1/extra-batch-images",
+        method="post",
+        id="extras_batch_images_api_sdapi_v1_extra_batch_images_post",
+        tag="pictures",
+        summary="Enlarge and mend several pictures (not yet: 501)",
+        body=ExtrasBatchImagesRequest,
+        example={"imageList": [{"data": PIXEL, "name": "dot.png"}], "upscaler_1": "Lanczos"},
+        returns=ExtrasBatchImagesResponse,
+        errors=_ERRORS,
+    ),
+    Operation(
+        path="/sdapi/v1/interrogate",
+        method="post",
+        id="interrogateapi_sdapi_v1_interrogate_post",
+        tag="pictures",
+        summary="Find words for a picture (not yet: 501)",
+        body=InterrogateRequest,
+        example={"image": PIXEL, "model": "clip"},
+        returns=CaptionResponse,
+        errors=(404, *_ERRORS),
+    ),
+    Operation(
+        path="/sdapi/v1/create/embedding",
+        method="post",
+        id="create_embedding_sdapi_v1_create_embedding_post",
+        tag="training",
+        summary="Make a new embedding (not yet: 501)",
+        body="Arguments",
+        example={"name": "mine", "num_vectors_per_token": 2, "overwrite_old": False},
+        returns=CreateResponse,
+        errors=_ERRORS,
+    ),
+    Operation(
+        path="/sdapi/v1/create/hypernetwork",
+        method="post",
+        id="create_hypernetwork_sdapi_v1_create_hypernetwork_post",
+        tag="training",
+        summary="Make a new hypernetwork (not yet: 501)",
+        body="Arguments",
+        example={"name": "mine", "enable_sizes": [768], "layer_structure": [1, 2, 1]},
+        returns=CreateResponse,
+        errors=_ERRORS,
+    ),
+    Operation(
+        path="/sdapi/v1/train/embedding",
+        method="post",
+        id="train_embedding_sdapi_v1_train_embedding_post",
+        tag="training",
+        summary="Train an embedding (not yet: 501)",
+        body="Arguments",
+        example={"embedding_name": "mine", "steps": 1000},
+        returns=TrainResponse,
+        errors=_ERRORS,
+    ),
+    Operation(
+        path="/sdapi/v1/train/hypernetwork",
+        method="post",
+        id="train_hypernetwork_sdapi_v1_train_hypernetwork_post",
+        tag="training",
+        summary="Train a hypernetwork (not yet: 501)",
+        body="Arguments",
+        example={"hypernetwork_name": "mine", "steps": 1000},
+        returns=TrainResponse,
+        errors=_ERRORS,
+    ),
+)

@@ -1,0 +1,32 @@
+"""Routes that do one thing and have nothing to say about it. Source: spec api.md 15."""
+
+from collections.abc import Callable, Mapping
+
+import falcon
+
+from adapters.http.exchange import answer
+
+
+class Refresh:
+    """A POST route that looks for files again and answers null. A body is ignored."""
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._refresh()
+        answer(resp, None)
+
+
+class Act:
+    """A POST route that does something and answers `{}`. A body is ignored."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._act()
+        answer(resp, NOTHING)
+
+
+NOTHING: Mapping[str, object] = {}

@@ -1,0 +1,89 @@
+"""The machine, and the process that this server is.
+
+Source: spec api.md 14 (/memory), 15 (server-stop and its kin), 16 (/internal/sysinfo).
+"""
+
+import os
+import platform
+import signal
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+
+#: Variables of the environment that a report may show: none of them holds a secret.
+_SHOWN = (
+    "CUDA_VISIBLE_DEVICES", "HEXFUSION_DATA", "IGNORE_CMD_ARGS_ERRORS", "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS", "PYTHONPATH", "PYTORCH_CUDA_ALLOC_CONF", "SD_WEBUI_RESTART",
+)  # fmt: skip
+
+
+def read_ram() -> Mapping[str, float]:
+    """Bytes: free, used by this process, total."""
+    import psutil
+
+    machine, used = psutil.virtual_memory(), psutil.Process().memory_info().rss
+    return {"free": machine.total - used, "used": used, "total": machine.total}
+
+
+def read_machine() -> Mapping[str, object]:
+    """Names, versions and sizes, by A1111's titles. Takes tenths of a second."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {
+        "Platform": platform.platform(),
+        "Python": platform.python_version(),
+        "Torch env info": {"torch": _version("torch"), "diffusers": _version("diffusers")},
+        "CPU": {
+            "model": platform.processor() or platform.machine(),
+            "count logical": psutil.cpu_count(),
+            "count physical": psutil.cpu_count(logical=False),
+        },
+        "RAM": {"total": memory.total, "used": memory.used, "free": memory.available},
+        "Environment": {name: os.environ[name] for name in _SHOWN if name in os.environ},
+        "Packages": sorted({f"{each.name}=={each.version}" for each in distributions()}),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+class Process:
+    """What `--api-server-stop` lets clients do to this process.
+
+    `environ` is the environment it was started with: whoever would start it again names in
+    `SD_WEBUI_RESTART` a file that says so.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        send: Callable[[int, int], None] = os.kill,
+        leave: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._marker = environ.get("SD_WEBUI_RESTART")
+        self._send = send
+        self._leave = leave
+
+    def stop(self) -> None:
+        """As SIGTERM does: requests under way are finished first."""
+        self._send(os.getpid(), signal.SIGTERM)
+
+    def restart(self) -> bool:
+        """Touch the file that asks for it and stop; False where nobody would start it again."""
+        if not self._marker:
+            return False
+        marker = Path(self._marker)
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        self.stop()
+        return True
+
+    def kill(self) -> None:
+        """Leave at once; every connection drops."""
+        self._leave(0)

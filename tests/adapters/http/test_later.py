@@ -1,0 +1,88 @@
+"""Routes whose engine is not there: mistakes are named as A1111 names them, the rest is 501.
+
+Source: spec api.md 6, 12, 15.
+"""
+
+import pytest
+
+
+def post(client, path, **body):
+    result = client.simulate_post(f"/sdapi/v1/{path}", json=body)
+    return result.status_code, result.json
+
+
+def failure(detail):
+    return {"error": "HTTPException", "detail": detail, "body": "", "errors": ""}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "what"),
+    [
+        ("img2img", {"init_images": ["AAAA"], "mask": None, "resize_mode": "1"}, "img2img"),
+        ("extra-single-image", {"image": "AAAA", "resize_mode": True}, "extras"),
+        ("extra-batch-images", {"imageList": [{"data": "", "name": ""}]}, "extras"),
+        ("interrogate", {"image": "AAAA", "model": "clip"}, "interrogate"),
+        ("create/embedding", {"name": "x"}, "create/embedding"),
+        ("create/hypernetwork", {}, "create/hypernetwork"),
+        ("train/embedding", {}, "train/embedding"),
+        ("train/hypernetwork", {}, "train/hypernetwork"),
+    ],
+)
+def test_not_yet(client, path, body, what):
+    assert post(client, path, **body) == (501, failure(f"{what}: not available yet"))
+
+
+NO_NULL = "none is not an allowed value"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "loc", "message"),
+    [
+        ("img2img", {"steps": "abc"}, ["steps"], "value is not a valid integer"),
+        ("img2img", {"denoising_strength": None}, ["denoising_strength"], NO_NULL),
+        (
+            "extra-single-image",
+            {"upscaling_resize": 0},
+            ["upscaling_resize"],
+            "ensure this value is greater than 0",
+        ),
+        ("extra-single-image", {"upscaler_1": None}, ["upscaler_1"], NO_NULL),
+        (
+            "extra-single-image",
+            {"resize_mode": 2},
+            ["resize_mode"],
+            "unexpected value; permitted: 0, 1",
+        ),
+        ("extra-batch-images", {}, ["imageList"], "field required"),
+        (
+            "extra-batch-images",
+            {"imageList": [{"data": ""}]},
+            ["imageList", 0, "name"],
+            "field required",
+        ),
+        ("interrogate", {"image": None}, ["image"], NO_NULL),
+    ],
+)
+def test_mistakes_are_named(client, path, body, loc, message):
+    """Spec api.md 2.2 and 12.1; recordings rest/ex_mode2, rest/eb_noname, rest/interrogate_null."""
+    status, answer = post(client, path, **body)
+    assert status == 422
+    assert [(each["loc"], each["msg"]) for each in answer["detail"]] == [(["body", *loc], message)]
+
+
+@pytest.mark.parametrize("path", ["create/embedding", "train/hypernetwork"])
+def test_a_body_that_is_no_object(client, path):
+    result = client.simulate_post(f"/sdapi/v1/{path}", json="text")
+    assert result.status_code == 422
+    assert result.json["detail"][0]["msg"] == "value is not a valid dict"
+
+
+def test_img2img_without_a_picture(client):
+    """Recording errors/i2i_none."""
+    assert post(client, "img2img", prompt="x") == (404, failure("Init image not found"))
+
+
+def test_interrogation_by_an_unknown_model(client):
+    """Recording rest/interrogate_badmodel."""
+    body = {"image": "AAAA", "model": "nope"}
+    assert post(client, "interrogate", **body) == (404, failure("Model not found"))

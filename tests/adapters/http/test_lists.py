@@ -1,0 +1,85 @@
+"""What there is to choose from: members, nulls, order. Source: spec api.md 14, networks.md 6."""
+
+import json
+
+import pytest
+
+from domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
+
+
+def get(client, path):
+    result = client.simulate_get(f"/sdapi/v1/{path}")
+    assert result.status_code == 200
+    return result.json
+
+
+def test_loras(client):
+    """The name is the file's, the alias the maker's; metadata that is an object comes as one."""
+    assert get(client, "loras") == [
+        {
+            "name": "tinylora",
+            "alias": "tiny lora",
+            "path": "Lora/tinylora.safetensors",
+            "metadata": {
+                "ss_tag_frequency": {"10_cat": {"cat": 10}},
+                "ss_base_model_version": "sd_v1-5",
+                "ss_output_name": "tiny lora",
+            },
+        }
+    ]
+
+
+def test_hypernetworks(client):
+    assert get(client, "hypernetworks") == [{"name": "apihn2", "path": "hypernetworks/apihn2.pt"}]
+
+
+def test_embeddings(client):
+    nothing = {"sd_checkpoint": None, "sd_checkpoint_name": None}
+    assert get(client, "embeddings") == {
+        "loaded": {"tinyti": {"step": 100, **nothing, "shape": 64, "vectors": 2}},
+        "skipped": {"wrongdim": {"step": None, **nothing, "shape": 768, "vectors": 1}},
+    }
+
+
+def test_upscalers(client):
+    shown = get(client, "upscalers")
+    assert [each["name"] for each in shown] == list(IMAGE_UPSCALERS)
+    assert shown[1] == {
+        "name": "Lanczos", "model_name": None, "model_path": None, "model_url": None, "scale": 4.0
+    }  # fmt: skip
+
+
+def test_latent_upscale_modes(client):
+    assert get(client, "latent-upscale-modes") == [{"name": name} for name in LATENT_MODES]
+
+
+@pytest.mark.parametrize("path", ["face-restorers", "realesrgan-models", "extensions"])
+def test_what_there_is_none_of(client, path):
+    assert get(client, path) == []
+
+
+def test_vaes_are_modules_too(client):
+    """SillyTavern asks A1111's route and Forge's."""
+    assert get(client, "sd-modules") == get(client, "sd-vae") != []
+
+
+def test_scripts(client):
+    """Spec scripts.md 3: titles in order of registration; of those listed here, Hypertile has no
+    arguments and so is no entry of script-info."""
+    titles = ["extra options", "Hypertile", "refiner", "sampler", "seed"]
+    assert get(client, "scripts") == {"txt2img": titles, "img2img": []}
+    described = get(client, "script-info")
+    assert [each["name"] for each in described] == [t for t in titles if t != "Hypertile"]
+    assert all(each["is_alwayson"] and not each["is_img2img"] for each in described)
+
+
+def test_scripts_are_described_as_recorded(client, shared):
+    """Recording get/sdapi_v1_script_info, entry by entry."""
+    recorded = json.loads((shared / "golden/get/sdapi_v1_script_info.json").read_text())["body"]
+    theirs = {each["name"]: each for each in recorded if not each["is_img2img"]}
+    for ours in get(client, "script-info"):
+        assert ours == theirs[ours["name"]]
+
+
+def test_version(client):
+    assert get(client, "version") == {"app": "hexfusion", "version": "1.2.3", "a1111": "v1.10.1"}

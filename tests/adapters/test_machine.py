@@ -1,0 +1,56 @@
+"""Source: spec api.md 14 to 16."""
+
+import json
+import os
+import signal
+
+from adapters.machine import Process, read_machine, read_ram
+
+
+def test_ram():
+    """Spec api.md 14, row /memory."""
+    ram = read_ram()
+    assert ram.keys() == {"free", "used", "total"}
+    assert 0 < ram["used"] < ram["total"]
+
+
+def test_machine(monkeypatch):
+    """Spec api.md 16: of the environment only what holds no secret."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("COMMANDLINE_ARGS", "--api-auth me:secret")
+    facts = read_machine()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["Environment"]["OMP_NUM_THREADS"] == "1"
+    assert "secret" not in json.dumps(facts)
+    assert any(each.startswith("falcon==") for each in facts["Packages"])
+
+
+def process(told, environ):
+    return Process(
+        environ, send=lambda *call: told.append(call), leave=lambda code: told.append(code)
+    )
+
+
+def test_stops_as_by_a_signal():
+    told = []
+    process(told, {}).stop()
+    assert told == [(os.getpid(), signal.SIGTERM)]
+
+
+def test_restarts_if_somebody_waits_for_the_file(tmp_path):
+    told, marker = [], tmp_path / "tmp" / "restart"
+    assert process(told, {"SD_WEBUI_RESTART": str(marker)}).restart()
+    assert marker.is_file()
+    assert told == [(os.getpid(), signal.SIGTERM)]
+
+
+def test_does_not_restart_where_nobody_waits():
+    told = []
+    assert not process(told, {}).restart()
+    assert told == []
+
+
+def test_leaves_at_once():
+    told = []
+    process(told, {}).kill()
+    assert told == [0]
