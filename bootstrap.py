@@ -26,6 +26,7 @@ from adapters.http.app import Services, create_app
 from adapters.http.cors import Cors
 from adapters.http.fetch import Downloader
 from adapters.http.gate import Gate
+from adapters.http.metrics import Metrics
 from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
 from adapters.http.tls import server_context
@@ -42,8 +43,9 @@ from adapters.storage.styles_files import FileStyles
 from adapters.storage.vaes_files import FileVaes, vae_folders
 from application.fetching import FetchPicture
 from application.generate import GenerateTxt2Img
+from application.health import ReadHealth
 from application.job_board import JobBoard
-from application.jobs import JobQueue
+from application.jobs import JobQueue, Meters
 from application.models import Models
 from application.networks import ListEmbeddings
 from application.options import ChangeOptions, ReadOptions
@@ -177,6 +179,12 @@ def about() -> Mapping[str, str]:
     return {"app": "hexfusion", "version": version("hexfusion"), "a1111": A1111_VERSION}
 
 
+def watching(metrics: Metrics, jobs: JobQueue, memory: ReadMemory) -> Metrics:
+    """These metrics, showing the queue and the memory too: the queue itself needs them first."""
+    metrics.watch(jobs, memory)
+    return metrics
+
+
 class Container(containers.DeclarativeContainer):
     """Who gets what. Everything is made at its first use, once."""
 
@@ -204,8 +212,13 @@ class Container(containers.DeclarativeContainer):
     archive = providers.Singleton(image_archive, flags, options)
 
     # Use-cases.
+    metrics = providers.Singleton(Metrics)
     jobs = providers.Singleton(
-        JobQueue, clock, slots=flags.provided["slots"], max_waiting=flags.provided["queue"]
+        JobQueue,
+        clock,
+        slots=flags.provided["slots"],
+        max_waiting=flags.provided["queue"],
+        meters=providers.Factory(Meters, metrics.provided.step, metrics.provided.job),
     )
     board = providers.Singleton(
         JobBoard,
@@ -259,6 +272,7 @@ class Container(containers.DeclarativeContainer):
     list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
     list_scripts = providers.Singleton(ListScripts, models, options)
     memory = providers.Singleton(ReadMemory, providers.Object(read_ram), backend)
+    health = providers.Singleton(ReadHealth, models, options, jobs)
     sysinfo = providers.Singleton(
         ReadSysinfo,
         providers.Object(read_machine),
@@ -297,6 +311,8 @@ class Container(containers.DeclarativeContainer):
             lambda models, options: lambda: models.load(options.snapshot()), models, options
         ),
         memory=memory,
+        health=health,
+        metrics=providers.Singleton(watching, metrics, jobs, memory),
         cmd_flags=flags.provided.wire,
         about=providers.Object(about),
         sysinfo=sysinfo,

@@ -342,6 +342,11 @@ class JobQueue:
         with self._changed:
             return self._full() or self._stopping
 
+    @property
+    def stopping(self) -> bool:
+        """Whether no more jobs are taken."""
+        return self._stopping
+
     def current(self, owner: str | None = None) -> Job | None:
         """The running job that started first; of this owner, if one is named."""
         with self._changed:

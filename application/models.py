@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from application.ports.inference import ModelHost
 from application.ports.models import ModelCatalog
 from domain.checkpoints import Checkpoint, find_closest
-from domain.errors import ModelUnavailable, NotFound
+from domain.errors import CheckpointError, ModelUnavailable, NotFound
 from domain.options import Options, OptionValue
 
 _KEY = "sd_model_checkpoint"
@@ -18,6 +18,7 @@ class Models:
         self._catalog = catalog
         self._host = host
         self._hashing = hashing
+        self._failed: tuple[str, CheckpointError] | None = None
 
     def list(self) -> Sequence[Checkpoint]:
         """All checkpoints, as shown."""
@@ -75,8 +76,26 @@ class Models:
         Raises `CheckpointError` naming file and tensor; the one loaded before then stays.
         """
         checkpoint = self.identified(self.configured(options))
-        self._host.load(checkpoint)
+        self._failed = None
+        try:
+            self._host.load(checkpoint)
+        except CheckpointError as error:
+            self._failed = checkpoint.filename, error
+            raise
         return checkpoint
+
+    def state(self, options: Options) -> str:
+        """Whether a model is `loaded`, or at least `loadable`.
+
+        Raises `ModelUnavailable` when there is no checkpoint, `CheckpointError` when the configured
+        one was tried and does not load.
+        """
+        if self._host.loaded() is not None:
+            return "loaded"
+        failed, checkpoint = self._failed, self.configured(options)
+        if failed and failed[0] == checkpoint.filename:
+            raise failed[1]
+        return "loadable"
 
     def unload(self) -> None:
         """Free the loaded checkpoint's memory; the next job loads what it needs."""

@@ -12,12 +12,14 @@ from adapters.http.cors import Cors
 from adapters.http.decoding import Fetch
 from adapters.http.gate import Gate
 from adapters.http.head import HeadAsGet
+from adapters.http.metrics import Metrics, MetricsPage
 from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
 from adapters.http.resources import (
     actions,
     catalogues,
     documents,
     generation,
+    health,
     jobs,
     later,
     networks,
@@ -31,6 +33,7 @@ from adapters.http.resources import (
     v1_jobs,
     vaes,
 )
+from application.health import Health
 from application.job_board import JobBoard
 from application.networks import EmbeddingLists
 from application.pnginfo import PictureInfo
@@ -71,6 +74,8 @@ class Services:
     unload_checkpoint: Callable[[], object]
     reload_checkpoint: Callable[[], object]
     memory: Callable[[], Mapping[str, Any]]
+    health: Callable[[], Health]
+    metrics: Metrics
     cmd_flags: Callable[[], Mapping[str, Any]]
     about: Callable[[], Mapping[str, Any]]
     sysinfo: Callable[[], Report]
@@ -92,7 +97,7 @@ def create_app(
     Without `gate` everybody may call, without `cors` no web page of another site.
     """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
-    app.add_middleware([log] if log else [])
+    app.add_middleware([log, services.metrics] if log else [services.metrics])
     app.add_middleware([HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
     app.add_middleware([OnlyDeclaredMethods(), gate or Gate()])
     app.req_options.strip_url_path_trailing_slash = True
@@ -157,6 +162,9 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/server-stop": use.process and stopping.Stop(use.process),
         "/sdapi/v1/server-restart": use.process and stopping.Restart(use.process),
         "/sdapi/v1/server-kill": use.process and stopping.Kill(use.process),
+        "/health/live": health.Live(),
+        "/health/ready": health.Ready(use.health),
+        "/metrics": MetricsPage(use.metrics),
         "/internal/ping": system.Ping(),
         "/internal/sysinfo": system.Sysinfo(use.sysinfo),
         "/internal/sysinfo-download": system.Sysinfo(use.sysinfo, attachment=True),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta
 
-from adapters.http import operations_jobs
+from adapters.http import operations_health, operations_jobs
 from adapters.http.gate import OPEN
 from adapters.http.operation import Json, Operation, Parameter
 from adapters.http.operations_later import LATER, PIXEL
@@ -275,6 +275,7 @@ OPERATIONS: tuple[Operation, ...] = (
         returns={"type": "object"},
     ),
     *operations_jobs.OPERATIONS,
+    *operations_health.OPERATIONS,
 )
 
 _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -350,6 +351,8 @@ def _operation(operation: Operation) -> Json:
         described["responses"]["202"] = _accepted(operation)
     if operation.nothing:
         described["responses"]["204"] = {"description": operation.nothing}
+    if operation.unfit:
+        described["responses"]["503"] = {**answer, "description": operation.unfit}
     if operation.path not in OPEN:
         described["security"] = _SECURITY
         described["responses"] |= {str(code): _error(code) for code in (401, 429)}

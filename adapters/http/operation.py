@@ -21,7 +21,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path. `returns` is a type, a media type, or a component's name.
 
-    `accepted` says what it means if the answer is 202, and a job; `nothing` what, if it is 204.
+    `accepted` says what it means if the answer is 202, and a job; `nothing` what, if it is 204;
+    `unfit` what, if it is 503 and otherwise as usual.
     """
 
     path: str
@@ -37,4 +38,5 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[Parameter, ...] = ()
     accepted: str = ""
     nothing: str = ""
+    unfit: str = ""
     errors: tuple[int, ...] = ()

@@ -11,10 +11,12 @@ from falcon import testing
 from PIL import Image
 
 from adapters.http.app import Services, create_app
+from adapters.http.metrics import Metrics
 from adapters.storage.jobs_memory import MemoryJobs
 from adapters.storage.networks_memory import MemoryNetworks
 from application.fetching import FetchPicture
 from application.generate import Encoding, Generated, Picture
+from application.health import Health
 from application.job_board import JobBoard
 from application.jobs import Job, JobQueue
 from application.networks import EmbeddingLists
@@ -88,6 +90,8 @@ class House:
     heard: list[tuple[Any, ...]] = field(default_factory=list)
     report: ProgressReport = field(default_factory=idle)
     queue: JobQueue = field(default_factory=partial(JobQueue, time.time, slots=50))
+    metrics: Metrics = field(default_factory=Metrics)
+    health: Health = field(default_factory=lambda: Health(ready=True, model="loaded", queue="open"))
     kept: MemoryJobs = field(default_factory=MemoryJobs)
     may_stop: bool = True
     restarts: bool = False
@@ -192,6 +196,8 @@ class House:
                 "ram": {"free": 24354373632.0, "used": 922128384, "total": 25276502016.0},
                 "cuda": {"error": "unavailable"},
             },
+            health=lambda: self.health,
+            metrics=self.metrics,
             cmd_flags=lambda: {"port": "7861", "nowebui": True, "use_cpu": []},
             networks=MemoryNetworks(NETWORKS),
             embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),

@@ -1,0 +1,150 @@
+"""What Prometheus may scrape. Every application has its own registry; nothing here is global."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import falcon
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from application.jobs import Job, JobQueue
+
+ReadMemory = Callable[[], Mapping[str, Mapping[str, object]]]
+
+#: Upper bounds, seconds: a listing takes milliseconds, a picture on a CPU minutes.
+_REQUEST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_STEP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_JOB = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """Counts requests, as middleware, and jobs, as `application.jobs.Meters` asks for it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "hexfusion_http_requests",
+            "Requests answered, by route and status.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "hexfusion_http_request_seconds",
+            "How long requests took until their answer began.",
+            ("method", "route"),
+            buckets=_REQUEST,
+            registry=self.registry,
+        )
+        self._steps = Histogram(
+            "hexfusion_step_seconds",
+            "How long sampling steps took, without the first of each sampling.",
+            buckets=_STEP,
+            registry=self.registry,
+        )
+        self._jobs = Counter(
+            "hexfusion_jobs", "Jobs that are over.", ("kind", "state"), registry=self.registry
+        )
+        self._waits = Histogram(
+            "hexfusion_job_wait_seconds",
+            "How long jobs waited for their turn.",
+            buckets=_JOB,
+            registry=self.registry,
+        )
+        self._runs = Histogram(
+            "hexfusion_job_seconds",
+            "How long jobs took from their turn to their end.",
+            ("kind",),
+            buckets=_JOB,
+            registry=self.registry,
+        )
+        self._pictures = Counter(
+            "hexfusion_pictures", "Pictures made.", ("kind",), registry=self.registry
+        )
+
+    def watch(self, queue: JobQueue, memory: ReadMemory) -> None:
+        """Show these, too, as they are when somebody looks."""
+        self.registry.register(_Gauges(queue, memory))
+
+    def step(self, seconds: float) -> None:
+        """A sampling step is done."""
+        self._steps.observe(seconds)
+
+    def job(self, job: Job) -> None:
+        """A job is over."""
+        self._jobs.labels(job.kind, job.state.value).inc()
+        self._pictures.labels(job.kind).inc(job.pictures_made)
+        if job.started_at is not None:
+            self._waits.observe(job.started_at - job.queued_at)
+            self._runs.labels(job.kind).observe(job.elapsed)
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        req.context["metrics_started"] = time.perf_counter()
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        # Labels are of few values: a path that no route serves is not one, nor any made-up method.
+        method = req.method if req.method in _METHODS else "other"
+        route = req.uri_template or "none"
+        self._requests.labels(method, route, str(resp.status_code)).inc()
+        if started := req.context.get("metrics_started"):
+            self._seconds.labels(method, route).observe(time.perf_counter() - started)
+
+    def scraped(self, accept: str) -> tuple[bytes, str]:
+        """Everything, in the form that the scraper asks for, and its media type."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self.registry), media_type
+
+
+class MetricsPage:
+    """`GET /metrics`"""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.data, resp.content_type = self._metrics.scraped(req.get_header("Accept") or "")
+
+
+class _Gauges(Collector):
+    """The queue, and memory in bytes."""
+
+    def __init__(self, queue: JobQueue, memory: ReadMemory) -> None:
+        self._queue = queue
+        self._memory = memory
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Empty families: to be registered is no reason to look."""
+        yield from self._families()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        waiting, running, ram, device = self._families()
+        waiting.add_metric([], len(self._queue.waiting()))
+        running.add_metric([], len(self._queue.running()))
+        memory = self._memory()
+        for use, value in memory["ram"].items():
+            if isinstance(value, int | float):
+                ram.add_metric([use], value)
+        for kind, group in memory["cuda"].items():
+            for use, value in group.items() if isinstance(group, Mapping) else ():
+                if isinstance(value, int | float):
+                    device.add_metric([kind, use], value)
+        yield from (waiting, running, ram, device)
+
+    def _families(self) -> tuple[GaugeMetricFamily, ...]:
+        return (
+            GaugeMetricFamily("hexfusion_jobs_waiting", "Jobs in the queue."),
+            GaugeMetricFamily("hexfusion_jobs_running", "Jobs under way."),
+            GaugeMetricFamily(
+                "hexfusion_ram_bytes", "Memory: free, used by the process, total.", labels=["use"]
+            ),
+            GaugeMetricFamily(
+                "hexfusion_device_memory",
+                "The device's memory as /sdapi/v1/memory tells it: bytes, or events.",
+                labels=["kind", "use"],
+            ),
+        )

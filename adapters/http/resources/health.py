@@ -1,0 +1,36 @@
+"""For whoever keeps the server running: is it alive, does it take jobs?"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http.exchange import answer
+from application.health import Health
+
+
+class LiveResponse(msgspec.Struct, frozen=True):
+    """The process answers."""
+
+    live: Annotated[bool, Meta(description="True: nobody answers otherwise.")] = True
+
+
+class Live:
+    """`GET /health/live`"""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(resp, LiveResponse())
+
+
+class Ready:
+    """`GET /health/ready`: 200, or 503 and why not."""
+
+    def __init__(self, health: Callable[[], Health]) -> None:
+        self._health = health
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        health = self._health()
+        answer(resp, health)
+        resp.status = falcon.HTTP_200 if health.ready else falcon.HTTP_503
