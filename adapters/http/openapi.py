@@ -28,6 +28,7 @@ from adapters.http.resources.pictures import PNGInfoRequest
 from adapters.http.resources.system import MemoryResponse
 from adapters.http.resources.vaes import SDVaeItem
 from application.pnginfo import PictureInfo
+from domain.flags import A1111, Flag
 from domain.generation import Txt2Img
 from domain.options import REGISTRY, Option
 
@@ -487,6 +488,25 @@ def _option(option: Option) -> Json:
 def _flags() -> Json:
     return {
         "type": "object",
-        "description": "Flags by name; the value is null, text, a number, a boolean or a list.",
-        "additionalProperties": True,
+        "description": "Flags by name. What was not given is null, where it has no default.",
+        "properties": {flag.dest: _flag(flag) for flag in A1111},
     }
+
+
+def _flag(flag: Flag) -> Json:
+    """Typed as `GET /cmd-flags` types it: text, where there is no default."""
+    schema: Json = {"description": f"{flag.help[:1].upper()}{flag.help[1:]}."}
+    match flag.default:
+        case None:
+            return {"type": ["string", "null"], "default": None} | schema
+        case bool():
+            return {"type": "boolean", "default": flag.default} | schema
+        case int():
+            return {"type": "integer", "default": flag.default} | schema
+        case str():
+            return {"type": "string", "default": flag.default} | schema
+        case tuple():
+            default = list(flag.default)
+            return {"type": "array", "items": {"type": "string"}, "default": default} | schema
+        case _:
+            return {"type": "object", "default": {}} | schema

@@ -73,7 +73,7 @@ class ExtrasSingleImageResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The picture, and what was done to it as HTML."""
 
     html_info: str
-    image: str | None = None
+    image: str
 
 
 class ExtrasBatchImagesResponse(msgspec.Struct, frozen=True, kw_only=True):

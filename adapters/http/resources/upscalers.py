@@ -20,10 +20,10 @@ class UpscalerItem(msgspec.Struct, frozen=True, kw_only=True):
     """An upscaler. Null where it needs no model."""
 
     name: str
-    model_name: str | None = None
-    model_path: str | None = None
-    model_url: Annotated[str | None, Meta(description="Always null.")] = None
-    scale: float | None = _ANY_SIZE
+    model_name: str | None
+    model_path: str | None
+    model_url: Annotated[str | None, Meta(description="Always null.")]
+    scale: float | None
 
 
 class LatentUpscalerModeItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,22 +36,30 @@ class FaceRestorerItem(msgspec.Struct, frozen=True, kw_only=True):
     """A face restorer."""
 
     name: str
-    cmd_dir: Annotated[str | None, Meta(description="Always null.")] = None
+    cmd_dir: Annotated[str | None, Meta(description="Always null.")]
 
 
 class RealesrganItem(msgspec.Struct, frozen=True, kw_only=True):
     """A Real-ESRGAN model."""
 
     name: str
-    path: str | None = None
-    scale: int | None = None
+    path: str | None
+    scale: int | None
 
 
 class Upscalers:
     """`GET /sdapi/v1/upscalers`"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, [UpscalerItem(name=name) for name in IMAGE_UPSCALERS])
+        answer(
+            resp,
+            [
+                UpscalerItem(
+                    name=name, model_name=None, model_path=None, model_url=None, scale=_ANY_SIZE
+                )
+                for name in IMAGE_UPSCALERS
+            ],
+        )
 
 
 class LatentUpscaleModes:
