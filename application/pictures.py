@@ -160,6 +160,11 @@ def read_infotext(image: Image) -> str | None:
     """
     if image.format == "PNG":
         _read_to_the_end(image)
+    return infotext_so_far(image)
+
+
+def infotext_so_far(image: Image) -> str | None:
+    """The infotext among what has been read of the file: as `read_infotext`, pixels untouched."""
     infotext = image.info.get("parameters")
     if "exif" in image.info:
         return _user_comment(image) or infotext

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 from PIL.Image import Image
 
-from application.pictures import open_picture, read_infotext
+from application.pictures import infotext_so_far, open_picture
+from application.png_chunks import without_pixels
 from application.ports.options import OptionsStore
 from domain.infotext import ParameterValue, add_foreign_loras, parse_infotext, rename_loras
 from domain.prompts import Style
@@ -55,8 +56,8 @@ class ReadPictureInfo:
 
     def __call__(self, picture: bytes) -> PictureInfo:
         """Raises InvalidRequest("image", ...) for bytes that are no picture, or too large a one."""
-        image = open_picture(picture)
-        text = read_infotext(image) or ""
+        image = open_picture(without_pixels(picture))
+        text = infotext_so_far(image) or ""
         items = {str(key): value for key, value in image.info.items() if key not in _TECHNICAL}
         if isinstance(items.get("transparency"), bytes) and image.mode in ("P", "RGB"):
             del items["transparency"]  # A1111 makes it an alpha channel (spec api.md 7.1)
