@@ -347,6 +347,7 @@ class JobBoard:
             state=state.value,
             kept=kept,
             digest=entry.order.digest,
+            progress=job.progress,
             queued_at=job.queued_at,
             started_at=job.started_at,
             finished_at=self._clock(),

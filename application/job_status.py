@@ -57,6 +57,7 @@ def of_record(record: JobRecord, retention: Retention) -> JobStatus:
         id=record.id,
         kind=record.kind,
         state=JobState(record.state),
+        progress=record.progress,
         elapsed=0.0 if started is None else record.finished_at - started,
         queued_at=record.queued_at,
         started_at=started,

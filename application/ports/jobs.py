@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from domain.errors import HexfusionError
+from domain.progress import Progress
 
 
 class JobStoreError(HexfusionError):
@@ -15,8 +16,9 @@ class JobStoreError(HexfusionError):
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A job that is over. Times are seconds of epoch time.
 
-    `digest` tells whether another request of that id is the same one. `size` is that of what is
-    kept beside the record, bytes; `kept` says whether that is a result, an error, or nothing.
+    `progress` is how far it came. `digest` tells whether another request of that id is the same
+    one. `size` is that of what is kept beside the record, bytes; `kept` says whether that is a
+    result, an error, or nothing.
     """
 
     id: str
@@ -25,6 +27,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     kept: str = "nothing"
     digest: str = ""
+    progress: Progress = Progress()
     queued_at: float
     started_at: float | None = None
     finished_at: float
