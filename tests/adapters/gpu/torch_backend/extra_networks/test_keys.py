@@ -1,0 +1,82 @@
+"""Names of layers in LoRA files (spec networks.md 2.2)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adapters.gpu.torch_backend.extra_networks.keys import find_layer, original_layer, split_key
+
+GOLDEN = Path(__file__).parents[4] / "golden"
+CASES = json.loads((GOLDEN / "lora_key_names.json").read_text("utf-8"))["data"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['key']} {case['is_sd2']}")
+def test_lora_key_names(case):
+    """V:lora_key_names, all of it."""
+    assert original_layer(case["key"], sd2=case["is_sd2"]) == case["expected"]
+
+
+FIRST_TEXT = "0_transformer_text_model_encoder_layers_5_mlp_fc1"
+
+
+@pytest.mark.parametrize(
+    ("layer", "meant"),
+    [
+        ("lora_unet_input_blocks_4_1_proj_in", "diffusion_model_input_blocks_4_1_proj_in"),
+        ("lora_te1_text_model_encoder_layers_5_mlp_fc1", FIRST_TEXT),
+        ("oft_unet_out_2", "diffusion_model_out_2"),
+        ("lora_unet_nowhere", None),
+    ],
+)  # fmt: skip
+def test_names_that_are_original_already(layer, meant):
+    """Spec networks.md 2.2, what is tried if no layer of that name exists."""
+    layers = {
+        "diffusion_model_input_blocks_4_1_proj_in",
+        FIRST_TEXT,
+        "diffusion_model_out_2",
+    }
+    assert find_layer(layer, layers) == meant
+
+
+def test_sdxls_name_for_the_text_encoder_serves_sd1_too():
+    name = "transformer_text_model_encoder_layers_5_mlp_fc1"
+    assert find_layer("lora_te1_text_model_encoder_layers_5_mlp_fc1", {name}) == name
+
+
+TO_Q = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
+Q_PROJ = "text_model_encoder_layers_0_self_attn_q_proj"
+
+
+ATTENTION = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+TEXT = "text_model.encoder.layers.0.self_attn.q_proj"
+
+
+UP = "lora_unet_conv_in", "lora_up.weight"
+
+
+@pytest.mark.parametrize(
+    ("key", "layer", "part"),
+    [
+        # kohya, which A1111 reads: the first dot
+        (f"{TO_Q}.lora_down.weight", TO_Q, "lora_down.weight"),
+        (f"{TO_Q}.alpha", TO_Q, "alpha"),
+        (f"{TO_Q}.lora_A.weight", TO_Q, "lora_A.weight"),
+        ("no_dot", "no_dot", ""),
+        # diffusers
+        (f"{ATTENTION}.to_q.lora.down.weight", TO_Q, "lora_down.weight"),
+        (f"{ATTENTION}.processor.to_q_lora.up.weight", TO_Q, "lora_up.weight"),
+        (f"{ATTENTION}.processor.to_out_lora.up.weight", f"{TO_Q[:-1]}out_0", "lora_up.weight"),
+        (f"text_encoder.{TEXT}.lora_linear_layer.up.weight", f"lora_te_{Q_PROJ}", "lora_up.weight"),
+        (f"text_encoder_2.{TEXT}.lora.up.weight", f"lora_te2_{Q_PROJ}", "lora_up.weight"),
+        ("unet.conv_in.alpha", "lora_unet_conv_in", "alpha"),
+        # PEFT
+        (f"{ATTENTION}.to_q.lora_A.weight", TO_Q, "lora_down.weight"),
+        ("unet.conv_in.lora_magnitude_vector", "lora_unet_conv_in", "magnitude"),
+        ("base_model.model.conv_in.lora_B.weight", *UP),
+        ("base_model.model.unet.conv_in.lora_B.default.weight", *UP),
+        (f"base_model.model.{TEXT}.lora_B.weight", f"lora_te_{Q_PROJ}", "lora_up.weight"),
+    ],
+)  # fmt: skip
+def test_layouts(key, layer, part):
+    assert split_key(key) == (layer, part)
