@@ -5,7 +5,7 @@ loader, so no code from a file ever runs. Source: spec networks.md 1.4.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -56,12 +56,15 @@ class Weights(Mapping[str, Tensor]):
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
 
 
-def read_weights(path: Path, *, mmap: bool = True) -> Weights:
+def read_weights(
+    path: Path, *, mmap: bool = True, inside: Sequence[str] = ("state_dict",)
+) -> Weights:
     """All tensors of a `.safetensors`, `.ckpt` or `.pt` file.
 
-    With `mmap` the tensors are views of the file until they are copied. A top-level `state_dict`
-    is unwrapped and old text-encoder names are rewritten. Raises `CheckpointError` for a file
-    that is missing, truncated, garbage, or holds anything but plain tensors.
+    With `mmap` the tensors are views of the file until they are copied. What a torch file holds
+    under the first of the names `inside` is unwrapped, and old text-encoder names are rewritten.
+    Raises `CheckpointError` for a file that is missing, truncated, garbage, or holds anything but
+    plain tensors.
     """
     file = str(path)
     metadata: Mapping[str, str] = {}
@@ -70,7 +73,7 @@ def read_weights(path: Path, *, mmap: bool = True) -> Weights:
             metadata = check_safetensors_header(path)
             tensors = _read_safetensors(path, mmap)
         else:
-            tensors = _read_torch(path, mmap)
+            tensors = _read_torch(path, mmap, inside)
     except OSError as error:
         raise CheckpointError(file, f"cannot be read: {error.strerror or error}") from error
     if not tensors:
@@ -158,7 +161,7 @@ def _read_safetensors(path: Path, mmap: bool) -> dict[str, Tensor]:
         raise CheckpointError(str(path), f"is not a sound safetensors file: {error}") from error
 
 
-def _read_torch(path: Path, mmap: bool) -> dict[str, Tensor]:
+def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tensor]:
     import pickle
 
     try:
@@ -170,8 +173,9 @@ def _read_torch(path: Path, mmap: bool) -> dict[str, Tensor]:
         raise CheckpointError(str(path), message) from error
     except Exception as error:  # torch.load raises whatever a damaged archive makes it stumble on
         raise CheckpointError(str(path), "is not a sound torch file") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    if isinstance(content, dict):
+        wrapped = (content[name] for name in inside if isinstance(content.get(name), dict))
+        content = next(wrapped, content)
     if not isinstance(content, dict):
         raise CheckpointError(str(path), f"holds a {type(content).__name__}, not named tensors")
     return {

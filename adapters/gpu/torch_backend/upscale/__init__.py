@@ -1,0 +1,1 @@
+"""Upscaling networks: files to networks, networks to larger pictures."""

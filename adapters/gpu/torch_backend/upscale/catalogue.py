@@ -1,0 +1,110 @@
+"""Which upscaling networks there are files of. Source: spec images.md 9.1."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.gpu.torch_backend.upscale.packaged import EXTRA, is_packaged, packaged_file
+from domain.errors import ModelUnavailable, NotFound
+from domain.upscalers import DAT, REAL_ESRGAN, NamedModel, UpscalerModel, UpscaleSettings
+
+FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
+"""The files below a folder whose names are wanted."""
+
+_EXTENSIONS = (".pt", ".pth", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Family:
+    """A folder below models, what A1111 calls its typical model, and that one's scale."""
+
+    folder: str
+    model_name: str | None
+    scale: float | None
+    named: Sequence[NamedModel] = ()
+
+
+FAMILIES = (
+    Family("ESRGAN", "ESRGAN_4x", 4.0),
+    Family("RealESRGAN", None, 4.0, REAL_ESRGAN),
+    Family("DAT", None, None, DAT),
+    Family("HAT", None, 4.0),
+    Family("SwinIR", "SwinIR 4x", 4.0),
+    Family("ScuNET", "ScuNET GAN", 4.0),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network that can be used: its file, or the packaged one it is to be made from."""
+
+    model: UpscalerModel
+    family: str
+    file: Path
+    packaged: Path | None = None
+
+
+class Catalogue:
+    """Looks into the folders at each call: files come and go.
+
+    `folders` has each family's, the first taking precedence; what is converted goes to the last.
+    """
+
+    def __init__(self, folders: Mapping[str, Sequence[Path]], files_below: FilesBelow) -> None:
+        self._folders = folders
+        self._files_below = files_below
+
+    def sources(self, settings: UpscaleSettings) -> list[Source]:
+        """By lower-cased name. Of a name that comes twice, the family first in `FAMILIES`."""
+        found: dict[str, Source] = {}
+        for family in FAMILIES:
+            for source in self._of(family, settings):
+                found.setdefault(source.model.name, source)
+        return sorted(found.values(), key=lambda each: each.model.name.lower())
+
+    def find(self, name: str, settings: UpscaleSettings) -> Source:
+        """Raises `NotFound`, `ModelUnavailable` for a published model whose file is missing."""
+        for source in self.sources(settings):
+            if source.model.name == name:
+                return source
+        for family in FAMILIES:
+            for named in family.named:
+                if named.name == name and name in settings.enabled:
+                    raise ModelUnavailable(self._missing(family, named))
+        raise NotFound("upscaler", name)
+
+    def _of(self, family: Family, settings: UpscaleSettings) -> Iterator[Source]:
+        files: dict[str, Path] = {}
+        for folder in self._folders.get(family.folder, ()):
+            for path in self._files_below(folder, _is_weights):
+                files.setdefault(path.stem, path)
+        for named in family.named:
+            if named.name in settings.enabled:
+                yield from self._named(family, named, files.get(named.stem))
+        known = {named.stem for named in family.named}
+        for stem, path in files.items():
+            if stem not in known:
+                yield Source(
+                    _model(stem, path, family.model_name, family.scale), family.folder, path
+                )
+
+    def _named(self, family: Family, named: NamedModel, file: Path | None) -> Iterator[Source]:
+        packaged = None if file else packaged_file(named.stem)
+        if packaged:
+            file = self._folders[family.folder][-1] / f"{named.stem}.safetensors"
+        if file:
+            model = _model(named.name, file, family.model_name, float(named.scale))
+            yield Source(model, family.folder, file, packaged)
+
+    def _missing(self, family: Family, named: NamedModel) -> str:
+        folder = self._folders[family.folder][-1]
+        message = f"upscaler {named.name!r} needs {named.stem}.pth or .safetensors in {folder}"
+        return f"{message}, or: {EXTRA}" if is_packaged(named.stem) else message
+
+
+def _is_weights(name: str) -> bool:
+    return name.lower().endswith(_EXTENSIONS)
+
+
+def _model(name: str, path: Path, model_name: str | None, scale: float | None) -> UpscalerModel:
+    return UpscalerModel(name=name, model_name=model_name, path=str(path), scale=scale)

@@ -1,0 +1,50 @@
+"""SRVGGNetCompact, Real-ESRGAN's small network: convolutions, then one pixel shuffle.
+
+Source: Wang et al., "Real-ESRGAN", release notes of v0.3; the files' layout.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adapters.gpu.torch_backend.upscale.network import Built, State, filled
+from domain.errors import CheckpointError
+
+
+class Compact(nn.Module):
+    """(B, 3, H, W) -> (B, 3, H scale, W scale): what the network adds to the enlarged pixels."""
+
+    def __init__(self, features: int, hidden: int, scale: int) -> None:
+        super().__init__()
+        self._scale = scale
+        layers: list[nn.Module] = [nn.Conv2d(3, features, 3, padding=1), nn.PReLU(features)]
+        for _ in range(hidden):
+            layers += [nn.Conv2d(features, features, 3, padding=1), nn.PReLU(features)]
+        layers.append(nn.Conv2d(features, 3 * scale**2, 3, padding=1))
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        detail = functional.pixel_shuffle(self.body(x), self._scale)
+        return detail + functional.interpolate(x, scale_factor=self._scale, mode="nearest")
+
+
+def detect(state: State) -> bool:
+    """Whether the tensors alternate between convolutions and slopes, as these files' do."""
+    first, slopes = state.get("body.0.weight"), state.get("body.1.weight")
+    if first is None or slopes is None or "conv_first.weight" in state:
+        return False
+    return first.dim() == 4 and first.shape[1] == 3 and slopes.dim() == 1
+
+
+def build(state: State, file: str) -> Built:
+    """Raises `CheckpointError`."""
+    last = max(int(name.split(".")[1]) for name in state if name.startswith("body."))
+    made = state[f"body.{last}.weight"].shape[0]
+    scale = math.isqrt(made // 3)
+    if made != 3 * scale**2 or not scale:
+        raise CheckpointError(file, f"makes {made} channels, which are no enlarged colours")
+    with torch.device("meta"):
+        network = Compact(state["body.0.weight"].shape[0], last // 2 - 1, scale)
+    return Built("Compact", filled(network, state, file), scale)

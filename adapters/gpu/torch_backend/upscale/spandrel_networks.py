@@ -1,0 +1,69 @@
+"""SwinIR, DAT, ScuNET and some forty others: the networks of the library spandrel, if it is here.
+
+It is no dependency of ours: it requires torchvision, whose wheel breaks diffusers beside a torch
+from elsewhere (docs/adr/0009). Two of its networks use torchvision; without those two it works.
+"""
+
+import importlib
+import importlib.util
+import sys
+import threading
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from adapters.gpu.torch_backend.upscale.network import Built, State
+from domain.errors import CheckpointError, ModelUnavailable
+
+INSTALL = "pip install 'hexfusion[upscalers]' && pip install --no-deps spandrel"
+
+#: Networks that fill holes and mend faces: not ours to use, and in need of torchvision.
+_LEFT_OUT = ("LaMa", "RestoreFormer")
+
+_importing = threading.Lock()
+
+
+def build(state: State, file: str) -> Built:
+    """Raises `ModelUnavailable` without spandrel, `CheckpointError` for what it does not know."""
+    spandrel = library(file)
+    try:
+        model = spandrel.MAIN_REGISTRY.load(dict(state))
+    except spandrel.UnsupportedModelError as error:
+        raise CheckpointError(file, "is no upscaling network that is known here") from error
+    except Exception as error:  # its builders trip over whatever a damaged file lacks
+        first_line, *_ = (str(error) or type(error).__name__).splitlines()
+        raise CheckpointError(file, f"is damaged: {first_line}") from error
+    colours = (model.input_channels, model.output_channels) == (3, 3)
+    if not isinstance(model, spandrel.ImageModelDescriptor) or not colours:
+        raise CheckpointError(file, f"is a {model.architecture.name}, which enlarges no pictures")
+    model.model.float()
+    return Built(model.architecture.name, model.model, model.scale, model.supports_half, run=model)
+
+
+def _find() -> ModuleSpec | None:
+    return importlib.util.find_spec("spandrel")
+
+
+def library(file: str) -> Any:
+    """The library, for what that file holds. Raises `ModelUnavailable`."""
+    with _importing:
+        if _find() is None:
+            message = f"{file} is no ESRGAN; other networks need spandrel: {INSTALL}"
+            raise ModelUnavailable(message)
+        for name in _LEFT_OUT:
+            sys.modules.setdefault(f"spandrel.architectures.{name}", _left_out(name))
+        return importlib.import_module("spandrel")
+
+
+def _left_out(name: str) -> ModuleType:
+    """A module with an architecture that recognises nothing."""
+    module = ModuleType(f"spandrel.architectures.{name}")
+
+    class Nothing:
+        id = name
+
+        def detect(self, state: object) -> bool:
+            return False
+
+    setattr(module, f"{name}Arch", Nothing)
+    return module

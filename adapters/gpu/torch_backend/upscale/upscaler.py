@@ -1,0 +1,114 @@
+"""The upscaling port on torch."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from PIL.Image import Image
+
+from adapters.gpu.torch_backend.upscale.catalogue import Catalogue, FilesBelow, Source
+from adapters.gpu.torch_backend.upscale.loading import load_network
+from adapters.gpu.torch_backend.upscale.network import Network
+from adapters.gpu.torch_backend.upscale.packaged import read_packaged
+from adapters.gpu.torch_backend.upscale.tiled import by_mean, through
+from application.ports.upscale import Advance, go_on
+from application.tiles import by_tiles
+from application.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
+from domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
+
+#: Families whose networks A1111 runs in half precision where the checkpoint's are.
+_HALF = frozenset({"RealESRGAN", "DAT", "SwinIR"})
+
+
+class TorchUpscaler:
+    """`Upscaler` over one device, with the networks that lie in `folders` by family.
+
+    The network used last stays in memory. `dtype` is what half-precision families compute in;
+    whoever holds `turn` has the device. `write` puts bytes into a file as a whole.
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[str, Sequence[Path]],
+        device: torch.device,
+        dtype: torch.dtype,
+        turn: threading.Lock,
+        *,
+        files_below: FilesBelow,
+        write: Callable[[Path, bytes], None],
+    ) -> None:
+        self._catalogue = Catalogue(folders, files_below)
+        self._device = device
+        self._dtype = dtype
+        self._turn = turn
+        self._write = write
+        self._plain = PlainUpscaler()
+        self._loading = threading.Lock()
+        self._held: tuple[tuple[Path, int], Network] | None = None
+
+    def list(self, settings: UpscaleSettings) -> Sequence[UpscalerModel]:
+        """See `Upscaler.list`."""
+        return (*PLAIN_UPSCALERS, *(each.model for each in self._catalogue.sources(settings)))
+
+    def check(self, name: str, settings: UpscaleSettings) -> None:
+        """See `Upscaler.check`."""
+        if name not in PLAIN:
+            self._catalogue.find(name, settings)
+
+    def upscale(
+        self,
+        picture: Image,
+        factor: float,
+        name: str,
+        settings: UpscaleSettings,
+        advance: Advance = go_on,
+    ) -> Image:
+        """See `Upscaler.upscale`."""
+        if name in PLAIN:
+            return self._plain.upscale(picture, factor, name, settings)
+        source = self._catalogue.find(name, settings)
+        network = self._network(source)
+        listening = Stoppable(advance)
+
+        def enlarge(image: Image, factor: float) -> Image:
+            return self._enlarged(source.family, network, image, settings, listening)
+
+        return upscale(picture.convert("RGB"), factor, enlarge, lambda: listening.stopped)
+
+    def drop(self) -> None:
+        """Free the network's memory; the next picture loads it again."""
+        with self._loading:
+            self._held = None
+
+    def _enlarged(
+        self,
+        family: str,
+        network: Network,
+        image: Image,
+        settings: UpscaleSettings,
+        advance: Advance,
+    ) -> Image:
+        """One round (spec images.md 9.3 and 9.4)."""
+        if family in ("SwinIR", "ScuNET"):
+            tiling = settings.swinir if family == "SwinIR" else settings.scunet
+            return by_mean(network, image, tiling, self._turn, advance)
+        tiling = settings.dat if family == "DAT" else settings.esrgan
+        return by_tiles(image, tiling, lambda tile: through(network, tile, self._turn), advance)
+
+    def _network(self, source: Source) -> Network:
+        """Raises `CheckpointError`; the network held before then stays."""
+        with self._loading:
+            if source.packaged and not source.file.exists():
+                self._convert(source.packaged, source.file)
+            key = source.file, source.file.stat().st_mtime_ns
+            if self._held is None or self._held[0] != key:
+                built = load_network(source.file)
+                half = source.family in _HALF
+                self._held = key, built.on(self._device, self._dtype if half else torch.float32)
+            return self._held[1]
+
+    def _convert(self, packaged: Path, file: Path) -> None:
+        from safetensors.torch import save
+
+        self._write(file, save(read_packaged(packaged)))
