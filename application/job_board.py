@@ -176,11 +176,18 @@ class JobBoard:
         return live + [of_record(each, self._retention) for each in reversed(kept)]
 
     def finished(self, id: str, owner: str | None = None) -> JobRecord | None:
-        """The owner's finished job of that id, if it is still kept."""
-        try:
-            return self._kept(id, owner)
-        except NotFound:
-            return None
+        """The owner's finished job of that id, if it is still kept.
+
+        One whose pictures are made counts, though they may still be encoded.
+        """
+        with self._lock:
+            entry = self._live.get((owner, id))
+            if entry and entry.job.over:
+                return entry.record or self._record(entry, entry.job.state)
+            try:
+                return self._kept(id, owner)
+            except NotFound:
+                return None
 
     def cancel(self, id: str, owner: str | None = None) -> JobStatus:
         """Stop a running job soon, a waiting one at once; forget a finished one.
@@ -338,7 +345,9 @@ class JobBoard:
         entry.over.set()
         entry.job.tell()
 
-    def _record(self, entry: Entry, state: JobState, kept: str, body: bytes) -> JobRecord:
+    def _record(
+        self, entry: Entry, state: JobState, kept: str = "nothing", body: bytes = b""
+    ) -> JobRecord:
         job = entry.job
         return JobRecord(
             id=job.id,

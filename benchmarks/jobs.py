@@ -233,7 +233,7 @@ def settle(port: int, job: Seen) -> None:
 
 def table_of(seen: Sequence[Seen]) -> Table:
     table = Table(title=f"{len(seen)} jobs from {CLIENTS} clients at once")
-    for column in ("client", "job", "asked for", "steps", "ended", "polls", "while it ran"):
+    for column in ("client", "asked for", "steps", "ended", "polls", "while it ran"):
         table.add_column(column)
     for column in ("saw of others", "stopped after", "as alone", "good"):
         table.add_column(column)
@@ -241,7 +241,6 @@ def table_of(seen: Sequence[Seen]) -> Table:
         stopped = "" if job.stopped_after is None else f"{job.stopped_after} steps"
         table.add_row(
             str(job.client),
-            job.id,
             "left behind" if job.left_behind else "waited for",
             str(job.wanted["steps"]),
             f"{job.state}" + ("" if job.began else ", never began"),

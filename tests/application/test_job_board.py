@@ -267,6 +267,25 @@ def test_a_job_that_is_left_behind_is_done_and_kept(board):
     assert board.body("mine") == b"result 1"
 
 
+def test_who_polls_finds_a_job_whose_pictures_are_still_being_encoded(board):
+    encoding, go = threading.Event(), threading.Event()
+
+    def encode(made: int) -> bytes:
+        encoding.set()
+        assert go.wait(PATIENCE)
+        return b"result"
+
+    work = Work(open=True)
+    plain = work.order()
+    board.submit(Order("txt2img", "a", {}, work, encode, plain.explain))
+    assert encoding.wait(PATIENCE)
+    assert board.status("a").state is JobState.RUNNING  # there is nothing to fetch yet
+    assert board.finished("a").state == "done"
+    assert board.finished("a", "ann") is None
+    go.set()
+    assert over(board, "a") is JobState.DONE
+
+
 def test_it_may_be_asked_for_again_and_waited_for(board):
     work = Work()
     board.submit(work.order())
