@@ -44,10 +44,11 @@ class JobStatus:
 
     @property
     def eta(self) -> float | None:
-        """Seconds to go, as far as can be told; null before it starts."""
-        if self.state is not JobState.RUNNING:
-            return 0.0 if self.over else None
-        return max(self.progress.eta(self.elapsed), 0.0)
+        """Seconds to go; None as long as nothing can be told."""
+        if self.over:
+            return 0.0
+        begun = self.state is JobState.RUNNING and self.progress.share_done() > 0
+        return max(self.progress.eta(self.elapsed), 0.0) if begun else None
 
 
 def of_record(record: JobRecord, retention: Retention) -> JobStatus:

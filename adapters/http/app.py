@@ -52,7 +52,7 @@ MAX_BODY = 64 * 2**20
 class Services:
     """The use-cases the routes call. Every one may be called from many threads at once."""
 
-    txt2img: generation.PrepareTxt2Img
+    txt2img: generation.GenerateTxt2Img
     board: JobBoard
     progress: jobs.ReadProgress
     task_progress: tasks.ReadTaskProgress

@@ -259,6 +259,7 @@ def test_a_job_that_is_left_behind_is_done_and_kept(board):
     assert (status.state, status.position) == (JobState.RUNNING, None)
     assert (status.progress.step, status.progress.steps) == (1, 4)
     assert 0.2 < status.fraction < 0.3
+    assert status.eta > 0
     work.end.set()
     assert over(board, "mine") is JobState.DONE
     done = board.status("mine")
@@ -306,7 +307,7 @@ def test_those_that_wait_know_their_places_and_leave_at_once(board):
     assert work.reached.wait(PATIENCE)
     assert [board.status(id).position for id in "abcd"] == [None, 1, 2, 3]
     assert [each.id for each in board.statuses()] == ["a", "b", "c", "d"]
-    assert board.status("c").fraction == 0
+    assert (board.status("c").fraction, board.status("c").eta) == (0, None)
     assert board.cancel("b").state is JobState.CANCELLED
     assert [board.status(id).position for id in "acd"] == [None, 1, 2]
     wait_for(lambda: board.status("b").kept == "error")  # its thread heard

@@ -13,13 +13,15 @@ from adapters.http.encoding import info_text, picture_text, to_json
 from adapters.http.exchange import body_of
 from application.generate import KIND, Generated
 from application.job_board import JobBoard
-from application.jobs import Job
+from application.jobs import Abandoned, Job
 from application.orders import Order
 from domain.generation import Txt2Img
 
 
-class PrepareTxt2Img(Protocol):
-    """What comes back makes the pictures when its job has its turn."""
+class GenerateTxt2Img(Protocol):
+    """For Python callers in one go; for routes in two, with what can be wrong in the first."""
+
+    def __call__(self, request: Txt2Img, *, abandoned: Abandoned = ...) -> Generated: ...
 
     def prepare(
         self, request: Txt2Img, *, given: Collection[str] | None = ...
@@ -39,7 +41,7 @@ class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
 class TextToImage:
     """`POST /sdapi/v1/txt2img`"""
 
-    def __init__(self, txt2img: PrepareTxt2Img, board: JobBoard) -> None:
+    def __init__(self, txt2img: GenerateTxt2Img, board: JobBoard) -> None:
         self._txt2img = txt2img
         self._board = board
 

@@ -20,7 +20,7 @@ class JobResponse(msgspec.Struct, frozen=True, kw_only=True):
     ]
     progress: Annotated[float, Meta(description="From 0 to 1.")]
     eta: Annotated[
-        float | None, Meta(description="Seconds to go, as far as can be told; null before.")
+        float | None, Meta(description="Seconds to go; null as long as nothing can be told.")
     ]
     text: Annotated[str, Meta(description="What it is at: 'Batch 1 out of 2'.")]
     step: Annotated[int, Meta(description="Step of the present sampling that was finished last.")]
