@@ -98,7 +98,7 @@ def parse_target(url: str) -> Target:
     host = host.removesuffix(".")
     if parts.scheme not in _PORTS:
         raise DownloadFailed("not http or https")
-    if re.search(r"[\x00-\x20\x7f\\]", url) or "@" in parts.netloc or port == 0:
+    if re.search(r"[\x00-\x20\x7f]", url) or "@" in parts.netloc or port == 0:
         raise DownloadFailed("no valid address")
     if not (_is_name(host) or parse_address(host)):
         raise DownloadFailed("no valid address")

@@ -244,9 +244,20 @@ def test_the_inside_can_be_allowed(web: Web, url: str) -> None:
 
 
 def test_what_is_ambiguous_stays_refused(web: Web) -> None:
-    for url in ("http://2130706433/", "http://a.test@127.0.0.1/", "file:///etc/passwd"):
-        with pytest.raises(DownloadFailed):
+    for url in ("http://a.test@127.0.0.1/", "http://a.test\\@127.0.0.1/", "file:///etc/passwd"):
+        with pytest.raises(DownloadFailed, match=r"no valid address|not http"):
             web.get(url, public_only=False)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["2130706433", "134744072", "0x08080808", "0x8.8", "8.8", "8.8.2056", "010.8.8.8", "08.8.8.8",
+     "8.8.8.8.8", "a.test.1", "a.0x7f", "a.0x", "256.1.1.1", "0x7f.1."],
+)  # fmt: skip
+def test_a_number_is_no_name(host: str) -> None:
+    """To some programs it is an address. Even a public one would do by luck alone."""
+    with pytest.raises(DownloadFailed, match="no valid address"):
+        parse_target(f"http://{host}/")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -420,6 +431,7 @@ def test_with_the_systems_own_name_server_and_wire(web: Web) -> None:
         ("https://a.test.:443/x?y", Target("https", "a.test", 443, "/x?y")),
         ("http://bücher.test/", Target("http", "xn--bcher-kva.test", 80, "/")),
         ("http://[2606:4700::1]:8080/", Target("http", "2606:4700::1", 8080, "/")),
+        ("http://1.1.1.1./", Target("http", "1.1.1.1", 80, "/")),
         ("http://a_b.test/", Target("http", "a_b.test", 80, "/")),
     ],
 )

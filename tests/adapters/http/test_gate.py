@@ -42,10 +42,10 @@ def test_another_spelling_of_a_path_is_no_way_in(house, path: str) -> None:
 
 
 def test_what_is_open_is_open(house) -> None:
+    """Nothing else may be: whoever adds to the list has to say so here as well."""
+    assert {"/internal/ping", "/health/live", "/docs", "/redoc", "/openapi.json"} == OPEN
     client = guarded(house)
-    served = OPEN & routes(house.services(), "0").keys()
-    assert {"/internal/ping", "/docs", "/redoc", "/openapi.json"} <= served
-    for path in served:
+    for path in OPEN:
         assert client.simulate_get(path, headers=WRONG).status_code == 200
 
 

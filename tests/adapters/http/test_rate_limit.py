@@ -51,6 +51,7 @@ def test_remembers_so_many_and_forgets_who_was_seen_longest_ago() -> None:
     limit = RateLimit(Rate(1, 60), Clock(), remembered=100)
     for number in range(10_000):
         refused(limit, f"client {number}")
+        assert refused(limit, f"client {number}")
         assert refused(limit, "client 0")  # never away for long, so never forgotten
     assert len(limit._buckets) == 100
 

@@ -136,6 +136,8 @@ def test_nothing_is_said_in_plain_text(house, certified) -> None:
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_tls_is_refused(house, certified) -> None:
+    ours = server_context(certified.certfile, certified.keyfile)
+    assert ours.minimum_version == ssl.TLSVersion.TLSv1_2  # whatever OpenSSL's own default
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.minimum_version = ssl.TLSVersion.TLSv1
