@@ -283,6 +283,8 @@ class Container(containers.DeclarativeContainer):
         command_line=providers.Callable(command_line, flags),
     )
 
+    process = providers.Callable(process_control, flags)
+
     services = providers.Singleton(
         Services,
         txt2img=txt2img,
@@ -316,7 +318,7 @@ class Container(containers.DeclarativeContainer):
         cmd_flags=flags.provided.wire,
         about=providers.Object(about),
         sysinfo=sysinfo,
-        process=providers.Callable(process_control, flags),
+        process=process,
     )
 
 

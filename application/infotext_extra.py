@@ -144,7 +144,7 @@ def hires_extra(request: Txt2Img, plan: Txt2ImgPlan) -> dict[str, Extra]:
     extra["Hires prompt"] = _where_other(second.positive, main.positive)
     extra["Hires negative prompt"] = _where_other(second.negative, main.negative)
     label, shown = _schedule_shown(hires.sampling), _schedule_shown(first) or first.scheduler
-    extra["Hires schedule type"] = PerImage((label if label != shown else None,) * len(plan.seeds))
+    extra["Hires schedule type"] = label if label != shown else None
     if any(plan.resize):
         extra["Hires resize"] = "{}x{}".format(*plan.resize)
     else:

@@ -18,6 +18,7 @@ class Models:
         self._catalog = catalog
         self._host = host
         self._hashing = hashing
+        self._unloaded: Checkpoint | None = None
         self._failed: tuple[str, CheckpointError] | None = None
 
     def list(self) -> Sequence[Checkpoint]:
@@ -99,14 +100,15 @@ class Models:
 
     def unload(self) -> None:
         """Free the loaded checkpoint's memory; the next job loads what it needs."""
+        self._unloaded = self._host.loaded() or self._unloaded
         self._host.unload()
 
     def shown(self, options: Options) -> Mapping[str, OptionValue]:
         """What A1111's loader writes over the options: the title and hash of what is loaded.
 
-        Nothing while no checkpoint is loaded.
+        Unloading does not change them. Nothing before a checkpoint was loaded.
         """
-        loaded = self._host.loaded()
+        loaded = self._host.loaded() or self._unloaded
         if loaded is None:
             return {}
         checkpoint = next((c for c in self.list() if c.filename == loaded.filename), loaded)
