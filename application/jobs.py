@@ -136,6 +136,18 @@ class Job:
             self.progress = self._progress_at(step, of)
             self._preview, self._preview_step = preview, step
             self._tell()
+        return self._verdict()
+
+    def advance(self, step: int, of: int) -> Verdict:
+        """The same for work that is no sampling and shows nothing under way."""
+        if self._abandoned():
+            self.interrupted = True
+        with self._lock:
+            self.progress = self._progress_at(step, of)
+            self._tell()
+        return self._verdict()
+
+    def _verdict(self) -> Verdict:
         if self.interrupted:
             return Verdict.INTERRUPT
         return Verdict.SKIP if self.skipped else Verdict.CONTINUE

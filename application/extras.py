@@ -1,0 +1,181 @@
+"""Use-case: enlarge and mend pictures. Source: spec api.md 12.1, images.md 10."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from PIL import Image
+
+from application.extras_upscaling import Enlarged, UpscaleStep
+from application.generate import Encoding
+from application.jobs import Job
+from application.ports.options import OptionsStore
+from application.ports.upscale import Upscaler
+from application.receiving import in_colour, receive
+from domain.errors import JobCancelled, Unsupported
+from domain.extras import (
+    CODEFORMER,
+    GFPGAN,
+    UPSCALE,
+    ExtrasRequest,
+    Step,
+    description,
+    html_info,
+    steps_in_order,
+)
+from domain.options import Options
+from domain.upscalers import upscale_settings
+
+#: What such a job is called.
+KIND = "extras"
+
+RestoreFaces = Callable[[Image.Image, float], Image.Image]
+"""(RGB picture, weight) -> the same with its faces mended. The weight is CodeFormer's alone."""
+
+#: Where the weights of face restorers go, below models (spec images.md 11).
+_FACE_FILES = {
+    GFPGAN.name: "models/GFPGAN/GFPGANv1.4.pth",
+    CODEFORMER.name: "models/Codeformer/codeformer-v0.1.0.pth",
+}
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What became of the pictures.
+
+    Each has in `info` the texts it came with and, as `postprocessing`, what was done to it.
+    `html_info` tells that of the last.
+    """
+
+    pictures: tuple[Image.Image, ...]
+    html_info: str
+    encoding: Encoding
+
+
+class ProcessExtras:
+    """Decodes and checks, waits for a slot, and does each step to each picture.
+
+    `faces` has the face restorers that can be used, by the names of `domain.extras.STEPS`.
+    """
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        options: OptionsStore,
+        faces: Mapping[str, RestoreFaces] | None = None,
+    ) -> None:
+        self._upscaler = upscaler
+        self._options = options
+        self._faces = faces or {}
+        self._cache = Enlarged()
+
+    def prepare(
+        self, request: ExtrasRequest, pictures: Sequence[bytes], field: str = "image"
+    ) -> Callable[[Job], Extras]:
+        """What comes back does the work when its job has its turn.
+
+        Raises, at once, what is wrong with the request: `InvalidRequest` naming `field` for what
+        is no picture, `NotFound` for an upscaler, `ModelUnavailable`, `Unsupported`.
+        """
+        options = self._options.snapshot()
+        upscale = UpscaleStep(
+            self._upscaler,
+            request,
+            upscale_settings(options),
+            self._cache,
+            options.integer("upscaling_max_images_in_cache"),
+        )
+        steps = steps_in_order(
+            options.texts("postprocessing_operation_order"),
+            options.texts("postprocessing_disable_in_extras"),
+        )
+        self._check(request, steps, upscale)
+        received = [receive(each, field) for each in pictures]
+        return partial(self._make, request, received, options, steps, upscale)
+
+    def _check(self, request: ExtrasRequest, steps: Sequence[Step], upscale: UpscaleStep) -> None:
+        if UPSCALE in steps:
+            upscale.check()
+        for step, field, visibility in (
+            (GFPGAN, "gfpgan_visibility", request.gfpgan_visibility),
+            (CODEFORMER, "codeformer_visibility", request.codeformer_visibility),
+        ):
+            if step in steps and visibility and step.name not in self._faces:
+                message = f"{step.name} cannot be used without {_FACE_FILES[step.name]}"
+                raise Unsupported(field, message)
+
+    def _make(
+        self,
+        request: ExtrasRequest,
+        pictures: Sequence[Image.Image],
+        options: Options,
+        steps: Sequence[Step],
+        upscale: UpscaleStep,
+        job: Job,
+    ) -> Extras:
+        """Raises `JobCancelled` if the only picture was skipped."""
+        made: list[Image.Image] = []
+        done: dict[str, object] = {}
+        for number, picture in enumerate(pictures):
+            if job.cancelled():
+                break
+            job.begin_batch("", number, len(pictures))
+            image, done = in_colour(picture), {}
+            for step in steps:
+                job.text = step.name
+                image = self._done(step, image, request, upscale, done, job)
+            if job.skipped:
+                continue
+            image = image.copy()
+            image.info = dict(picture.info)
+            if options.flag("enable_pnginfo"):
+                image.info["postprocessing"] = description(done)
+            made.append(image)
+            job.show([image])
+        if pictures and not made:
+            raise JobCancelled("no picture was finished")
+        return Extras(tuple(made), html_info(done), _encoding(options))
+
+    def _done(
+        self,
+        step: Step,
+        image: Image.Image,
+        request: ExtrasRequest,
+        upscale: UpscaleStep,
+        done: dict[str, object],
+        job: Job,
+    ) -> Image.Image:
+        match step.name:
+            case UPSCALE.name:
+                return upscale(image, done, job.advance)
+            case GFPGAN.name if request.gfpgan_visibility:
+                return self._mended(step, image, request.gfpgan_visibility, None, done)
+            case CODEFORMER.name if request.codeformer_visibility:
+                visibility, weight = request.codeformer_visibility, request.codeformer_weight
+                return self._mended(step, image, visibility, weight, done)
+            case _:
+                return image
+
+    def _mended(
+        self,
+        step: Step,
+        image: Image.Image,
+        visibility: float,
+        weight: float | None,
+        done: dict[str, object],
+    ) -> Image.Image:
+        """Spec images.md 10.2, except that A1111 fails on RGBA."""
+        image = image.convert("RGB")
+        mended = self._faces[step.name](image, weight or 0.0)
+        done[f"{step.name} visibility"] = round(visibility, 3)
+        if weight is not None:
+            done[f"{step.name} weight"] = round(weight, 3)
+        return mended if visibility == 1 else Image.blend(image, mended, visibility)
+
+
+def _encoding(options: Options) -> Encoding:
+    return Encoding(
+        format=options.text("samples_format"),
+        quality=options.integer("jpeg_quality"),
+        embed=options.flag("enable_pnginfo"),
+    )

@@ -1,0 +1,132 @@
+"""Enlarging as extras do it: by a factor or to a size, with one upscaler or two mixed.
+
+Source: spec images.md 10.1.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+
+from PIL import Image
+
+from application.pictures import MAX_PIXELS
+from application.ports.upscale import Advance, Upscaler
+from application.upscaling import Stoppable, upscaled_size
+from domain.errors import InvalidRequest
+from domain.extras import ExtrasRequest
+from domain.upscalers import UpscaleSettings
+
+Key = tuple[object, ...]
+
+
+class Enlarged:
+    """The pictures enlarged last, so that another mix or crop of one is at hand.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[Key, Image.Image] = OrderedDict()
+
+    def get(self, key: Key) -> Image.Image | None:
+        """The picture, which then is the last to go."""
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+            return self._pictures.get(key)
+
+    def put(self, key: Key, picture: Image.Image, limit: int) -> None:
+        """Keep it, and at most `limit` altogether."""
+        with self._lock:
+            self._pictures[key] = picture
+            self._pictures.move_to_end(key)
+            while len(self._pictures) > limit:
+                self._pictures.popitem(last=False)
+
+
+class UpscaleStep:
+    """Enlarges one picture after the other as one request asks; `settings` are its options'.
+
+    `limit` is how many pictures are kept in `cache` (option upscaling_max_images_in_cache).
+    """
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        request: ExtrasRequest,
+        settings: UpscaleSettings,
+        cache: Enlarged,
+        limit: int,
+    ) -> None:
+        self._upscaler = upscaler
+        self._request = request
+        self._settings = settings
+        self._cache = cache
+        self._limit = limit
+
+    def check(self) -> None:
+        """Raises what is wrong with the upscalers' names; the second counts only with a first."""
+        if self._request.upscaler_1 == "None":
+            return
+        for name in (self._request.upscaler_1, self._request.upscaler_2):
+            self._upscaler.check(name, self._settings)
+
+    def __call__(
+        self, image: Image.Image, done: dict[str, object], advance: Advance
+    ) -> Image.Image:
+        """The larger picture; what was done is added to `done`. Raises `InvalidRequest`."""
+        request = self._request
+        if request.upscaler_1 == "None":
+            return image
+        first = self._enlarged(image, request.upscaler_1, done, advance)
+        done["Postprocess upscaler"] = request.upscaler_1
+        visibility = request.extras_upscaler_2_visibility
+        if request.upscaler_2 == "None" or not visibility:
+            return first
+        second = self._enlarged(image, request.upscaler_2, done, advance)
+        done["Postprocess upscaler 2"] = request.upscaler_2
+        return Image.blend(first, second.convert(first.mode), visibility)
+
+    def _enlarged(
+        self, image: Image.Image, name: str, done: dict[str, object], advance: Advance
+    ) -> Image.Image:
+        request = self._request
+        width, height = request.upscaling_resize_w, request.upscaling_resize_h
+        factor = float(request.upscaling_resize)
+        if request.resize_mode == 1:
+            factor = max(width / image.width, height / image.height)
+            done["Postprocess upscale to"] = f"{width}x{height}"
+        else:
+            done["Postprocess upscale by"] = request.upscaling_resize
+        self._check_size(image, factor)
+        larger = self._upscaled(image, name, factor, advance)
+        if request.resize_mode == 1 and request.upscaling_crop:
+            done["Postprocess crop to"] = f"{width}x{height}"
+            canvas = Image.new("RGB", (width, height))
+            corner = width // 2 - larger.width // 2, height // 2 - larger.height // 2
+            canvas.paste(larger, corner)
+            return canvas
+        return larger
+
+    def _check_size(self, image: Image.Image, factor: float) -> None:
+        mode = self._request.resize_mode
+        width, height = upscaled_size(image.size, factor)
+        asked = self._request.upscaling_resize_w * self._request.upscaling_resize_h
+        if max(width * height, asked if mode == 1 else 0) > MAX_PIXELS:
+            field = "upscaling_resize_w" if mode == 1 else "upscaling_resize"
+            message = f"makes {width}x{height}; a picture may have {MAX_PIXELS} pixels"
+            raise InvalidRequest(field, message)
+
+    def _upscaled(
+        self, image: Image.Image, name: str, factor: float, advance: Advance
+    ) -> Image.Image:
+        pixels = hashlib.sha256(image.tobytes()).digest()
+        key = (pixels, image.size, image.mode, name, factor, self._settings)
+        if (known := self._cache.get(key)) is not None:
+            return known.copy()
+        listening = Stoppable(advance)
+        larger = self._upscaler.upscale(image, factor, name, self._settings, listening)
+        if not listening.stopped:
+            self._cache.put(key, larger.copy(), self._limit)
+        return larger
