@@ -106,7 +106,13 @@ class Shape(msgspec.Struct, frozen=True):
     @property
     def rows(self) -> int:
         """How many vectors it is: one if it has a single side, none if more than two."""
-        return (0, 1, self.sides[0])[len(self.sides)] if len(self.sides) < 3 else 0
+        match self.sides:
+            case (_,):
+                return 1
+            case (rows, _):
+                return rows
+            case _:
+                return 0
 
 
 def text_width(shapes: Mapping[str, Shape]) -> int | None:
