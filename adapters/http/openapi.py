@@ -5,13 +5,13 @@ theirs again. Every route of `app.routes` has its line here; a test holds the tw
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
 import msgspec
-from msgspec import Meta
 
 from adapters.http import operations_health, operations_jobs
 from adapters.http.gate import OPEN
+from adapters.http.openapi_errors import ERROR_STRUCTS, error
 from adapters.http.operation import Json, Operation, Parameter
 from adapters.http.operations_later import LATER, PIXEL
 from adapters.http.operations_lists import LISTS
@@ -31,38 +31,6 @@ from application.pnginfo import PictureInfo
 from domain.flags import A1111, Flag
 from domain.generation import Txt2Img
 from domain.options import REGISTRY, Option
-
-
-class ValidationError(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong with one field."""
-
-    loc: Annotated[list[str | int], Meta(description='Where: `["body", "steps"]`.')]
-    msg: str
-    type: Annotated[str, Meta(description="The kind of mistake, as pydantic v1 names it.")]
-    ctx: Annotated[dict[str, Any], Meta(description="The bound that was broken, or such.")] = {}
-
-
-class HTTPValidationError(msgspec.Struct, frozen=True):
-    """Everything that is wrong with the request, in the order of its fields."""
-
-    detail: list[ValidationError]
-
-
-class PlainError(msgspec.Struct, frozen=True):
-    """No such route, a wrong method, too large a body."""
-
-    detail: str
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """Anything else. `error` is `HTTPException` with the reason in `detail`, or the class of a
-    failure with its text in `errors`."""
-
-    error: str
-    detail: str
-    body: str
-    errors: str
-
 
 _ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
 _ARGUMENTS = {"type": "object", "description": "Arguments by name, as A1111's functions take."}
@@ -279,22 +247,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *operations_health.OPERATIONS,
 )
 
-_ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
-    400: ("No such sampler, or a body that is no text", ("Failure",)),
-    401: ("Credentials are asked for; see the WWW-Authenticate header", ("Failure",)),
-    404: ("No such job", ("Failure",)),
-    409: (
-        "The job was cancelled before it began, or another one of that id is under way",
-        ("Failure",),
-    ),
-    413: ("The body is too large", ("PlainError",)),
-    422: ("The request does not fit", ("HTTPValidationError", "Failure")),
-    429: ("Too many jobs wait, or too many requests came; see Retry-After", ("Failure",)),
-    500: ("The job failed, or no model can be used", ("Failure",)),
-    501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
-    503: ("The server is stopping", ("Failure",)),
-}
-
 #: A1111 has the first alone. Each is named in `_SECURITY`, beside the case that nobody is asked.
 _SCHEMES: Json = {
     "HTTPBasic": {
@@ -346,7 +298,7 @@ def _operation(operation: Operation) -> Json:
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "responses": {"200": answer} | {str(code): _error(code) for code in operation.errors},
+        "responses": {"200": answer} | {str(code): error(code) for code in operation.errors},
     }
     if operation.accepted:
         described["responses"]["202"] = _accepted(operation)
@@ -356,7 +308,7 @@ def _operation(operation: Operation) -> Json:
         described["responses"]["503"] = {**answer, "description": operation.unfit}
     if operation.path not in OPEN:
         described["security"] = _SECURITY
-        described["responses"] |= {str(code): _error(code) for code in (401, 429)}
+        described["responses"] |= {str(code): error(code) for code in (401, 429)}
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body:
@@ -419,26 +371,9 @@ def _parameter(each: Parameter) -> Json:
     return described | ({"required": True} if each.where == "path" else {}) | {"schema": schema}
 
 
-def _error(code: int) -> Json:
-    about, names = _ERRORS[code]
-    schemas = [_reference(name) for name in names]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    described: Json = {"description": about, "content": {"application/json": {"schema": schema}}}
-    if code in _ERROR_HEADERS:
-        described["headers"] = _ERROR_HEADERS[code]
-    return described
-
-
-_ERROR_HEADERS: dict[int, Json] = {
-    401: {"WWW-Authenticate": {"description": "What lets one in.", "schema": {"type": "string"}}},
-    429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
-    503: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
-}
-
-
 def _components() -> Json:
     structs = {each: None for operation in OPERATIONS for each in _structs(operation)}
-    structs |= dict.fromkeys((HTTPValidationError, PlainError, Failure))
+    structs |= dict.fromkeys(ERROR_STRUCTS)
     template = "#/components/schemas/{name}"
     _, schemas = msgspec.json.schema_components(list(structs), ref_template=template)
     text = msgspec.json.encode(schemas).decode()
