@@ -124,6 +124,10 @@ def raw_cases() -> Iterator[Raw]:
     yield Raw("a header of 1 MB", 431, head + b"X: " + b"x" * 1_000_000 + b"\r\n\r\n", True)
     yield Raw("length: abc", 400, head + b"Content-Length: abc\r\n\r\n{}")
     yield Raw("chunks that are none", 400, head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n")
+    both = b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"
+    yield Raw("two lengths", 400, head + both)
+    older = head.replace(b"HTTP/1.1", b"HTTP/1.0")
+    yield Raw("chunks in HTTP/1.0", 400, older + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
     yield Raw("half a body, then gone", None, head + b'Content-Length: 100\r\n\r\n{"steps":')
     long = json.dumps(order(steps=1000, width=512, height=512)).encode()
     length = f"Content-Length: {len(long)}\r\n\r\n".encode()

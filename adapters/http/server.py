@@ -18,7 +18,7 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
@@ -237,6 +237,17 @@ class _PatientParser(HTTPRequestParser):
 
     _surplus = 0
     expect_continue = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Also refuses a request whose length is told twice, or in a way its version has not.
+
+        A proxy in front may have read the other length and let through, as the rest of the body,
+        what would be the next request here (RFC 9112, 6.1 and 11.2). Raises `ParsingError`.
+        """
+        super().parse_header(header_plus)
+        told_twice = self.chunked and "CONTENT_LENGTH" in self.headers
+        if told_twice or "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("The length of the body is ambiguous")
 
     def received(self, data: bytes) -> int:
         if self._surplus:
