@@ -4,6 +4,9 @@ from pathlib import Path, PureWindowsPath
 
 from domain.errors import InvalidRequest
 
+#: Bytes that file systems take: in one name (ext4, XFS, NTFS, APFS), and in a path (Linux).
+_NAME, _PATH = 255, 4096
+
 
 def checked_path(path: str) -> str:
     """`path` in plain form, made sure not to climb and not to change drives, on any system.
@@ -15,6 +18,8 @@ def checked_path(path: str) -> str:
     strange = windows.anchor and not native.is_absolute()
     if not windows.parts or strange or ".." in windows.parts or "\0" in path or not _encodes(path):
         raise InvalidRequest("path", f"{path!r} is no path inside the archive")
+    if len(path.encode()) > _PATH or any(len(part.encode()) > _NAME for part in native.parts):
+        raise InvalidRequest("path", f"{path[:80]!r}... is too long a path")
     return native.as_posix()
 
 

@@ -7,7 +7,7 @@ from domain.errors import HexfusionError
 
 
 class ArchiveError(HexfusionError):
-    """A file cannot be written or read: no permission, no space, a name too long.
+    """A file cannot be written or read: no permission, no space.
 
     `path` is where, in full; `message` is the system's word on it.
     """
@@ -22,8 +22,9 @@ class ImageArchive(Protocol):
     """Files under relative paths with `/` between their parts. Safe to call from many threads.
 
     No path leads out of the archive: one with `..`, or an empty one, raises InvalidRequest("path",
-    ...), and so does an absolute one, except below the folders the archive was told to own. What
-    the names mean is the caller's business. Where the system fails, ArchiveError is raised.
+    ...), and so does one too long for file systems, or an absolute one, except below the folders
+    the archive was told to own. What the names mean is the caller's business. Where the system
+    fails, ArchiveError is raised.
     """
 
     def names(self, folder: str) -> Sequence[str]:

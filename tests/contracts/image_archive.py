@@ -92,6 +92,14 @@ class ImageArchiveContract:
                 follow()
             assert refused.value.field == "path"
 
+    @pytest.mark.parametrize("path", ["a" * 256, "ř" * 128, "a/" * 2100 + "b"])
+    def test_a_path_too_long_is_refused(self, archive, path):
+        for follow in (lambda: archive.write(path, b""), lambda: archive.probe(path)):
+            with pytest.raises(InvalidRequest) as refused:
+                follow()
+            assert refused.value.field == "path"
+        archive.write("a" * 255, b"")
+
     @pytest.mark.parametrize("path", ["", "."])
     def test_the_root_is_no_file(self, archive, path):
         for follow in (lambda: archive.write(path, b""), lambda: archive.read(path)):

@@ -148,5 +148,5 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
     archive = FileImages(tmp_path)
     archive.write(name, b"", replace=False)
     assert archive.names("") == [name]
-    with pytest.raises(ArchiveError):
+    with pytest.raises(InvalidRequest):
         archive.write("n" + name, b"")
