@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The tests' arithmetic is tiny: more threads only wait for each other.
+# The tests' arithmetic is tiny: more threads only wait for each other. Processes do help.
+SHARED_OUT := -n logical --maxprocesses=4 --dist loadfile
 PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
@@ -30,7 +31,7 @@ run: $(STAMP) ## start the server and make a first picture (PROMPT="...", ARGS="
 		$(if $(PROMPT),--prompt "$(PROMPT)") -- $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="tests/domain -k flags")
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) $(SHARED_OUT) -m "not slow" $(ARGS)
 
 test-slow: $(STAMP) ## run the slow proofs
 	$(PYTEST) -m slow $(ARGS)
