@@ -63,7 +63,7 @@ def run(port: int, options: Sequence[str]) -> tuple[int, int]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cases", type=int, default=10_000, help="at least so many")
-    parser.add_argument("--examples", type=int, default=1000, help="random ones, a route")
+    parser.add_argument("--examples", type=int, default=500, help="random ones, a route")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("rest", nargs="*", help="options of `st run`")
     arguments = parser.parse_args(argv)
