@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.gpu.fake import FakeInference, read_file
+from adapters.gpu.parts import FakeParts, Parts
+from adapters.gpu.upscaler_fake import FakeUpscaler
 from adapters.http.access_log import AccessLog
 from adapters.http.accounts import Accounts, parse_tokens, parse_users
 from adapters.http.app import Services, create_app
@@ -31,7 +32,9 @@ from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
 from adapters.http.tls import server_context
 from adapters.machine import Process, read_machine, read_ram
+from adapters.storage.atomic_write import write_atomically
 from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
+from adapters.storage.folders import files_below
 from adapters.storage.hash_cache import HashCache
 from adapters.storage.images_files import FileImages
 from adapters.storage.jobs_files import FileJobs
@@ -41,6 +44,7 @@ from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
 from adapters.storage.vaes_files import FileVaes, vae_folders
+from application.extras import ProcessExtras
 from application.fetching import FetchPicture
 from application.generate import GenerateTxt2Img
 from application.health import ReadHealth
@@ -50,7 +54,6 @@ from application.models import Models
 from application.networks import ListEmbeddings
 from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
-from application.ports.inference import Inference, ModelHost
 from application.ports.jobs import JobStore
 from application.ports.options import OptionsStore
 from application.ports.vaes import VaeCatalog
@@ -61,6 +64,7 @@ from application.scripts import ListScripts
 from application.sysinfo import ReadSysinfo
 from application.system import ReadMemory
 from application.task_progress import ListPendingTasks, ReadTaskProgress
+from application.upscalers import ListUpscalers
 from application.vaes import Vaes
 from domain.errors import HexfusionError
 from domain.filenames import NameRules
@@ -77,25 +81,11 @@ GRACE = 30.0
 log = logging.getLogger("hexfusion")
 
 
-class Backend(Inference, ModelHost, Protocol):
-    """What `--backend` chooses: it renders, and keeps models in memory."""
+def torch_parts(flags: Flags, options: OptionsStore) -> Parts:
+    """The real ones. torch and diffusers are imported here, and only when they are chosen."""
+    from adapters.gpu.torch_backend.parts import TorchParts
 
-
-def torch_backend(flags: Flags, options: OptionsStore) -> Backend:
-    """The real one. torch and diffusers are imported here, and only when it is chosen."""
-    from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
-    from adapters.gpu.torch_backend.engine import TorchInference
-
-    use_threads(flags.threads)
-    device = choose_device(flags.text("device_id"), cpu="all" in flags.texts("use_cpu"))
-    precision = choose_precision(
-        device, no_half=flags.switch("no_half"), no_half_vae=flags.switch("no_half_vae")
-    )
-    return TorchInference(
-        device,
-        precision,
-        cached_vaes=lambda: options.snapshot().integer("sd_vae_checkpoint_cache"),
-    )
+    return TorchParts(flags, options, files_below=files_below, write=write_atomically)
 
 
 def hash_cache(flags: Flags) -> HashCache:
@@ -197,11 +187,13 @@ class Container(containers.DeclarativeContainer):
     options = providers.Singleton(
         FileOptions, providers.Factory(Path, flags.provided["ui_settings_file"])
     )
-    backend = providers.Selector(
+    parts = providers.Selector(
         flags.provided["backend"],
-        torch=providers.Singleton(torch_backend, flags, options),
-        fake=providers.Singleton(FakeInference, read=providers.Object(read_file)),
+        torch=providers.Singleton(torch_parts, flags, options),
+        fake=providers.Singleton(FakeParts),
     )
+    backend = providers.Callable(lambda parts: parts.inference, parts)
+    upscaler = providers.Callable(lambda parts: parts.upscaler, parts)
     hashes = providers.Singleton(hash_cache, flags)
     catalog = providers.Singleton(file_catalog, flags, hashes)
     vae_catalog = providers.Singleton(file_vaes, flags, hashes)
@@ -254,6 +246,7 @@ class Container(containers.DeclarativeContainer):
         draw_seed=draw_seed,
         clock=clock,
         version=version,
+        upscaler=upscaler,
     )
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
@@ -261,6 +254,8 @@ class Container(containers.DeclarativeContainer):
     download = providers.Singleton(Downloader)
     fetch = providers.Singleton(FetchPicture, download, options)
     png_info = providers.Singleton(ReadPictureInfo, options, styles=styles.provided.styles)
+    extras = providers.Singleton(ProcessExtras, upscaler, options)
+    list_upscalers = providers.Singleton(ListUpscalers, upscaler, options)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(
         ChangeOptions,
@@ -296,6 +291,8 @@ class Container(containers.DeclarativeContainer):
         skip=jobs.provided.skip,
         png_info=png_info,
         fetch=fetch,
+        extras=extras,
+        upscalers=list_upscalers,
         read_options=read_options,
         change_options=change_options,
         checkpoints=models.provided.list,
@@ -331,8 +328,13 @@ def build(argv: Sequence[str] = (), **parts: Any) -> Services:
 
 
 def assemble(flags: Flags, **parts: Any) -> Container:
-    """A container for these flags, with `parts` put in the places they name."""
+    """A container for these flags, with `parts` put in the places they name.
+
+    A backend of one's own has no upscaler but one's own.
+    """
     container = Container(flags=providers.Object(flags))
+    if "backend" in parts:
+        parts.setdefault("upscaler", FakeUpscaler())
     for name, part in parts.items():
         getattr(container, name).override(providers.Object(part))
     return container

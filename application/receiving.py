@@ -23,7 +23,8 @@ def receive(data: bytes, field: str = "image") -> Image:
         upright = _upright(image)
     except Exception as error:  # Pillow's readers raise whatever they trip over
         raise InvalidRequest(field, "Invalid encoded image") from error
-    upright.info = {**texts}
+    upright.info.clear()
+    upright.info.update(texts)
     if infotext is not None:
         upright.info["parameters"] = infotext
     return upright

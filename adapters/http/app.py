@@ -18,6 +18,7 @@ from adapters.http.resources import (
     actions,
     catalogues,
     documents,
+    extras,
     generation,
     health,
     jobs,
@@ -61,6 +62,8 @@ class Services:
     skip: jobs.StopJob
     png_info: Callable[[bytes], PictureInfo]
     fetch: Fetch
+    extras: extras.PrepareExtras
+    upscalers: upscalers.ListUpscalers
     read_options: Callable[[], Mapping[str, object]]
     change_options: Callable[[Mapping[str, object]], None]
     checkpoints: Callable[[], Sequence[Checkpoint]]
@@ -121,8 +124,8 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
         "/sdapi/v1/skip": jobs.Skip(use.skip),
         "/sdapi/v1/png-info": pictures.PngInfo(use.png_info, use.fetch),
-        "/sdapi/v1/extra-single-image": later.NotYet("extras", later.read_extras),
-        "/sdapi/v1/extra-batch-images": later.NotYet("extras", later.read_extras_batch),
+        "/sdapi/v1/extra-single-image": extras.SingleImage(use.extras, use.board, use.fetch),
+        "/sdapi/v1/extra-batch-images": extras.BatchImages(use.extras, use.board, use.fetch),
         "/sdapi/v1/interrogate": later.NotYet("interrogate", later.read_interrogate),
         "/sdapi/v1/options": options.Options(use.read_options, use.change_options),
         "/sdapi/v1/samplers": catalogues.Samplers(),
@@ -134,10 +137,10 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/sd-vae": vaes.Vaes(use.vaes),
         "/sdapi/v1/sd-modules": vaes.Vaes(use.vaes),
         "/sdapi/v1/refresh-vae": actions.Refresh(use.refresh_vaes),
-        "/sdapi/v1/upscalers": upscalers.Upscalers(),
+        "/sdapi/v1/upscalers": upscalers.Upscalers(use.upscalers),
         "/sdapi/v1/latent-upscale-modes": upscalers.LatentUpscaleModes(),
         "/sdapi/v1/face-restorers": catalogues.Empty(),
-        "/sdapi/v1/realesrgan-models": catalogues.Empty(),
+        "/sdapi/v1/realesrgan-models": upscalers.RealEsrgan(use.upscalers),
         "/sdapi/v1/prompt-styles": catalogues.PromptStyles(use.styles),
         "/sdapi/v1/loras": networks.Loras(use.networks),
         "/sdapi/v1/refresh-loras": actions.Refresh(use.networks.refresh_loras),

@@ -12,7 +12,15 @@ import msgspec
 from adapters.http import operations_health, operations_jobs
 from adapters.http.gate import OPEN
 from adapters.http.openapi_errors import ERROR_STRUCTS, error
-from adapters.http.operation import Json, Operation, Parameter
+from adapters.http.operation import (
+    JOB_ACCEPTED,
+    JOB_HEADERS,
+    JOB_PARAMETERS,
+    Json,
+    Operation,
+    Parameter,
+)
+from adapters.http.operations_extras import EXTRAS
 from adapters.http.operations_later import LATER, PIXEL
 from adapters.http.operations_lists import LISTS
 from adapters.http.resources.catalogues import (
@@ -49,6 +57,7 @@ _EVENT: Json = {
 OPERATIONS: tuple[Operation, ...] = (
     *LISTS,
     *LATER,
+    *EXTRAS,
     Operation(
         path="/sdapi/v1/txt2img",
         method="post",
@@ -57,30 +66,10 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Make pictures from a prompt",
         body=Txt2Img,
         example={"prompt": "a red circle on a blue background", "steps": 20},
-        parameters=(
-            Parameter(
-                "X-Keep-Job",
-                "True: the job goes on when its client disconnects.",
-                "boolean",
-                False,
-                "header",
-            ),
-            Parameter(
-                "Prefer",
-                "respond-async: answer 202 at once, with the job, and make the pictures meanwhile.",
-                where="header",
-            ),
-        ),
+        parameters=JOB_PARAMETERS,
         returns=TextToImageResponse,
-        headers=(
-            Parameter("X-Task-Id", "The job's id."),
-            Parameter(
-                "Idempotent-Replayed",
-                "True: this was made for an equal request with the same force_task_id.",
-                "boolean",
-            ),
-        ),
-        accepted="The job is taken; come back for it",
+        headers=JOB_HEADERS,
+        accepted=JOB_ACCEPTED,
         errors=(400, 409, 413, 422, 429, 500, 501, 503),
     ),
     Operation(

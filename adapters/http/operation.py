@@ -40,3 +40,29 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     nothing: str = ""
     unfit: str = ""
     errors: tuple[int, ...] = ()
+
+
+#: What every route that makes pictures in a job takes and answers beside its own.
+JOB_PARAMETERS = (
+    Parameter(
+        "X-Keep-Job",
+        "True: the job goes on when its client disconnects.",
+        "boolean",
+        False,
+        "header",
+    ),
+    Parameter(
+        "Prefer",
+        "respond-async: answer 202 at once, with the job, and make the pictures meanwhile.",
+        where="header",
+    ),
+)
+JOB_HEADERS = (
+    Parameter("X-Task-Id", "The job's id."),
+    Parameter(
+        "Idempotent-Replayed",
+        "True: this was made for an equal request with the same force_task_id.",
+        "boolean",
+    ),
+)
+JOB_ACCEPTED = "The job is taken; come back for it"

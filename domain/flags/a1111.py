@@ -76,10 +76,10 @@ A1111 = (
     _switch("enable_insecure_extension_access", "web UI: allow managing extensions from afar"),
     _path("codeformer_models_path", "{models}/Codeformer", "folder of CodeFormer models"),
     _path("gfpgan_models_path", "{models}/GFPGAN", "folder of GFPGAN models"),
-    _path("esrgan_models_path", "{models}/ESRGAN", "folder of ESRGAN models"),
+    _path("esrgan_models_path", "{models}/ESRGAN", "folder of ESRGAN models", _WORKS),
     _path("bsrgan_models_path", "{models}/BSRGAN", "folder of BSRGAN models"),
-    _path("realesrgan_models_path", "{models}/RealESRGAN", "folder of Real-ESRGAN models"),
-    _path("dat_models_path", "{models}/DAT", "folder of DAT models"),
+    _path("realesrgan_models_path", "{models}/RealESRGAN", "folder of Real-ESRGAN models", _WORKS),
+    _path("dat_models_path", "{models}/DAT", "folder of DAT models", _WORKS),
     _path("clip_models_path", None, "folder of CLIP models for interrogation"),
     _switch("xformers", "attention by xformers"),
     _switch("force_enable_xformers", "attention by xformers, unchecked"),
@@ -165,7 +165,7 @@ A1111 = (
     _path("ldsr_models_path", "{models}/LDSR", "folder of LDSR models"),
     _path("lora_dir", "{models}/Lora", "folder of LoRA networks", _WORKS),
     _path("lyco_dir_backcompat", "{models}/LyCORIS", "one more folder of them", _WORKS),
-    _path("scunet_models_path", "{models}/ScuNET", "folder of ScuNET models"),
-    _path("swinir_models_path", "{models}/SwinIR", "folder of SwinIR models"),
+    _path("scunet_models_path", "{models}/ScuNET", "folder of ScuNET models", _WORKS),
+    _path("swinir_models_path", "{models}/SwinIR", "folder of SwinIR models", _WORKS),
 )
 """Every flag A1111 declares. Where ours is no program folder, the data folder takes its place."""

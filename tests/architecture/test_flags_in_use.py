@@ -18,10 +18,14 @@ STAND_FOR = {
 }
 
 
-def read_by_bootstrap() -> set[str]:
-    """Flags that bootstrap.py names, as a text or as an attribute."""
+#: bootstrap.py, and what a backend makes of the flags when it is chosen.
+WIRING = (Path("bootstrap.py"), Path("adapters/gpu/torch_backend/parts.py"))
+
+
+def read_by_wiring() -> set[str]:
+    """Flags that the wiring names, as a text or as an attribute."""
     found: set[str] = set()
-    for node in ast.walk(tree(Path("bootstrap.py"))):
+    for node in (node for path in WIRING for node in ast.walk(tree(path))):
         if isinstance(node, ast.Attribute):
             found |= STAND_FOR.get(node.attr, {node.attr})
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -31,4 +35,4 @@ def read_by_bootstrap() -> set[str]:
 
 def test_flags_do_what_they_say():
     claimed = {flag.dest for flag in FLAGS.values() if flag.effect is Effect.WORKS}
-    assert read_by_bootstrap() == claimed
+    assert read_by_wiring() == claimed

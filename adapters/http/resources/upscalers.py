@@ -3,17 +3,15 @@
 Only what works here is listed: clients offer their users what these lists hold.
 """
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Protocol
 
 import falcon
 import msgspec
 from msgspec import Meta
 
 from adapters.http.exchange import answer
-from domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
-
-#: A1111 gives those that enlarge to any size, without a model, the scale of a typical model.
-_ANY_SIZE = 4.0
+from domain.upscalers import LATENT_MODES, UpscalerModel
 
 
 class UpscalerItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,21 +41,53 @@ class RealesrganItem(msgspec.Struct, frozen=True, kw_only=True):
     """A Real-ESRGAN model."""
 
     name: str
-    path: str | None
+    path: Annotated[
+        str | None, Meta(description="Its file. A1111 gives the address it would be fetched from.")
+    ]
     scale: int | None
+
+
+class ListUpscalers(Protocol):
+    """Those that can be used; and of them the published Real-ESRGAN models."""
+
+    def __call__(self) -> Sequence[UpscalerModel]: ...
+    def real_esrgan(self) -> Sequence[UpscalerModel]: ...
 
 
 class Upscalers:
     """`GET /sdapi/v1/upscalers`"""
+
+    def __init__(self, upscalers: ListUpscalers) -> None:
+        self._upscalers = upscalers
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         answer(
             resp,
             [
                 UpscalerItem(
-                    name=name, model_name=None, model_path=None, model_url=None, scale=_ANY_SIZE
+                    name=each.name,
+                    model_name=each.model_name,
+                    model_path=each.path,
+                    model_url=None,
+                    scale=each.scale,
                 )
-                for name in IMAGE_UPSCALERS
+                for each in self._upscalers()
+            ],
+        )
+
+
+class RealEsrgan:
+    """`GET /sdapi/v1/realesrgan-models`"""
+
+    def __init__(self, upscalers: ListUpscalers) -> None:
+        self._upscalers = upscalers
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(
+            resp,
+            [
+                RealesrganItem(name=each.name, path=each.path, scale=int(each.scale or 0))
+                for each in self._upscalers.real_esrgan()
             ],
         )
 

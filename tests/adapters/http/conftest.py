@@ -14,6 +14,7 @@ from adapters.http.app import Services, create_app
 from adapters.http.metrics import Metrics
 from adapters.storage.jobs_memory import MemoryJobs
 from adapters.storage.networks_memory import MemoryNetworks
+from application.extras import ProcessExtras
 from application.fetching import FetchPicture
 from application.generate import Encoding, Generated, Picture
 from application.health import Health
@@ -26,6 +27,8 @@ from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
 from application.sysinfo import Report
 from application.task_progress import ListPendingTasks, ReadTaskProgress
+from application.upscalers import ListUpscalers
+from application.upscaling import PlainUpscaler
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, NotFound
 from domain.generation import MAX_SEED, Info, Txt2Img
@@ -185,6 +188,8 @@ class House:
             skip=self.skip,
             png_info=ReadPictureInfo(self, styles=lambda: STYLES),
             fetch=FetchPicture(self.download, self),
+            extras=ProcessExtras(PlainUpscaler(), self),
+            upscalers=ListUpscalers(PlainUpscaler(), self),
             read_options=ReadOptions(self),
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
             checkpoints=lambda: [TINY, TINY_B],

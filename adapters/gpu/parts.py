@@ -1,0 +1,30 @@
+"""What a backend consists of: the adapters that share one device."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from adapters.gpu.fake import FakeInference, read_file
+from adapters.gpu.upscaler_fake import FakeUpscaler
+from application.ports.inference import Inference, ModelHost
+from application.ports.upscale import Upscaler
+
+
+class Backend(Inference, ModelHost, Protocol):
+    """It renders, and keeps models in memory."""
+
+
+class Parts(Protocol):
+    """What `--backend` chooses."""
+
+    @property
+    def inference(self) -> Backend: ...
+    @property
+    def upscaler(self) -> Upscaler: ...
+
+
+@dataclass(frozen=True)
+class FakeParts:
+    """Those without torch."""
+
+    inference: Backend = field(default_factory=lambda: FakeInference(read=read_file))
+    upscaler: Upscaler = field(default_factory=FakeUpscaler)

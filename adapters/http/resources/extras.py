@@ -1,0 +1,117 @@
+"""Enlarging and mending pictures. Source: spec api.md 12.1."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Protocol
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http import errors, wire
+from adapters.http.decoding import Fetch, picture_bytes
+from adapters.http.delivery import deliver
+from adapters.http.encoding import picture_text, to_json
+from adapters.http.exchange import body_of
+from application.extras import KIND, Extras
+from application.job_board import JobBoard
+from application.jobs import Job
+from application.orders import Order
+from domain.extras import ExtrasRequest
+
+_PICTURE = Meta(description="The picture, in base64, as a data URI, or its http(s) address.")
+
+
+class PrepareExtras(Protocol):
+    """What comes back does the work when its job has its turn."""
+
+    def prepare(
+        self, request: ExtrasRequest, pictures: Sequence[bytes], field: str = ...
+    ) -> Callable[[Job], Extras]: ...
+
+
+class ExtrasSingleImageRequest(ExtrasRequest, frozen=True, kw_only=True):
+    """How a picture is enlarged and mended."""
+
+    image: Annotated[str, _PICTURE] = ""
+
+
+class FileData(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture among others."""
+
+    data: Annotated[str, _PICTURE]
+    name: Annotated[str, Meta(description="Without effect, as in A1111, but it must be there.")]
+
+
+class ExtrasBatchImagesRequest(ExtrasRequest, frozen=True, kw_only=True):
+    """How pictures are enlarged and mended, all the same way."""
+
+    imageList: Annotated[list[FileData], Meta(description="The pictures.")]
+
+
+class ExtrasSingleImageResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture, and what was done to it as HTML."""
+
+    html_info: str
+    image: Annotated[str, Meta(description="In base64, without a prefix.")]
+
+
+class ExtrasBatchImagesResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The pictures, and what was done to the last as HTML."""
+
+    html_info: str
+    images: Annotated[list[str], Meta(description="In base64, without a prefix.")]
+
+
+class SingleImage:
+    """`POST /sdapi/v1/extra-single-image`"""
+
+    def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: Fetch) -> None:
+        self._extras = extras
+        self._board = board
+        self._fetch = fetch
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        request = wire.as_struct(body_of(req), ExtrasSingleImageRequest, nulls=False)
+        picture = picture_bytes(request.image, "image", self._fetch)
+        order = _order(request, self._extras.prepare(request, [picture]), _encode_one)
+        deliver(req, resp, self._board, order)
+
+
+class BatchImages:
+    """`POST /sdapi/v1/extra-batch-images`"""
+
+    def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: Fetch) -> None:
+        self._extras = extras
+        self._board = board
+        self._fetch = fetch
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        request = wire.as_struct(body_of(req), ExtrasBatchImagesRequest, nulls=False)
+        given = [picture_bytes(each.data, "imageList", self._fetch) for each in request.imageList]
+        order = _order(request, self._extras.prepare(request, given, "imageList"), _encode_all)
+        deliver(req, resp, self._board, order)
+
+
+def _order(
+    request: ExtrasRequest, make: Callable[[Job], Extras], encode: Callable[[Extras], bytes]
+) -> Order[Extras]:
+    fields = {name: getattr(request, name) for name in request.__struct_fields__}
+    return Order(KIND, None, fields, make=make, encode=encode, explain=errors.explain)
+
+
+def _encode_one(result: Extras) -> bytes:
+    (picture,) = _pictures(result)
+    return to_json(ExtrasSingleImageResponse(html_info=result.html_info, image=picture))
+
+
+def _encode_all(result: Extras) -> bytes:
+    pictures = _pictures(result)
+    return to_json(ExtrasBatchImagesResponse(html_info=result.html_info, images=pictures))
+
+
+def _pictures(result: Extras) -> list[str]:
+    how = result.encoding
+    return [
+        picture_text(each, how.format, quality=how.quality, embed=how.embed)
+        for each in result.pictures
+    ]

@@ -1,0 +1,12 @@
+"""The upscaler without torch keeps the port's promises."""
+
+import pytest
+
+from adapters.gpu.upscaler_fake import FakeUpscaler
+from tests.contracts.upscaler import UpscalerContract
+
+
+class TestFakeUpscaler(UpscalerContract):
+    @pytest.fixture
+    def upscaler(self) -> FakeUpscaler:
+        return FakeUpscaler(["zoom", "Almost", "zoom2"])
