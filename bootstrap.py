@@ -150,9 +150,10 @@ def name_rules(flags: Flags) -> NameRules:
     )
 
 
-def file_networks(flags: Flags) -> FileNetworks:
+def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:
     """LoRA, hypernetworks and embeddings on disk."""
     return FileNetworks(
+        hashes,
         loras=[Path(flags.text("lora_dir")), Path(flags.text("lyco_dir_backcompat"))],
         embeddings=Path(flags.text("embeddings_dir")),
         hypernetworks=Path(flags.text("hypernetwork_dir")),
@@ -200,7 +201,7 @@ class Container(containers.DeclarativeContainer):
     styles = providers.Singleton(
         lambda flags: FileStyles([Path(file) for file in flags.texts("styles_file")]), flags
     )
-    networks = providers.Singleton(file_networks, flags)
+    networks = providers.Singleton(file_networks, flags, hashes)
     archive = providers.Singleton(image_archive, flags, options)
 
     # Use-cases.

@@ -4,9 +4,17 @@ Source: spec networks.md 2.1, 3, 6; prompts.md 7.1, 7.2.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
+
+#: Digits of a hash that infotext shows.
+SHORT = 12
+
+#: What an embedding's vectors are called where there is one tensor of them.
+ONLY = ""
 
 #: What a LoRA's metadata begins with.
 _FIRST = (
@@ -22,17 +30,51 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True):
     """A LoRA or one of its kin.
 
     `name` is the file's name without extension, `path` the absolute path, `metadata` what its
-    maker wrote into the file.
+    maker wrote into the file. `hash` is lower-case hex, None while unknown: what its maker wrote,
+    else the sha256 of a safetensors file's tensors, or of any other file as a whole.
     """
 
     name: str
     path: str
     metadata: Mapping[str, Any] = {}
+    hash: str | None = None
+
+    @property
+    def shorthash(self) -> str | None:
+        """Its first twelve digits, as infotext shows them."""
+        return self.hash and self.hash[:SHORT]
 
     @property
     def alias(self) -> str:
         """The name its maker gave it, if any."""
         return str(self.metadata.get("ss_output_name") or self.name)
+
+
+class LoraNames:
+    """By which words prompts find LoRAs: file names, and aliases that mean one LoRA alone.
+
+    An alias that an earlier file has for a name or alias means none; such a word, capitals or not,
+    is a file name only, and so is "none".
+    """
+
+    def __init__(self, loras: Sequence[Lora]) -> None:
+        self._by_name = {each.name: each for each in loras}
+        self._by_word: dict[str, Lora] = {}
+        self._forbidden = {"none"}
+        for each in loras:
+            if each.alias in self._by_word:
+                self._forbidden.add(each.alias.lower())
+            self._by_word[each.name] = self._by_word[each.alias] = each
+
+    def find(self, word: str) -> Lora | None:
+        """The LoRA that a prompt means."""
+        found = self._by_name if word.lower() in self._forbidden else self._by_word
+        return found.get(word)
+
+    def preferred(self, lora: Lora, *, by_file: bool) -> str:
+        """The word for it: its alias, unless `by_file` or where that would not find it."""
+        ambiguous = lora.alias.lower() in self._forbidden
+        return lora.name if by_file or ambiguous else lora.alias
 
 
 class Hypernetwork(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +88,8 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     """A textual-inversion embedding: `vectors` vectors of `width` numbers each.
 
     `step` is how long it was trained, the other two say on which checkpoint; None where the file
-    does not tell.
+    does not tell. `path` is that of the file, `hash` its sha256 in lower-case hex, None while
+    unknown.
     """
 
     name: str
@@ -55,6 +98,20 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     step: int | None = None
     sd_checkpoint: str | None = None
     sd_checkpoint_name: str | None = None
+    path: str = ""
+    hash: str | None = None
+
+    @property
+    def shorthash(self) -> str | None:
+        """The first twelve digits, as infotext shows them."""
+        return self.hash and self.hash[:SHORT]
+
+
+class UsedEmbedding(msgspec.Struct, frozen=True):
+    """An embedding that a prompt named; `lora` is the one it came with, None for one of its own."""
+
+    name: str
+    lora: str | None = None
 
 
 def shown_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -69,28 +126,36 @@ def embedding_of(name: str, content: object) -> Embedding | None:
 
     `content` is the file's dictionary, in which a `Shape` stands for each tensor.
     """
-    about: Mapping[object, object] = {}
-    match content:
-        case {"string_to_param": {**parameters}, **others} if len(parameters) == 1:
-            (shape,) = parameters.values()
-            about = others
-        case {"clip_g": Shape() as large, "clip_l": Shape() as small}:
-            rows, width = large.rows, large.width + small.width
-            return Embedding(name=name, vectors=rows, width=width) if rows and width else None
-        case {**entries} if len(entries) == 1:
-            (shape,) = entries.values()
-        case _:
-            return None
-    if not isinstance(shape, Shape) or not shape.rows:
+    found = vectors_in(content, Shape)
+    if found is None or not all(shape.rows and shape.width for shape in found.values()):
         return None
+    about = content if isinstance(content, Mapping) and ONLY in found else {}
     return Embedding(
         name=name,
-        vectors=shape.rows,
-        width=shape.width,
+        vectors=next(reversed(found.values())).rows,
+        width=sum(shape.width for shape in found.values()),
         step=_number(about.get("step")),
         sd_checkpoint=_text(about.get("sd_checkpoint")),
         sd_checkpoint_name=_text(about.get("sd_checkpoint_name")),
     )
+
+
+def vectors_in(content: object, tensor: type[T]) -> dict[str, T] | None:
+    """The vectors in an embedding file's dictionary, None if it holds none.
+
+    They are called `ONLY`, or where SDXL's encoders each have their own "clip_l" and "clip_g".
+    `tensor` is what tensors are instances of. Source: spec prompts.md 7.1.
+    """
+    match content:
+        case {"string_to_param": {**parameters}} if len(parameters) == 1:
+            found = {ONLY: next(iter(parameters.values()))}
+        case {"clip_g": large, "clip_l": small}:
+            found = {"clip_l": small, "clip_g": large}
+        case {**entries} if len(entries) == 1:
+            found = {ONLY: next(iter(entries.values()))}
+        case _:
+            return None
+    return found if all(isinstance(each, tensor) for each in found.values()) else None
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -113,6 +178,15 @@ class Shape(msgspec.Struct, frozen=True):
                 return rows
             case _:
                 return 0
+
+
+def shape_of(numbers: object) -> Shape:
+    """Of nested lists, by their first entries."""
+    sides: list[int] = []
+    while isinstance(numbers, Sequence) and len(sides) < 3:
+        sides.append(len(numbers))
+        numbers = numbers[0] if numbers else None
+    return Shape(tuple(sides))
 
 
 def text_width(shapes: Mapping[str, Shape]) -> int | None:

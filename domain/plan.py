@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from domain.checkpoints import Checkpoint
+from domain.networks import Embedding
 from domain.prompts.parts import Part
 from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
@@ -107,6 +108,42 @@ class NetworkTweaks(msgspec.Struct, frozen=True, kw_only=True):
     hypertile_vae: Hypertile | None = None
 
 
+class LoraPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A LoRA in use: its file, and how much of it text encoders and UNet get.
+
+    `name` is as the prompt wrote it, `dyn` a limit to its rank. `hash` is shown in infotext.
+    """
+
+    name: str
+    path: str
+    te: float = 1.0
+    unet: float = 1.0
+    dyn: int | None = None
+    hash: str | None = None
+
+
+class HypernetworkPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A hypernetwork in use."""
+
+    name: str
+    path: str
+    multiplier: float = 1.0
+
+
+class NetworksPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The small networks of a pass, in order (spec prompts.md 6 and 7).
+
+    `embeddings` are all that prompts may name. `comments` say what was asked for and is not there.
+    `strict` makes an error of a LoRA that does not fit its checkpoint.
+    """
+
+    loras: tuple[LoraPlan, ...] = ()
+    hypernetworks: tuple[HypernetworkPlan, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
+    comments: tuple[str, ...] = ()
+    strict: bool = False
+
+
 class RefinerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The checkpoint that takes a pass over under way (spec sampling.md 5.4).
 
@@ -135,6 +172,7 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     sampling: SamplingPlan
     refiner: RefinerPlan | None = None
     tweaks: NetworkTweaks = NetworkTweaks()
+    networks: NetworksPlan = NetworksPlan()
 
 
 class HiresPlan(Pass, frozen=True, kw_only=True):

@@ -9,10 +9,12 @@ import json
 import logging
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 from adapters.storage.atomic_write import write_atomically
 
-_SECTION = "hashes"
+#: Where checksums of whole files are kept, and those of safetensors files without their headers.
+_WHOLE, _TENSORS = "hashes", "hashes-addnet"
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +32,23 @@ class HashCache:
         self._hashing = threading.Lock()
         self._content: dict[str, dict[str, object]] | None = None
 
-    def sha256(self, key: str, path: Path) -> str:
-        """That of the file at `path`, read now unless it is remembered. Raises OSError."""
+    def sha256(self, key: str, path: Path, *, tensors: bool = False) -> str:
+        """That of the file at `path`, read now unless it is remembered. Raises OSError.
+
+        With `tensors`, of what comes behind a safetensors file's header, which so can be edited.
+        """
         with self._hashing:  # two threads that want the same sum compute it once
             stat = path.stat()
-            known = self.get(key, stat.st_mtime, stat.st_size)
+            known = self.get(key, stat.st_mtime, stat.st_size, tensors=tensors)
             if known is None:
                 with path.open("rb") as file:
+                    if tensors:
+                        _skip_header(file)
                     known = hashlib.file_digest(file, "sha256").hexdigest()
-                self.put(key, stat.st_mtime, stat.st_size, known)
+                self.put(key, stat.st_mtime, stat.st_size, known, tensors=tensors)
             return known
 
-    def get(self, key: str, mtime: float, size: int) -> str | None:
+    def get(self, key: str, mtime: float, size: int, *, tensors: bool = False) -> str | None:
         """The sha256 in lower-case hex, None if unknown or out of date.
 
         A1111 notes no size, and takes any file that is not newer for the same. Where one was noted
@@ -49,19 +56,21 @@ class HashCache:
         size, as VAEs mostly are.
         """
         with self._lock:
-            match self._load().get(_SECTION, {}).get(key):
+            match self._load().get(_TENSORS if tensors else _WHOLE, {}).get(key):
                 case {"mtime": int() | float() as cached, "sha256": str(sha256), **rest}:
                     ours = "size" in rest
                     current = (mtime, size) == (cached, rest["size"]) if ours else mtime <= cached
                     return sha256.lower() if current and _is_sha256(sha256) else None
         return None
 
-    def put(self, key: str, mtime: float, size: int, sha256: str) -> None:
+    def put(
+        self, key: str, mtime: float, size: int, sha256: str, *, tensors: bool = False
+    ) -> None:
         """Remember, and write the file."""
         with self._lock:
             content = self._load()
             entry = {"mtime": mtime, "sha256": sha256, "size": size}
-            content.setdefault(_SECTION, {})[key] = entry
+            content.setdefault(_TENSORS if tensors else _WHOLE, {})[key] = entry
             try:
                 write_atomically(self._path, json.dumps(content, indent=4).encode())
             except OSError as error:
@@ -71,6 +80,11 @@ class HashCache:
         if self._content is None:
             self._content = _read(self._path)
         return self._content
+
+
+def _skip_header(file: BinaryIO) -> None:
+    length = int.from_bytes(file.read(8), "little")
+    file.seek(length, 1)
 
 
 def _read(path: Path) -> dict[str, dict[str, object]]:

@@ -9,18 +9,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import IO, Protocol, TypeVar
 
+import msgspec
+
 from adapters.storage.tensor_files import read_content, read_header, shapes_in
+from application.embedded import embedded_in
 from domain.networks import (
     Embedding,
     Hypernetwork,
     Lora,
     embedding_of,
+    shape_of,
     shown_metadata,
     text_width,
 )
 
 LORAS = (".pt", ".ckpt", ".safetensors")
-EMBEDDINGS = (".pt", ".bin", ".safetensors")
+PICTURES = (".png", ".webp", ".jxl", ".avif")
+EMBEDDINGS = (".pt", ".bin", ".safetensors", *PICTURES)
 HYPERNETWORKS = (".pt",)
 
 _log = logging.getLogger(__name__)
@@ -35,18 +40,39 @@ class Open(Protocol):
 def lora(path: PurePath, open: Open) -> Lora:
     """One that cannot be read has no metadata, but is there."""
     metadata: Mapping[str, str] | None = None
-    if path.suffix.lower() == ".safetensors":
+    if has_header(path):
         metadata = _read(path, open, lambda file: read_header(file).metadata)
-    return Lora(name=path.stem, path=str(path), metadata=shown_metadata(metadata or {}))
+    return Lora(
+        name=path.stem,
+        path=str(path),
+        metadata=shown_metadata(metadata or {}),
+        hash=(metadata or {}).get("sshs_model_hash") or None,
+    )
+
+
+def has_header(path: PurePath) -> bool:
+    """Whether a file's hash is that of what comes behind its header."""
+    return path.suffix.lower() == ".safetensors"
 
 
 def embedding(path: PurePath, open: Open) -> Embedding | None:
-    """None for a file that holds none."""
+    """None for a file that holds none; a picture may, and nobody is told that it does not."""
+    if path.suffix.lower() in PICTURES:
+        return _pictured(path, open)
     content = _read(path, open, lambda file: read_content(file, path.suffix))
     found = embedding_of(path.stem, content)
     if content is not None and found is None:
         _log.warning("%s holds no embedding", path)
-    return found
+    return found and msgspec.structs.replace(found, path=str(path))
+
+
+def _pictured(path: PurePath, open: Open) -> Embedding | None:
+    if PurePath(path.stem).suffix == ".preview":
+        return None
+    content = _read(path, open, lambda file: embedded_in(file, shape_of))
+    name = content.get("name") if isinstance(content, dict) else None
+    found = embedding_of(name if isinstance(name, str) and name else path.stem, content)
+    return found and msgspec.structs.replace(found, path=str(path))
 
 
 def hypernetworks(paths: Iterable[PurePath]) -> Sequence[Hypernetwork]:

@@ -9,6 +9,7 @@ from PIL.Image import Image
 
 from domain.checkpoints import Checkpoint
 from domain.infotext import Extra
+from domain.networks import UsedEmbedding
 from domain.plan import Plan
 
 
@@ -37,11 +38,14 @@ class Rendered:
     """What a plan became.
 
     `facts` is what the backend alone can know of it, by infotext label and in infotext's order:
-    whether prompts had to be padded, or guidance was left out.
+    whether prompts had to be padded, or guidance was left out. `embeddings` are those that prompts
+    named, in infotext's order; `comments` say what networks could not be used, and why.
     """
 
     pictures: Sequence[Image]
     facts: Mapping[str, Extra] = field(default_factory=dict)
+    embeddings: Sequence[UsedEmbedding] = ()
+    comments: Sequence[str] = ()
 
 
 class Inference(Protocol):

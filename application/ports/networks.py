@@ -22,12 +22,24 @@ class NetworkCatalog(Protocol):
         """Look again."""
         ...
 
+    def hash_lora(self, lora: Lora) -> Lora:
+        """The same with its hash, computed now if it was unknown; the list shows it from then on.
+
+        Raises `NotFound("LoRA", name)` when the file is gone.
+        """
+        ...
+
     def hypernetworks(self) -> Sequence[Hypernetwork]:
         """By path, capitals or not, as they are now."""
         ...
 
     def embeddings(self) -> Sequence[Embedding]:
-        """In natural order of their paths, as of the last `refresh_embeddings`."""
+        """In natural order of their paths, as of the last `refresh_embeddings` or since a file came
+        to the folder or left it."""
+        ...
+
+    def hash_embedding(self, embedding: Embedding) -> Embedding:
+        """The same with its hash, computed now. Raises `NotFound("embedding", name)`."""
         ...
 
     def refresh_embeddings(self) -> None:

@@ -11,6 +11,8 @@ from domain.prompts.chunks import (
     CHUNK_TOKENS,
     CLIP_L,
     ChunkedPrompt,
+    EmbeddingLookup,
+    Placement,
     SpecialTokens,
     Tokenize,
     make_chunk,
@@ -26,6 +28,7 @@ def chunk_by_old_emphasis(
     tokenize: Tokenize,
     bracket_tokens: Mapping[int, str],
     special: SpecialTokens = CLIP_L,
+    embeddings: EmbeddingLookup | None = None,
 ) -> ChunkedPrompt:
     """The first 75 tokens as one chunk; `token_count` counts those cut off too.
 
@@ -35,13 +38,22 @@ def chunk_by_old_emphasis(
     (ids,) = tokenize([text])
     tokens: list[int] = []
     weights: list[float] = []
-    weight = 1.0
-    for token in ids:
-        if token in bracket_tokens:
+    placements: list[Placement] = []
+    weight, position = 1.0, 0
+    while position < len(ids):
+        token = ids[position]
+        match = embeddings(ids, position) if embeddings else None
+        position += match.tokens if match else 1
+        if match:
+            placements.append(Placement(len(tokens), match.embedding))
+            tokens += [0] * match.embedding.vectors
+            weights += [weight] * match.embedding.vectors
+        elif token in bracket_tokens:
             for letter in bracket_tokens[token]:
                 weight *= _FACTORS.get(letter, 1.0)
         else:
             tokens.append(token)
             weights.append(weight)
-    chunk = make_chunk(tokens[:CHUNK_TOKENS], weights[:CHUNK_TOKENS], (), special)
+    inside = [each for each in placements if each.offset < CHUNK_TOKENS]
+    chunk = make_chunk(tokens[:CHUNK_TOKENS], weights[:CHUNK_TOKENS], inside, special)
     return ChunkedPrompt((chunk,), len(tokens))

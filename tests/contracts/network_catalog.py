@@ -5,13 +5,18 @@ import json
 import pickle
 import struct
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Protocol
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from application.ports.networks import NetworkCatalog
 from domain.checkpoints import Checkpoint
+from domain.errors import NotFound
 from domain.networks import Embedding
 
 OpenCatalog = Callable[[], NetworkCatalog]
@@ -152,8 +157,10 @@ class NetworkCatalogContract:
     ):
         """Spec prompts.md 7.1, 1; as torch writes files today, and as it did before 1.6."""
         world.put("embeddings/mine.pt", wrap(pickled(TRAINED, protocol)))
+        path = world.filename("embeddings/mine.pt")
+        about = {"step": 100, "sd_checkpoint": "0123abcd", "path": path}
         assert open_catalog().embeddings() == (
-            Embedding(name="mine", vectors=2, width=64, step=100, sd_checkpoint="0123abcd"),
+            Embedding(name="mine", vectors=2, width=64, **about),
         )
 
     def test_embeddings_of_other_forms(self, world: World, open_catalog: OpenCatalog):
@@ -163,11 +170,59 @@ class NetworkCatalogContract:
         world.put(
             "embeddings/xl.safetensors", safetensors({"clip_l": (4, 768), "clip_g": (4, 1280)})
         )
-        assert open_catalog().embeddings() == (
-            Embedding(name="one", vectors=1, width=64),
-            Embedding(name="xl", vectors=4, width=2048),
-            Embedding(name="b", vectors=3, width=768),
-        )
+        found = open_catalog().embeddings()
+        assert [(each.name, each.vectors, each.width) for each in found] == [
+            ("one", 1, 64),
+            ("xl", 4, 2048),
+            ("b", 3, 768),
+        ]
+
+    def test_embeddings_in_pictures(self, world: World, open_catalog: OpenCatalog):
+        """Spec prompts.md 7.1 and 7.5: the name is inside; previews and plain pictures are none."""
+        chunk = PngInfo()
+        content = {"string_to_param": {"*": {"TORCHTENSOR": [[0.5] * 8] * 3}}, "name": "inner"}
+        chunk.add_text("sd-ti-embedding", b64encode(json.dumps(content).encode()).decode())
+        for path, told in (("a.png", chunk), ("b.preview.png", chunk), ("c.png", None)):
+            file = io.BytesIO()
+            Image.new("RGB", (8, 8), "red").save(file, "png", pnginfo=told)
+            world.put(f"embeddings/{path}", file.getvalue())
+        (found,) = open_catalog().embeddings()
+        assert (found.name, found.vectors, found.width) == ("inner", 3, 8)
+        assert found.path == world.filename("embeddings/a.png")
+
+    def test_a_new_embedding_is_found_without_being_asked_for(
+        self, world: World, open_catalog: OpenCatalog
+    ):
+        """Spec prompts.md 7.4."""
+        world.put("embeddings/a.safetensors", safetensors({"x": (1, 8)}))
+        catalog = open_catalog()
+        assert [each.name for each in catalog.embeddings()] == ["a"]
+        world.put("embeddings/b.safetensors", safetensors({"x": (1, 8)}))
+        assert [each.name for each in catalog.embeddings()] == ["a", "b"]
+
+    def test_hashes(self, world: World, open_catalog: OpenCatalog):
+        """Spec networks.md 1.3, 2.1: behind the header, or the whole file, or what is written."""
+        numbers = b"numbers"
+        world.put("Lora/a.safetensors", safetensors({}) + numbers)
+        world.put("Lora/b.pt", b"content")
+        world.put("Lora/c.safetensors", safetensors({}, sshs_model_hash="cafe" * 16))
+        world.put("embeddings/d.safetensors", safetensors({"x": (1, 8)}))
+        catalog = open_catalog()
+        assert [each.hash for each in catalog.loras()] == [None, None, "cafe" * 16]
+        found = [catalog.hash_lora(each) for each in catalog.loras()]
+        assert [each.hash for each in found] == [
+            sha256(numbers).hexdigest(),
+            sha256(b"content").hexdigest(),
+            "cafe" * 16,
+        ]
+        assert found[0].shorthash == sha256(numbers).hexdigest()[:12]
+        assert list(catalog.loras()) == found
+        (embedding,) = catalog.embeddings()
+        whole = sha256(safetensors({"x": (1, 8)})).hexdigest()
+        assert catalog.hash_embedding(embedding).hash == whole
+        world.remove("Lora/b.pt")
+        with pytest.raises(NotFound, match="LoRA 'b'"):
+            catalog.hash_lora(found[1])
 
     @pytest.mark.parametrize(
         "content",
@@ -193,16 +248,16 @@ class NetworkCatalogContract:
 
     def test_what_changes_is_seen_after_a_refresh(self, world: World, open_catalog: OpenCatalog):
         world.put("Lora/old.pt", b"")
-        world.put("embeddings/old.safetensors", safetensors({"x": (1, 8)}))
+        world.put("embeddings/same.safetensors", safetensors({"x": (1, 8)}))
         catalog = open_catalog()
         assert len(catalog.loras()) == len(catalog.embeddings()) == 1
         world.remove("Lora/old.pt")
-        world.remove("embeddings/old.safetensors")
-        assert len(catalog.loras()) == len(catalog.embeddings()) == 1
+        world.put("embeddings/same.safetensors", safetensors({"x": (2, 8)}))
+        assert len(catalog.loras()) == 1
         catalog.refresh_loras()
-        assert (len(catalog.loras()), len(catalog.embeddings())) == (0, 1)
+        assert list(catalog.loras()) == []
         catalog.refresh_embeddings()
-        assert list(catalog.embeddings()) == []
+        assert [each.vectors for each in catalog.embeddings()] == [2]
 
     @pytest.mark.parametrize(
         ("tensors", "width"),

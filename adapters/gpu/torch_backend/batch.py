@@ -10,6 +10,8 @@ from PIL.Image import Image
 from torch import Tensor
 
 from adapters.gpu.torch_backend.conditioning import condition
+from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
+from adapters.gpu.torch_backend.extra_networks.job import JobAdditions
 from adapters.gpu.torch_backend.facts import facts_of
 from adapters.gpu.torch_backend.guidance import Conditioning
 from adapters.gpu.torch_backend.latent_upscale import MODES, crop_latents, upscale_latents
@@ -49,6 +51,7 @@ class Batch:
         *,
         device: torch.device,
         turn: threading.Lock,
+        networks: NetworkStore,
         upscaler: Upscaler,
     ) -> None:
         self._plan = plan
@@ -63,6 +66,7 @@ class Batch:
             auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
         )
         self._model = models[plan.checkpoint.filename]
+        self._adding = JobAdditions(networks, plan, models)
 
     def render(self) -> Rendered:
         """See `Inference.render`."""
@@ -76,7 +80,9 @@ class Batch:
             return self._rendered(self._second_pass(hires, init))
 
     def _rendered(self, latents: Tensor) -> Rendered:
-        return Rendered(self._pictures(latents), facts_of(self._plan, self._happened))
+        pictures, added = self._pictures(latents), self._adding
+        facts = facts_of(self._plan, self._happened)
+        return Rendered(pictures, facts, embeddings=added.used, comments=added.comments)
 
     def _first_pass(self) -> Tensor:
         plan = self._plan
@@ -166,9 +172,11 @@ class Batch:
         return Refiner(each.refiner, take_over)
 
     def _texts(self, each: Pass, model: LoadedCheckpoint) -> Conditioning:
+        networks = each.networks
         if isinstance(each, HiresPlan) and each.first_pass_encoder:
             model = self._models[self._plan.checkpoint.filename]
-        with self._turn:
+            networks = self._plan.networks
+        with self._turn, self._adding(networks, model):
             return condition(
                 model.text,
                 each.text,
@@ -179,7 +187,7 @@ class Batch:
 
     def _latent_model(self, each: Pass, model: LoadedCheckpoint) -> LatentModel:
         def network(x: Tensor, t: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
-            with self._turn:
+            with self._turn, self._adding(each.networks, model):
                 return predict(model.unet, x, t, context, vector)
 
         options = each.sampling.options

@@ -43,8 +43,10 @@ def condition(
         return WeightedSchedule(encode(part.schedule, False), part.weight)
 
     empty = conditioner([""], text, (height, width), negative=False) if with_empty else None
+    # Negative ones first: infotext lists embeddings in the order in which they are met.
+    negative = tuple(encode(part.schedule, True) for (part,) in text.negative)
     return Conditioning(
         positive=tuple(tuple(map(weighted, parts)) for parts in text.positive),
-        negative=tuple(encode(part.schedule, True) for (part,) in text.negative),
+        negative=negative,
         empty=None if empty is None else empty.context[0],
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 
 from adapters.gpu.torch_backend.loading import FULL, HALF, Precision
 
@@ -29,6 +30,18 @@ def choose_precision(
     if device.type == "cpu" or no_half:
         return FULL
     return Precision(HALF.unet, FULL.vae if no_half_vae else HALF.vae, HALF.text)
+
+
+def spare_memory(network: nn.Module) -> int:
+    """Bytes that may be taken beside `network` on its device: half of what is free there."""
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (free + cached) // 2
+    import psutil
+
+    return psutil.virtual_memory().available // 2
 
 
 def cuda_memory(device: torch.device) -> Mapping[str, Mapping[str, int]] | None:

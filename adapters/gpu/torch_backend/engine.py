@@ -8,6 +8,7 @@ import torch
 
 from adapters.gpu.torch_backend.batch import Batch
 from adapters.gpu.torch_backend.devices import cuda_memory
+from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
 from adapters.gpu.torch_backend.residency import Residency
 from adapters.gpu.torch_backend.vae_files import VaeFiles
@@ -32,15 +33,18 @@ class TorchInference:
         precision: Precision,
         *,
         cached_vaes: Callable[[], int] = lambda: 0,
+        cached_loras: Callable[[], int] = lambda: 0,
         upscaler: Upscaler | None = None,
         turn: "threading.Lock | None" = None,
     ) -> None:
-        """`cached_vaes` is asked how many VAEs to keep besides the one last used.
+        """`cached_vaes` is asked how many VAEs to keep besides the one last used, `cached_loras` how
+        many sets of merged LoRAs.
 
         `upscaler` enlarges for hires fix; whoever else computes on the device shares `turn`.
         """
         self._device = device
         self._residency = Residency(device, precision)
+        self._networks = NetworkStore(kept=cached_loras)
         self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes)
         self._upscaler = upscaler or PlainUpscaler()
         self._turn = turn or threading.Lock()
@@ -55,6 +59,7 @@ class TorchInference:
             observer,
             device=self._device,
             turn=self._turn,
+            networks=self._networks,
             upscaler=self._upscaler,
         )
         return batch.render()
@@ -79,6 +84,7 @@ class TorchInference:
         """See `ModelHost.unload`."""
         self._residency.drop()
         self._vaes.drop()
+        self._networks.drop()
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
         """See `ModelHost.memory`."""

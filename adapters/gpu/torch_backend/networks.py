@@ -24,6 +24,11 @@ from adapters.gpu.torch_backend.conversion.clip import clip_text_modules
 from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
 from adapters.gpu.torch_backend.conversion.unet import unet_modules
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.extra_networks.layers import (
+    make_adjustable,
+    prepare_attention,
+    prepare_tokens,
+)
 from adapters.gpu.torch_backend.tweaks import prepare_unet, prepare_vae
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import CheckpointError
@@ -80,6 +85,8 @@ def build_unet(
         )
     _resize_after_upsampling(unet)
     prepare_unet(unet)
+    make_adjustable(unet)
+    prepare_attention(unet)
     return _filled(unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype)
 
 
@@ -127,6 +134,8 @@ def build_text(
     pools = architecture.projection is not None
     with torch.device("meta"):
         network = CLIPTextModelWithProjection(config) if pools else CLIPTextModel(config)
+    make_adjustable(network)
+    prepare_tokens(network)
     network = _filled(network, locate, prefix, weights, device, dtype)
     positions = torch.arange(architecture.positions, device=device).expand(1, -1)
     for module in network.modules():  # not in the state dict: its place is still on meta

@@ -42,6 +42,7 @@ class TorchParts:
             self._device,
             self._precision,
             cached_vaes=lambda: self._options.snapshot().integer("sd_vae_checkpoint_cache"),
+            cached_loras=lambda: self._options.snapshot().integer("lora_in_memory_limit"),
             upscaler=self.upscaler,
             turn=self._turn,
         )

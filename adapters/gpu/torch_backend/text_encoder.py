@@ -5,7 +5,7 @@ Source: spec prompts.md 5.4 (columns of chunks), 5.5 (emphasis) and 5.6 (which l
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
+from adapters.gpu.torch_backend.extra_networks import context
+from adapters.gpu.torch_backend.extra_networks.layers import placing
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
 from domain.errors import InvalidRequest
 from domain.plan import TextPlan
@@ -22,6 +24,7 @@ from domain.prompts import (
     CLIP_L,
     Chunk,
     ChunkedPrompt,
+    EmbeddingLookup,
     SpecialTokens,
     chunk_columns,
     chunk_prompt,
@@ -32,7 +35,7 @@ from domain.prompts.old_emphasis import chunk_by_old_emphasis
 if TYPE_CHECKING:
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
-_Key = tuple[tuple[ChunkedPrompt, ...], int, str]
+_Key = tuple[tuple[ChunkedPrompt, ...], int, str, Hashable]
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +78,8 @@ class TextEncoder:
         self.projection = projection
         self._special = special
         self._final_norm = final_norm
+        #: What embeddings for SDXL call the encoder.
+        self._part = "clip_l" if special == CLIP_L else "clip_g"
         self._cache: OrderedDict[_Key, Encoded] = OrderedDict()
         self._cache_size = cache_size
         self._lock = Lock()
@@ -94,13 +99,24 @@ class TextEncoder:
         return self.projection.out_features if self.projection else 0
 
     def chunk(self, texts: Sequence[str], plan: TextPlan) -> tuple[ChunkedPrompt, ...]:
-        """The texts as rows of tokens. Raises `InvalidRequest` for malformed weights."""
-        return tuple(self._chunk(text, plan) for text in texts)
+        """The texts as rows of tokens, with the names of the job's embeddings found in them.
 
-    def _chunk(self, text: str, plan: TextPlan) -> ChunkedPrompt:
+        Raises `InvalidRequest` for malformed weights.
+        """
+        additions = context.current()
+        if additions is None or additions.vocabulary is None:
+            return tuple(self._chunk(text, plan) for text in texts)
+        lookup = additions.vocabulary.lookup(self.tokenizer)
+        prompts = tuple(self._chunk(text, plan, lookup) for text in texts)
+        additions.used[:0] = additions.vocabulary.used(prompts)
+        return prompts
+
+    def _chunk(
+        self, text: str, plan: TextPlan, embeddings: EmbeddingLookup | None = None
+    ) -> ChunkedPrompt:
         if plan.old_emphasis:
             chunked = chunk_by_old_emphasis(
-                text, self.tokenizer, self.tokenizer.bracket_tokens, self._special
+                text, self.tokenizer, self.tokenizer.bracket_tokens, self._special, embeddings
             )
             if chunked.token_count > CHUNK_TOKENS:
                 cut = chunked.token_count - CHUNK_TOKENS
@@ -112,6 +128,7 @@ class TextEncoder:
             self._special,
             emphasis=plan.emphasis,
             comma_backtrack=plan.comma_backtrack,
+            embeddings=embeddings,
         )
 
     def filled(self, prompts: Sequence[ChunkedPrompt], chunks: int) -> tuple[ChunkedPrompt, ...]:
@@ -130,7 +147,7 @@ class TextEncoder:
         Those with fewer chunks than the longest are filled with empty ones. `clip_skip` counts
         layers from the end, 1 to their number; raises `InvalidRequest` if there is no such layer.
         """
-        key = (tuple(prompts), clip_skip, emphasis)
+        key = (tuple(prompts), clip_skip, emphasis, _identity(prompts))
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
@@ -154,9 +171,35 @@ class TextEncoder:
     def _encode_column(self, column: Sequence[Chunk], clip_skip: int, emphasis: str) -> Encoded:
         tokens = torch.tensor([chunk.tokens for chunk in column], device=self.device)
         multipliers = torch.tensor([chunk.multipliers for chunk in column], device=self.device)
-        states, last = hidden_states(self.model, tokens, clip_skip, final_norm=self._final_norm)
+        with placing(self._placed(column)):
+            states, last = hidden_states(self.model, tokens, clip_skip, final_norm=self._final_norm)
         pooled = pool(last, tokens, self.projection).float() if self.projection else None
         return Encoded(emphasise(states.float(), multipliers, emphasis), pooled)
+
+
+    def _placed(self, column: Sequence[Chunk]) -> Sequence[tuple[int, int, Tensor]]:
+        """Where embeddings' vectors go: (row, first position behind BOS, vectors)."""
+        additions = context.current()
+        if additions is None or additions.vocabulary is None:
+            return ()
+        return [
+            (
+                row,
+                placement.offset + 1,
+                additions.vocabulary.vectors(placement.embedding.name, self._part, self.width),
+            )
+            for row, chunk in enumerate(column)
+            for placement in chunk.embeddings
+        ]
+
+
+def _identity(prompts: Sequence[ChunkedPrompt]) -> Hashable:
+    """Of what the job adds while these prompts are encoded."""
+    additions = context.current()
+    if additions is None:
+        return None
+    vocabulary = additions.vocabulary
+    return additions.key, vocabulary.identity(prompts) if vocabulary else ()
 
 
 def hidden_states(

@@ -162,17 +162,7 @@ def _read_safetensors(path: Path, mmap: bool) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tensor]:
-    import pickle
-
-    try:
-        content = _load_weights_only(path, mmap)
-    except OSError:
-        raise
-    except pickle.UnpicklingError as error:
-        message = "holds more than plain tensors, or is damaged; convert it to safetensors"
-        raise CheckpointError(str(path), message) from error
-    except Exception as error:  # torch.load raises whatever a damaged archive makes it stumble on
-        raise CheckpointError(str(path), "is not a sound torch file") from error
+    content = _load_torch(path, mmap)
     if isinstance(content, dict):
         wrapped = (content[name] for name in inside if isinstance(content.get(name), dict))
         content = next(wrapped, content)
@@ -183,6 +173,31 @@ def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tens
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
+
+
+def read_torch_file(path: Path) -> object:
+    """Whatever a `.pt` or `.bin` file holds, of tensors and plain values alone.
+
+    Raises `CheckpointError` for a file that is missing, damaged, or holds more than that.
+    """
+    try:
+        return _load_torch(path, mmap=False)
+    except OSError as error:
+        raise CheckpointError(str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def _load_torch(path: Path, mmap: bool) -> object:
+    import pickle
+
+    try:
+        return _load_weights_only(path, mmap)
+    except OSError:
+        raise
+    except pickle.UnpicklingError as error:
+        message = "holds more than plain tensors, or is damaged; convert it to safetensors"
+        raise CheckpointError(str(path), message) from error
+    except Exception as error:  # torch.load raises whatever a damaged archive makes it stumble on
+        raise CheckpointError(str(path), "is not a sound torch file") from error
 
 
 def _load_weights_only(path: Path, mmap: bool) -> object:

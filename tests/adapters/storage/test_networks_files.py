@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from adapters.storage.hash_cache import HashCache
 from adapters.storage.networks_files import FileNetworks
 from domain.checkpoints import Checkpoint
 from domain.networks import Embedding, fitting
@@ -9,8 +10,9 @@ from tests.adapters.storage.test_vaes_files import Folder
 from tests.contracts.network_catalog import NetworkCatalogContract, safetensors
 
 
-def catalog_of(models, embeddings):
+def catalog_of(models, embeddings, hashes=None):
     return FileNetworks(
+        hashes or HashCache(models / "cache.json"),
         loras=[models / "Lora", models / "LyCORIS"],
         embeddings=embeddings,
         hypernetworks=models / "hypernetworks",
@@ -38,12 +40,13 @@ def test_a_file_that_may_not_be_read_spoils_no_other(world, open_catalog):
     assert [each.name for each in open_catalog().embeddings()] == ["b"]
 
 
-def test_the_recorded_folder(shared):
+def test_the_recorded_folder(shared, tmp_path):
     """Recordings get/sdapi_v1_loras and rest/embeddings_after, from these very files."""
     data = shared / "golden" / "data"
-    catalog = catalog_of(data / "models", data / "embeddings")
+    catalog = catalog_of(data / "models", data / "embeddings", HashCache(tmp_path / "cache.json"))
     (lora,) = catalog.loras()
     assert (lora.name, lora.alias) == ("tinylora", "tinylora")
+    assert catalog.hash_lora(lora).shorthash == "bcade8c85f69"  # recording prompts/lora05
     assert lora.metadata == {
         "ss_tag_frequency": {"10_cat": {"cat": 10, "red": 3}},
         "ss_base_model_version": "sd_v1-5",
@@ -53,11 +56,14 @@ def test_the_recorded_folder(shared):
         "ss_network_dim": "4",
     }
     loaded, skipped = fitting(catalog.embeddings(), 64)
+    folder = data / "embeddings"
     assert loaded == [
-        Embedding(name="tinyti", vectors=2, width=64, step=100),
-        Embedding(name="tinyti2", vectors=3, width=64),
+        Embedding(name="tinyti", vectors=2, width=64, step=100, path=str(folder / "tinyti.pt")),
+        Embedding(
+            name="tinyti2", vectors=3, width=64, path=str(folder / "tinyti2.safetensors")
+        ),
     ]
-    assert skipped == [Embedding(name="wrongdim", vectors=1, width=768)]
+    assert [(each.name, each.vectors, each.width) for each in skipped] == [("wrongdim", 1, 768)]
     tiny = data / "models" / "Stable-diffusion" / "tiny.safetensors"
     assert catalog.text_width(Checkpoint(name="tiny.safetensors", filename=str(tiny))) == 64
     assert [each.name for each in catalog.hypernetworks()] == ["apihn2", "hn_lin", "hn_relu"]

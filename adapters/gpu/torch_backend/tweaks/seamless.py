@@ -4,10 +4,11 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from adapters.gpu.torch_backend.extra_networks.layers import AdjustableConv2d, weights_of
 from adapters.gpu.torch_backend.tweaks.computation import current
 
 
-class SeamlessConv2d(nn.Conv2d):
+class SeamlessConv2d(AdjustableConv2d):
     """A convolution that pads with the opposite edge where the job wants it, else with zeros."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -17,8 +18,9 @@ class SeamlessConv2d(nn.Conv2d):
             down, across = cast("tuple[int, int]", padding)
             input = nn.functional.pad(input, (across, across, down, down), mode="circular")
             padding = 0, 0
+        weight, bias = weights_of(self)
         return nn.functional.conv2d(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+            input, weight, bias, self.stride, padding, self.dilation, self.groups
         )
 
 

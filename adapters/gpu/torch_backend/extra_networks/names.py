@@ -1,0 +1,49 @@
+"""A checkpoint's layers by the names that LoRA files know them by.
+
+Source: spec networks.md 2.2: the path in the original file, with `_` for `.`.
+"""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from adapters.gpu.torch_backend.conversion import Locate, by_module
+from adapters.gpu.torch_backend.conversion.clip import clip_text_modules
+from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
+from adapters.gpu.torch_backend.conversion.unet import unet_modules
+from adapters.gpu.torch_backend.extra_networks.layers import Layer
+from adapters.gpu.torch_backend.loading import LoadedCheckpoint
+
+#: What leads the names in a file, and is no part of the layers' names.
+_LEADS = ("cond_stage_model.", "conditioner.embedders.", "model.")
+_JOINT = ".in_proj_weight"
+_THIRDS = (".q_proj", ".k_proj", ".v_proj")
+
+
+def layers_of(model: LoadedCheckpoint) -> dict[str, Layer]:
+    """Every layer of UNet and text encoders that a LoRA can be for.
+
+    OpenCLIP's joint projection is three layers here, called by what LoRA files add to its name.
+    """
+    layers = dict(_named(model.unet, by_module(unet_modules(model.architecture.unet))))
+    for text, encoder in zip(model.architecture.texts, model.text.encoders, strict=True):
+        locate = (
+            locate_open_clip(text.prefix)
+            if text.open_clip
+            else by_module(clip_text_modules(text.prefix))
+        )
+        layers |= dict(_named(encoder.model, locate))
+    return layers
+
+
+def _named(network: nn.Module, locate: Locate) -> Iterator[tuple[str, Layer]]:
+    for path, module in network.named_modules():
+        if isinstance(module, Layer):
+            origin = locate(f"{path}.weight")
+            name = origin.name
+            if origin.third is None:
+                name = name.removesuffix(".weight")
+            else:
+                name = name.removesuffix(_JOINT) + _THIRDS[origin.third]
+            lead = next(each for each in _LEADS if name.startswith(each))
+            yield name.removeprefix(lead).replace(".", "_"), module
