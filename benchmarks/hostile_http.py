@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -66,7 +65,7 @@ class Tally:
     through: list[str] = field(default_factory=list)
     slowest: float = 0.0
     grown: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: dict[int, int] = field(default_factory=dict)
 
 
 class Prey:
@@ -222,7 +221,7 @@ def tally(kind: str, attacks: Iterator[Attack], prey: Prey, reached: Reached) ->
         answer = send(prey.port, attack)
         grown = prey.memory() - before
         result.tried += 1
-        result.statuses[answer.status] += 1
+        result.statuses[answer.status] = result.statuses.get(answer.status, 0) + 1
         result.slowest = max(result.slowest, answer.seconds)
         result.grown = max(result.grown, grown)
         harm = reached(attack, answer) or leaked(attack, answer) or prey.harmed()
