@@ -116,7 +116,9 @@ def install(ecosystem: str) -> None:
         except subprocess.TimeoutExpired:
             raise Absent(f"{command[0]} took more than {INSTALL_LIMIT} s") from None
         if done.returncode:
-            raise Absent((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
+            told = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            wrong = [line for line in told if "err" in line.lower()]
+            raise Absent(" / ".join((wrong or told)[:2]))
     stamp.write_text(wanted.read_text())
 
 
