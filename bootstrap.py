@@ -46,8 +46,8 @@ from adapters.storage.styles_files import FileStyles
 from adapters.storage.vaes_files import FileVaes, vae_folders
 from application.extras import ProcessExtras
 from application.fetching import FetchPicture
-from application.generate import GenerateTxt2Img
 from application.health import ReadHealth
+from application.img2img import GenerateImg2Img
 from application.job_board import JobBoard
 from application.jobs import JobQueue, Meters
 from application.models import Models
@@ -59,11 +59,12 @@ from application.ports.options import OptionsStore
 from application.ports.vaes import VaeCatalog
 from application.progress import ReadProgress
 from application.retention import Retention
-from application.saving import GRIDS, SAMPLES, SaveImages
+from application.saving import FOLDERS, SaveImages
 from application.scripts import ListScripts
 from application.sysinfo import ReadSysinfo
 from application.system import ReadMemory
 from application.task_progress import ListPendingTasks, ReadTaskProgress
+from application.txt2img import GenerateTxt2Img
 from application.upscalers import ListUpscalers
 from application.vaes import Vaes
 from domain.errors import HexfusionError
@@ -123,8 +124,8 @@ def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
     A client that changes the settings later cannot open further folders.
     """
     stored = options.snapshot()
-    folders = (stored.text(place.folder) for place in (SAMPLES, GRIDS))
-    return FileImages(Path(flags.text("data_dir")), *(Path(folder) for folder in folders))
+    folders = (Path(stored.text(option)) for option in FOLDERS)
+    return FileImages(Path(flags.text("data_dir")), *folders)
 
 
 def job_store(flags: Flags) -> JobStore:
@@ -249,6 +250,7 @@ class Container(containers.DeclarativeContainer):
         version=version,
         upscaler=upscaler,
     )
+    img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
     pending_tasks = providers.Singleton(ListPendingTasks, jobs)
@@ -284,6 +286,7 @@ class Container(containers.DeclarativeContainer):
     services = providers.Singleton(
         Services,
         txt2img=txt2img,
+        img2img=img2img,
         board=board,
         progress=progress,
         task_progress=task_progress,

@@ -1,42 +1,37 @@
-"""Use-case: a txt2img request becomes pictures. Source: spec api.md 5 and 9."""
+"""What both kinds of generation do: a planned job becomes pictures. Source: spec api.md 5 and 9."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import msgspec
 from PIL.Image import Image
 
+from application.finishing import Finish, Finished
 from application.infotext import Description, describe
 from application.infotext_extra import SAME_CHECKPOINT
-from application.jobs import Abandoned, Clock, Job, JobQueue
+from application.jobs import Clock, Job, JobQueue
 from application.models import Models
-from application.planning import ModelChoice, Txt2ImgPlan, plan_txt2img
-from application.ports.inference import Inference
+from application.planning import JobPlan, ModelChoice
+from application.ports.inference import Inference, Sources
 from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
-from application.prefill import prefill
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
 from application.upscaling import PlainUpscaler
 from application.vaes import Vaes
 from domain.generation import Info, Txt2Img
+from domain.img2img import AnyRequest
 from domain.infotext import Extra
 from domain.options import Options
-from domain.picture_lists import NO_LISTS, PictureLists
 from domain.prompts import Style
-from domain.upscalers import LATENT_MODES
-
-#: What such a job is called.
-KIND = "txt2img"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the text that makes it again."""
+    """A picture and the text that makes it again; None for a mask."""
 
     image: Image
-    infotext: str
+    infotext: str | None
 
 
 @dataclass(frozen=True)
@@ -52,20 +47,39 @@ class Encoding:
 class Generated:
     """What a request produced. `request` is the request as it was understood.
 
-    A grid comes first if `info.index_of_first_image` is 1. After an interrupt there are fewer
-    pictures than asked for, perhaps none. `files` are the paths of what was saved.
+    A grid comes first if `info.index_of_first_image` is 1. Masks, where the options ask for them,
+    come behind their pictures. After an interrupt there are fewer pictures than asked for, perhaps
+    none. `files` are the paths of what was saved.
     """
 
     pictures: tuple[Picture, ...]
-    request: Txt2Img
+    request: AnyRequest
     info: Info
     job_id: str
     encoding: Encoding
     files: tuple[str, ...] = ()
 
 
-class GenerateTxt2Img:
-    """Plans a request, waits for a slot, renders batch by batch, describes and saves."""
+@dataclass(frozen=True)
+class Start:
+    """What a job has besides its plan: infotext's entries for its kind, out of the plan as it is in
+    the end; and if it starts from pictures, what becomes of each one of a batch.
+    """
+
+    extra: Callable[[JobPlan], Mapping[str, Extra]]
+
+    sources: Sources | None = None
+    finishes: Sequence[Finish] = ()
+    init_hash: str | None = None
+
+    def finish(self, index: int, picture: Image) -> Finished:
+        """What becomes of picture `index` of a batch."""
+        return self.finishes[index](picture) if self.finishes else Finished(picture)
+
+
+class Generate:
+    """Renders what is planned, batch by batch, describes and saves it. `GenerateTxt2Img` and
+    `GenerateImg2Img` plan."""
 
     def __init__(
         self,
@@ -94,64 +108,11 @@ class GenerateTxt2Img:
         self._version = version
         self._upscaler = upscaler or PlainUpscaler()
 
-    def __call__(
-        self,
-        request: Txt2Img,
-        *,
-        given: Collection[str] | None = None,
-        lists: PictureLists = NO_LISTS,
-        abandoned: Abandoned = lambda: False,
-    ) -> Generated:
-        """Blocks until the pictures are there. Safe to call from many threads.
-
-        `given` names the fields that the request's infotext may not fill; by default those that
-        differ from their defaults. `lists` gives single pictures values of their own. `abandoned`
-        is asked between steps whether anybody still wants the pictures.
-
-        Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
-        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
-        `ArchiveError` if pictures cannot be saved.
-        """
-        make = self.prepare(request, given=given, lists=lists)
-        with self._jobs.admit(Job(KIND, self._clock, request.force_task_id, abandoned)) as job:
-            return make(job)
-
-    def prepare(
-        self,
-        request: Txt2Img,
-        *,
-        given: Collection[str] | None = None,
-        lists: PictureLists = NO_LISTS,
-    ) -> Callable[[Job], Generated]:
-        """The same in two halves: what comes back makes the pictures when its job has its turn.
-
-        Raises, at once, what is wrong with the request; nothing here waits or touches the model.
-        """
-        base = self._options.snapshot()
-        request = prefill(request, base, self._styles(), self._models.list(), given)
-        options = base.with_overrides(request.override_settings or {})
-        models = self._choose(request, base, options)
-        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, lists)
-        hires = plan.first.hires
-        if hires and hires.upscaler not in LATENT_MODES:
-            self._upscaler.check(hires.upscaler, hires.upscaling)
-        self._saving.check(request, plan, options)
-        return partial(self._make, request, base, options, plan)
-
-    def _make(
-        self, request: Txt2Img, base: Options, options: Options, plan: Txt2ImgPlan, job: Job
-    ) -> Generated:
-        plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
-        described = describe(request, plan, options, self._version)
-        files = self._saving.begin(described, options, _timestamp(job))
-        made = self._render(job, described, files)
-        if made.images and (grid := files.make_grid(made.images, made.infotexts[0])):
-            made.put_first(grid)
-        return self._result(base, options, job, described, made, files)
-
-    def _choose(self, request: Txt2Img, base: Options, options: Options) -> ModelChoice:
+    def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
-        hires = request.hr_checkpoint_name if request.enable_hr else None
+        hires = None
+        if isinstance(request, Txt2Img) and request.enable_hr:
+            hires = request.hr_checkpoint_name
         refiner = request.refiner_checkpoint or "none"
         return ModelChoice(
             checkpoint=self._models.for_request(base, options),
@@ -159,27 +120,47 @@ class GenerateTxt2Img:
             refiner=self._models.closest(refiner) if refiner.lower() != "none" else None,
         )
 
-    def _render(self, job: Job, described: Description, files: JobFiles) -> "_Made":
+    def _make(
+        self,
+        request: AnyRequest,
+        base: Options,
+        options: Options,
+        plan: JobPlan,
+        start: Start,
+        job: Job,
+    ) -> Generated:
+        """`base` are the stored options, `options` those with the request's overrides."""
+        plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
+        described = describe(
+            request, plan, options, self._version, start.extra(plan), start.init_hash
+        )
+        files = self._saving.begin(described, options, _timestamp(job))
+        made = self._render(job, described, files, start)
+        if made.pictures:
+            images = [each.image for each in made.pictures]
+            if grid := files.make_grid(images, made.infotexts[0]):
+                made.put_first(grid)
+        return self._result(base, options, job, described, made, files)
+
+    def _render(self, job: Job, described: Description, files: JobFiles, start: Start) -> "_Made":
         made = _Made()
-        plan = described.plan
+        plan, options = described.plan, described.options
         count = len(plan.batches)
         for number, batch in enumerate(plan.batches):
             if job.cancelled():
                 break
-            text = f"Batch {number + 1} out of {count}" if count > 1 else "scripts_txt2img"
-            steps = [each.sampling.steps for each in batch.passes]
-            job.begin_batch(text, number, count, steps)
-            rendered = self._inference.render(batch, job.observe)
-            pictures = rendered.pictures
-            job.show(pictures)
+            text = f"Batch {number + 1} out of {count}" if count > 1 else f"scripts_{job.kind}"
+            job.begin_batch(text, number, count, batch.pass_steps)
+            rendered = self._inference.render(batch, job.observe, start.sources)
             made.facts |= rendered.facts
-            first = len(made.images)
-            numbers = range(first, first + len(pictures))
-            infotexts = [described.infotext(each, made.facts) for each in numbers]
             complete = not (job.interrupted or job.skipped)
-            files.save_batch(number, pictures, infotexts, complete=complete)
-            made.images += pictures
-            made.infotexts += infotexts
+            finished = [start.finish(*each) for each in enumerate(rendered.pictures)]
+            job.show([each.image for each in finished])
+            for picture in finished:
+                index = made.count
+                infotext = described.infotext(index, made.facts)
+                files.save(index, picture, infotext, complete=complete)
+                made.add(picture, infotext, options)
         return made
 
     def _result(
@@ -192,9 +173,8 @@ class GenerateTxt2Img:
         files: JobFiles,
     ) -> Generated:
         info = described.info(made.infotexts, _timestamp(job), made.facts)
-        pairs = zip(made.images, made.infotexts, strict=True)
         return Generated(
-            pictures=tuple(Picture(*each) for each in pairs),
+            pictures=tuple(made.pictures),
             request=described.request,
             info=msgspec.structs.replace(info, index_of_first_image=int(made.has_grid)),
             job_id=job.id,
@@ -211,16 +191,29 @@ class GenerateTxt2Img:
 
 @dataclass
 class _Made:
-    """What a job has made so far."""
+    """What a job has made so far: pictures and, behind each, what goes with it."""
 
-    images: list[Image] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
     infotexts: list[str] = field(default_factory=list)
     facts: dict[str, Extra] = field(default_factory=dict)
     has_grid: bool = False
 
+    @property
+    def count(self) -> int:
+        """How many pictures there are, without masks."""
+        return len(self.infotexts)
+
+    def add(self, picture: Finished, infotext: str, options: Options) -> None:
+        self.pictures.append(Picture(picture.image, infotext))
+        self.infotexts.append(infotext)
+        if picture.mask and options.flag("return_mask"):
+            self.pictures.append(Picture(picture.mask, None))
+        if picture.masked and options.flag("return_mask_composite"):
+            self.pictures.append(Picture(picture.masked, None))
+
     def put_first(self, grid: Image) -> None:
         """A grid is described like the first picture."""
-        self.images.insert(0, grid)
+        self.pictures.insert(0, Picture(grid, self.infotexts[0]))
         self.infotexts.insert(0, self.infotexts[0])
         self.has_grid = True
 

@@ -5,9 +5,10 @@ from types import MappingProxyType
 
 import msgspec
 
-from application.infotext_extra import extra_parameters
-from application.planning import Txt2ImgPlan
-from domain.generation import Info, Txt2Img
+from application.infotext_extra import extra_parameters, with_facts
+from application.planning import JobPlan
+from domain.generation import Info
+from domain.img2img import AnyRequest
 from domain.infotext import (
     Extra,
     GenerationFacts,
@@ -24,11 +25,12 @@ NO_FACTS: Mapping[str, Extra] = MappingProxyType({})
 class Description(msgspec.Struct, frozen=True, kw_only=True):
     """A job in words. `facts` of what was rendered are added as they become known."""
 
-    request: Txt2Img
-    plan: Txt2ImgPlan
+    request: AnyRequest
+    plan: JobPlan
     options: Options
     extra: dict[str, Extra]
     version: str
+    init_hash: str | None = None
 
     def infotext(self, index: int, facts: Mapping[str, Extra] = NO_FACTS) -> str:
         """Of the job's picture number `index`."""
@@ -60,7 +62,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
             sampler_name=plan.sampling.sampler.name,
             cfg_scale=request.cfg_scale,
             steps=request.steps,
-            batch_size=request.batch_size,
+            batch_size=first.batch_size,
             restore_faces=bool(request.restore_faces),
             face_restoration_model=None,
             sd_model_name=plan.checkpoint.name_for_extra,
@@ -70,7 +72,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
             seed_resize_from_w=request.seed_resize_from_w,
             seed_resize_from_h=request.seed_resize_from_h,
             denoising_strength=request.denoising_strength,
-            extra_generation_params=dict(info_parameters({**self.extra, **facts})),
+            extra_generation_params=dict(info_parameters(with_facts(self.extra, facts))),
             index_of_first_image=0,
             infotexts=list(infotexts),
             styles=list(request.styles or []),
@@ -81,10 +83,27 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def describe(request: Txt2Img, plan: Txt2ImgPlan, options: Options, version: str) -> Description:
-    """Describe a planned job. Hashes of models are shown if the plan knows them."""
-    extra = extra_parameters(request, plan, options)
-    return Description(request=request, plan=plan, options=options, extra=extra, version=version)
+def describe(
+    request: AnyRequest,
+    plan: JobPlan,
+    options: Options,
+    version: str,
+    extra: Mapping[str, Extra] = NO_FACTS,
+    init_hash: str | None = None,
+) -> Description:
+    """Describe a planned job. Hashes of models are shown if the plan knows them.
+
+    `extra` are entries that only jobs of its kind have, `init_hash` is of the picture it starts
+    from where that is kept.
+    """
+    return Description(
+        request=request,
+        plan=plan,
+        options=options,
+        extra=extra_parameters(plan, options, extra),
+        version=version,
+        init_hash=init_hash,
+    )
 
 
 def _facts(described: Description, index: int, facts: Mapping[str, Extra]) -> GenerationFacts:
@@ -111,9 +130,10 @@ def _facts(described: Description, index: int, facts: Mapping[str, Extra]) -> Ge
         ensd=max((_ensd(each.sampling) for each in first.passes), key=abs),
         token_merging_ratio=first.tweaks.token_merging_ratio,
         token_merging_ratio_hr=first.hires.tweaks.token_merging_ratio if first.hires else 0.0,
+        init_image_hash=described.init_hash,
         rng=options.text("randn_source"),
         tiling=first.tweaks.tiling,
-        extra={**described.extra, **facts},
+        extra=with_facts(described.extra, facts),
         version=described.version if options.flag("add_version_to_infotext") else None,
     )
 

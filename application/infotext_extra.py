@@ -1,28 +1,37 @@
 """What infotext lists behind the fixed keys. Source: spec prompts.md 8.2 (insertion order)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from application.planning import Txt2ImgPlan
+from application.inpainting import Inpainting, blur_radii
+from application.planning import JobPlan
 from application.planning.texts import old_timeline_matters
 from domain.generation import Txt2Img
+from domain.img2img import Img2Img
 from domain.infotext import Extra, PerImage
 from domain.options import REGISTRY, Options
-from domain.plan import Pass, SamplingPlan
+from domain.plan import HiresPlan, Pass, Plan, SamplingPlan
 from domain.sampling.names import effective_scheduler
 from domain.sampling.schedulers import AUTOMATIC, find_scheduler
 
 SAME_CHECKPOINT = "Use same checkpoint"
 
 
-def extra_parameters(request: Txt2Img, plan: Txt2ImgPlan, options: Options) -> dict[str, Extra]:
-    """Settings that are not the default and reach a pass, in A1111's order."""
-    extra = {**hypertile_extra(plan, options), **hires_extra(request, plan)}
+#: What infotext calls `inpainting_fill`; it passes over the original, and what is unknown.
+MASKED_CONTENT = {0: "fill", 2: "latent noise", 3: "latent nothing"}
+
+
+def extra_parameters(plan: JobPlan, options: Options, own: Mapping[str, Extra]) -> dict[str, Extra]:
+    """Settings that are not the default and reach a pass, in A1111's order; `own` are what only
+    this kind of job has."""
+    extra = {**hypertile_extra(plan, options), **own}
     passes = plan.first.passes
     chosen = plan.sampling.options
     if shown := _schedule_shown(plan.sampling):
         extra["Schedule type"] = shown
+    extra["Lora hashes"] = None
     if options.flag("use_old_scheduling") and _old_timeline_matters(plan):
         extra["Old prompt editing timelines"] = True
+    extra["TI hashes"] = None
     text = plan.first.text
     if text.emphasis != "Original" and any(map(_emphasised, passes)):
         extra["Emphasis"] = text.emphasis
@@ -30,9 +39,25 @@ def extra_parameters(request: Txt2Img, plan: Txt2ImgPlan, options: Options) -> d
         extra["Downcast alphas_cumprod"] = True
     if chosen.sd_noise_schedule != "Default":
         extra["Noise Schedule"] = chosen.sd_noise_schedule
+    if plan.first.init and plan.first.init.noise_multiplier != 1:
+        extra["Noise multiplier"] = plan.first.init.noise_multiplier
     for each in passes:
-        extra |= _sampling_extra(each.sampling)
+        extra |= _sampling_extra(each.sampling, from_noise=not _from_latent(each))
     return extra
+
+
+#: Facts that have a place among the settings, which is kept for them.
+_PLACES = ("Lora hashes", "TI hashes")
+
+
+def with_facts(extra: Mapping[str, Extra], facts: Mapping[str, Extra]) -> dict[str, Extra]:
+    """Settings and what became known while the pictures were made, in A1111's order."""
+    both = {**extra, **facts}
+    return {key: each for key, each in both.items() if each is not None or key not in _PLACES}
+
+
+def _from_latent(each: Pass) -> bool:
+    return isinstance(each, HiresPlan) or (isinstance(each, Plan) and each.init is not None)
 
 
 def _schedule_shown(sampling: SamplingPlan) -> str | None:
@@ -43,7 +68,7 @@ def _schedule_shown(sampling: SamplingPlan) -> str | None:
     return label if by_sigma and label != AUTOMATIC.label else None
 
 
-def _old_timeline_matters(plan: Txt2ImgPlan) -> bool:
+def _old_timeline_matters(plan: JobPlan) -> bool:
     hires = plan.first.hires
     return old_timeline_matters(plan.prompts, plan.sampling) or bool(
         hires and old_timeline_matters(plan.hires_prompts, hires.sampling, plan.sampling)
@@ -57,15 +82,17 @@ def _emphasised(each: Pass) -> bool:
     return any("(" in text or "[" in text for text in texts)
 
 
-def _sampling_extra(sampling: SamplingPlan) -> dict[str, Extra]:
+def _sampling_extra(sampling: SamplingPlan, *, from_noise: bool) -> dict[str, Extra]:
     extra: dict[str, Extra] = {}
     sampler, chosen = sampling.sampler, sampling.options
     if chosen.always_discard_next_to_last_sigma and not sampler.discard_penultimate:
         extra["Discard penultimate sigma"] = True
     if label := _schedule_shown(sampling):
         extra |= _schedule_extra(sampling, label)
-    if sampler.space == "sigma" and chosen.sgm_noise_multiplier:
+    if from_noise and sampler.space == "sigma" and chosen.sgm_noise_multiplier:
         extra["SGM noise multiplier"] = True
+    if not from_noise and chosen.img2img_extra_noise > 0:
+        extra["Extra noise"] = chosen.img2img_extra_noise
     return extra | _parameter_extra(sampling)
 
 
@@ -100,7 +127,7 @@ def _parameter_extra(sampling: SamplingPlan) -> dict[str, Extra]:
     return extra
 
 
-def hypertile_extra(plan: Txt2ImgPlan, options: Options) -> dict[str, Extra]:
+def hypertile_extra(plan: JobPlan, options: Options) -> dict[str, Extra]:
     """What is on, and its settings where they are not the default (spec scripts.md 14)."""
     extra: dict[str, Extra] = {}
     first, hires = plan.first.tweaks, plan.first.hires
@@ -129,7 +156,30 @@ def _hypertile_settings(label: str, network: str, options: Options) -> dict[str,
     return {key: value for key, value in values.items() if isinstance(value, int)}
 
 
-def hires_extra(request: Txt2Img, plan: Txt2ImgPlan) -> dict[str, Extra]:
+def img2img_extra(
+    request: Img2Img, inpainting: Inpainting | None, *, masked: bool
+) -> dict[str, Extra]:
+    """What starting from a picture adds. Where it is `masked`, `inpainting` may still be None: then
+    the mask says nothing, and the whole is made anew."""
+    extra: dict[str, Extra] = {"Denoising strength": float(request.denoising_strength)}
+    if not masked:
+        return extra
+    if request.inpainting_mask_invert:
+        extra["Mask mode"] = "Inpaint not masked"
+    across, down = blur_radii(request)
+    if across == down and across > 0:
+        extra["Mask blur"] = across
+    if inpainting is None:
+        return extra
+    if inpainting.box is not None:
+        extra["Inpaint area"] = "Only masked"
+        extra["Masked area padding"] = request.inpaint_full_res_padding
+    if request.inpainting_fill in MASKED_CONTENT:
+        extra["Masked content"] = MASKED_CONTENT[request.inpainting_fill]
+    return extra
+
+
+def hires_extra(request: Txt2Img, plan: JobPlan) -> dict[str, Extra]:
     """What hires fix adds."""
     hires = plan.first.hires
     if hires is None:

@@ -4,24 +4,52 @@ A1111 has no bounds and crashes, or works for ever; we name the field instead.
 """
 
 import math
+from collections.abc import Sequence
 
 from domain import generation
 from domain.errors import InvalidRequest, NotFound, Unsupported
 from domain.generation import Txt2Img
+from domain.img2img import AnyRequest, Img2Img
 from domain.options import Options
 from domain.picture_lists import PictureLists
 
-_FINITE = (
+#: Pixels that a mask may be blurred by: the work grows with it.
+MAX_BLUR = 256
+
+_NUMBERS = (
     "cfg_scale", "subseed_strength", "eta", "s_min_uncond", "s_churn", "s_tmin", "s_noise",
-    "denoising_strength", "refiner_switch_at", "hr_scale",
+    "denoising_strength", "refiner_switch_at",
 )  # fmt: skip
 
 #: Scripts that are part of A1111's form and take no arguments, or none that its API heeds.
 _WITHOUT_EFFECT = ("sampler", "seed", "refiner", "hypertile", "extra options", "comments")
 
 
-def check(request: Txt2Img) -> None:
+def check_txt2img(request: Txt2Img) -> None:
     """Raises `InvalidRequest` for a value out of bounds, `Unsupported` for what is not built."""
+    _check(request)
+    _finite(request, "hr_scale")
+    _check_hires(request)
+    _refuse_scripts(request, _WITHOUT_EFFECT)
+
+
+def check_img2img(request: Img2Img, *, masked: bool) -> None:
+    """Raises as `check_txt2img` does. `masked`: there is a mask."""
+    _check(request)
+    if request.denoising_strength < 0:  # above 1 is taken for 1, as A1111 does
+        raise InvalidRequest("denoising_strength", "must be from 0 to 1")
+    within("resize_mode", request.resize_mode, 0, 3)
+    for field in ("mask_blur", "mask_blur_x", "mask_blur_y"):
+        if (radius := getattr(request, field)) is not None and radius > MAX_BLUR:
+            raise InvalidRequest(field, f"must be at most {MAX_BLUR}, not {radius}")
+    within("inpaint_full_res_padding", request.inpaint_full_res_padding, 0, generation.MAX_SIDE)
+    _finite(request, "initial_noise_multiplier", "image_cfg_scale")
+    if masked and request.latent_mask:
+        raise Unsupported("latent_mask", "not available over this API, as in A1111")
+    _refuse_scripts(request, _WITHOUT_EFFECT)
+
+
+def _check(request: AnyRequest) -> None:
     within("width", request.width, 8, generation.MAX_SIDE)
     within("height", request.height, 8, generation.MAX_SIDE)
     within("steps", request.steps, 1, generation.MAX_STEPS)
@@ -29,14 +57,16 @@ def check(request: Txt2Img) -> None:
     within("n_iter", request.n_iter, 1, generation.MAX_ITERATIONS)
     within("seed", request.seed, -generation.MAX_SEED, generation.MAX_SEED)
     within("subseed", request.subseed, -generation.MAX_SEED, generation.MAX_SEED)
-    for field in _FINITE:
+    _finite(request, *_NUMBERS)
+    if request.s_tmax is not None and math.isnan(request.s_tmax):
+        raise InvalidRequest("s_tmax", "must be a number")
+
+
+def _finite(request: AnyRequest, *fields: str) -> None:
+    for field in fields:
         value = getattr(request, field)
         if value is not None and not math.isfinite(value):
             raise InvalidRequest(field, "must be a finite number")
-    _check_hires(request)
-    if request.s_tmax is not None and math.isnan(request.s_tmax):
-        raise InvalidRequest("s_tmax", "must be a number")
-    _refuse_unbuilt(request)
 
 
 def _check_hires(request: Txt2Img) -> None:
@@ -58,7 +88,7 @@ def _check_hires(request: Txt2Img) -> None:
         raise Unsupported("firstpass_image", "not available over this API, as in A1111")
 
 
-def check_lists(request: Txt2Img, lists: PictureLists) -> None:
+def check_lists(request: AnyRequest, lists: PictureLists) -> None:
     """Raises `InvalidRequest` for a list without one entry for each picture of the job."""
     count = request.batch_size * request.n_iter
     for field in lists.__struct_fields__:
@@ -75,18 +105,18 @@ def within(field: str, value: int, low: int, high: int) -> None:
         raise InvalidRequest(field, f"must be from {low} to {high}, not {value}")
 
 
-def _refuse_unbuilt(request: Txt2Img) -> None:
+def _refuse_scripts(request: AnyRequest, known: Sequence[str]) -> None:
     if request.script_name:
         raise NotFound("script", request.script_name)
     for title in request.alwayson_scripts:
-        if title.lower() not in _WITHOUT_EFFECT:
+        if title.lower() not in known:
             raise NotFound("script", title)
 
 
-def check_options(request: Txt2Img, options: Options) -> None:
+def check_options(request: AnyRequest, options: Options) -> None:
     """Raises `InvalidRequest` for options out of bounds, `Unsupported` for those that would change
     the picture in a way not built yet."""
-    for key in ("token_merging_ratio", "token_merging_ratio_hr"):
+    for key in ("token_merging_ratio", "token_merging_ratio_hr", "token_merging_ratio_img2img"):
         if not 0 <= options.number(key) < 1:
             raise InvalidRequest(key, "must be from 0 to below 1")
     asked = {
@@ -94,6 +124,9 @@ def check_options(request: Txt2Img, options: Options) -> None:
             options["face_restoration"] if request.restore_faces is None else request.restore_faces
         ),
         "sd_vae_decode_method": options.text("sd_vae_decode_method") == "TAESD",
+        "sd_vae_encode_method": (
+            isinstance(request, Img2Img) and options.text("sd_vae_encode_method") == "TAESD"
+        ),
     }
     for field, wanted in asked.items():
         if wanted:

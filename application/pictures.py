@@ -11,7 +11,9 @@ from typing import Literal
 
 from PIL import ExifTags
 from PIL.Image import DecompressionBombError, Image
+from PIL.Image import new as new_image
 from PIL.Image import open as open_image
+from PIL.ImageOps import exif_transpose
 from PIL.PngImagePlugin import PngInfo
 
 from domain.errors import InvalidRequest
@@ -83,9 +85,9 @@ def encode_picture(
             _for_png(image).save(file, "PNG", pnginfo=_text_chunks(texts))
         case "jpeg":
             exif = _exif(_cut(comment, _JPEG_COMMENT))
-            _eight_bit(image).save(file, "JPEG", quality=quality, exif=exif)
+            eight_bit(image).save(file, "JPEG", quality=quality, exif=exif)
         case "webp":
-            _eight_bit(image).save(
+            eight_bit(image).save(
                 file, "WEBP", quality=quality, lossless=lossless, exif=_exif(comment)
             )
     return file.getvalue()
@@ -126,13 +128,13 @@ def _for_png(image: Image) -> Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _eight_bit(image: Image) -> Image:
-    """A new picture, RGB or L, for formats without palette, transparency or 16 bits."""
+def eight_bit(image: Image) -> Image:
+    """A new picture, RGB or L: without palette, transparency, or more than 8 bits."""
     if image.mode in ("RGB", "L"):
         return image.copy()  # see above
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    return image.convert("L" if image.mode == "1" else "RGB")
+    return image.convert("L" if image.mode in ("1", "F") else "RGB")
 
 
 def open_picture(data: bytes, field: str = "image") -> Image:
@@ -150,6 +152,39 @@ def open_picture(data: bytes, field: str = "image") -> Image:
     if image.width * image.height > MAX_PIXELS:
         raise InvalidRequest(field, too_large)
     return image
+
+
+def decoded_picture(data: bytes, field: str) -> Image:
+    """The picture in these bytes, decoded and the right way up; its first frame, if it moves.
+
+    A colour that means transparency becomes an alpha channel (spec api.md 7.1). Raises as
+    `open_picture` does, also where the file is cut short.
+    """
+    image = open_picture(data, field)
+    try:
+        image.load()
+        image = exif_transpose(image)
+        if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes):
+            image = image.convert("RGBA")
+    except Exception as error:  # see above
+        raise InvalidRequest(field, "Invalid encoded image") from error
+    return image
+
+
+def flatten(image: Image, background: str, option: str) -> Image:
+    """The picture on a ground of that colour, which an option names: RGB.
+
+    Only a mode with red, green, blue and alpha shows the ground; the alpha of others is dropped, as
+    in A1111 (spec images.md 1). Raises InvalidRequest naming the option if that is no colour.
+    """
+    if image.mode == "RGBA":
+        try:
+            ground = new_image("RGBA", image.size, background)
+        except ValueError as error:
+            raise InvalidRequest(option, f"{background!r} is no colour") from error
+        ground.paste(image, mask=image)
+        image = ground
+    return eight_bit(image).convert("RGB")
 
 
 def read_infotext(image: Image) -> str | None:

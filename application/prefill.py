@@ -13,12 +13,14 @@ of a picture gives the picture again:
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from domain.checkpoints import Checkpoint, find_closest
 from domain.errors import InvalidRequest, NotFound
 from domain.generation import Txt2Img
+from domain.img2img import Img2Img
 from domain.infotext import (
     SAME_SAMPLER,
     SAME_SCHEDULER,
@@ -30,6 +32,8 @@ from domain.options import Options
 from domain.prompts import Style
 from domain.sampling.names import resolve_names
 
+Request = TypeVar("Request", Txt2Img, Img2Img)
+
 Told = Mapping[str, ParameterValue]
 """What infotext says, by label, with the defaults for what it leaves out."""
 
@@ -38,12 +42,12 @@ Reader = Callable[[Told], object]
 
 
 def prefill(
-    request: Txt2Img,
+    request: Request,
     options: Options,
     styles: Sequence[Style],
     checkpoints: Sequence[Checkpoint],
     given: Collection[str] | None = None,
-) -> Txt2Img:
+) -> Request:
     """The request with what its `infotext` says; without any, the request as it is.
 
     Fields named in `given` stay as they are; where None, those that differ from their defaults
@@ -54,7 +58,9 @@ def prefill(
         return request
     told = parse_infotext(request.infotext, options, styles)
     kept = _changed(request) if given is None else given
-    values = {field: read(told) for field, read in FIELDS.items() if field not in kept}
+    values = {
+        field: read(told) for field, read in FIELDS[type(request)].items() if field not in kept
+    }
     values = {field: value for field, value in values.items() if value is not None}
     refiner = find_closest(checkpoints, str(values.get("refiner_checkpoint", "")))
     if refiner is not None:
@@ -64,8 +70,8 @@ def prefill(
     return msgspec.structs.replace(request, **values, override_settings=overrides)
 
 
-def _changed(request: Txt2Img) -> Collection[str]:
-    default = Txt2Img()
+def _changed(request: Txt2Img | Img2Img) -> Collection[str]:
+    default = type(request)()
     return [
         name
         for name in request.__struct_fields__
@@ -168,9 +174,8 @@ _EVERY_PASS: Mapping[str, Reader] = {
     "refiner_checkpoint": _text("Refiner"),
     "refiner_switch_at": _float("Refiner switch at"),
 }
-"""What img2img takes, too."""
 
-FIELDS: Mapping[str, Reader] = {
+_TXT2IMG: Mapping[str, Reader] = {
     "prompt": _text("Prompt"),
     "negative_prompt": _text("Negative prompt"),
     "cfg_scale": _float("CFG scale"),
@@ -192,4 +197,6 @@ FIELDS: Mapping[str, Reader] = {
     "hr_negative_prompt": _text("Hires negative prompt"),
     **_EVERY_PASS,
 }
-"""What txt2img takes, by request field."""
+
+FIELDS: Mapping[type, Mapping[str, Reader]] = {Txt2Img: _TXT2IMG, Img2Img: _EVERY_PASS}
+"""What each kind of request takes, by request field."""

@@ -2,25 +2,37 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import msgspec
 from PIL.Image import Image
 
+from application.finishing import Finished
 from application.grids import background_colour, grid_by_options
 from application.infotext import Description
 from application.jobs import Clock
 from application.local_time import time_formatter
 from application.picture_files import PictureFiles, Place
-from application.planning import Txt2ImgPlan
+from application.pictures import encode_picture
+from application.planning import JobPlan
 from application.ports.images import ArchiveError, ImageArchive
 from domain.filenames import DEFAULT_RULES, NameFacts, NameRules
-from domain.generation import Txt2Img
+from domain.img2img import AnyRequest, Img2Img
 from domain.options import Options
 from domain.prompts import Style
 from domain.sampling.names import effective_scheduler
 
 SAMPLES = Place("outdir_txt2img_samples", "samples_format", "save_to_dirs")
 GRIDS = Place("outdir_txt2img_grids", "grid_format", "grid_save_to_dirs", "grid", short_names=True)
+IMG2IMG_SAMPLES = replace(SAMPLES, folder="outdir_img2img_samples")
+IMG2IMG_GRIDS = replace(GRIDS, folder="outdir_img2img_grids")
+INIT_IMAGES = "outdir_init_images"
+"""The option with the folder of pictures that jobs started from."""
+
+FOLDERS = (*(each.folder for each in (SAMPLES, GRIDS, IMG2IMG_SAMPLES, IMG2IMG_GRIDS)), INIT_IMAGES)
+"""The options that name folders."""
+
+BEFORE_COLOURS = "-before-color-correction"
 
 HISTORY = "params.txt"
 """Keeps the infotext of the last job, in the archive's root."""
@@ -49,7 +61,7 @@ class SaveImages:
         self._format_time = time_formatter(clock)
         self._history = history
 
-    def check(self, request: Txt2Img, plan: Txt2ImgPlan, options: Options) -> None:
+    def check(self, request: AnyRequest, plan: JobPlan, options: Options) -> None:
         """Before any work: could the pictures be saved, if that is asked for?
 
         Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
@@ -58,10 +70,11 @@ class SaveImages:
         if not request.save_images:
             return
         facts = self._facts(request, plan, options, job_timestamp="")
+        samples, grids = _places(request)
         if options.flag("samples_save"):
-            self._files.check(SAMPLES, facts, options)
+            self._files.check(samples, facts, options)
         if options.flag("grid_save"):
-            self._files.check(GRIDS, facts, options)
+            self._files.check(grids, facts, options)
         background_colour(options)
 
     def begin(self, described: Description, options: Options, job_timestamp: str) -> "JobFiles":
@@ -71,6 +84,11 @@ class SaveImages:
         facts = self._facts(described.request, described.plan, options, job_timestamp)
         return JobFiles(self._files, described, options, facts)
 
+    def keep_init_image(self, image: Image, digest: str, options: Options) -> None:
+        """Save the picture that a job started from under its hash. Raises `ArchiveError`."""
+        path = "/".join(filter(None, (options.text(INIT_IMAGES), f"{digest}.png")))
+        self._archive.write(path, encode_picture(image, "png"))
+
     def _remember(self, infotext: str) -> None:
         try:
             self._archive.write(HISTORY, infotext.encode(errors="replace"))
@@ -78,7 +96,7 @@ class SaveImages:
             _log.warning("the last prompt is not kept: %s", error)
 
     def _facts(
-        self, request: Txt2Img, plan: Txt2ImgPlan, options: Options, job_timestamp: str
+        self, request: AnyRequest, plan: JobPlan, options: Options, job_timestamp: str
     ) -> NameFacts:
         """What names say of the job's first picture."""
         styles = tuple(request.styles or ())
@@ -101,7 +119,7 @@ class SaveImages:
             vae=plan.first.vae.name if plan.first.vae else None,
             styles=styles,
             style_texts=tuple(texts.get(name, "") for name in styles),
-            batch_size=request.batch_size,
+            batch_size=plan.first.batch_size,
             n_iter=request.n_iter,
             clip_skip=options.integer("CLIP_stop_at_last_layers"),
             denoising_strength=request.denoising_strength,
@@ -123,11 +141,11 @@ class JobFiles:
         self._options = options
         self._facts = facts
         self._wanted = described.request.save_images
+        self._samples, self._grids = _places(described.request)
 
-    def save_batch(
-        self, batch: int, images: Sequence[Image], infotexts: Sequence[str], *, complete: bool
-    ) -> None:
-        """Save the pictures of a batch, counted from 0, if that is asked for.
+    def save(self, number: int, made: Finished, infotext: str, *, complete: bool) -> None:
+        """Save the job's picture of that number, from 0, if that is asked for, and what goes with
+        it, if an option says so.
 
         One that an interrupt or skip left incomplete is saved with `save_incomplete_images` only.
         Raises `ArchiveError` when the disk is full, and as `SaveImages.check` does.
@@ -136,17 +154,28 @@ class JobFiles:
         worthy = complete or options.flag("save_incomplete_images")
         if not (self._wanted and worthy and options.flag("samples_save")):
             return
-        for index, (image, infotext) in enumerate(zip(images, infotexts, strict=True)):
-            number = batch * self._facts.batch_size + index
-            facts = msgspec.structs.replace(
-                self._facts,
-                seed=self._described.plan.seeds[number],
-                width=image.width,
-                height=image.height,
-                iteration=batch,
-                batch_index=index,
-            )
-            self.paths.append(self._files.save(image, infotext, SAMPLES, facts, options))
+        wanted = (
+            (made.before_colours, "save_images_before_color_correction", BEFORE_COLOURS),
+            (made.image, None, ""),
+            (made.mask, "save_mask", "-mask"),
+            (made.masked, "save_mask_composite", "-mask-composite"),
+        )
+        for image, option, suffix in wanted:
+            if image is not None and (option is None or options.flag(option)):
+                self._save(number, image, infotext, suffix)
+
+    def _save(self, number: int, image: Image, infotext: str, suffix: str) -> None:
+        batch, index = divmod(number, self._facts.batch_size)
+        facts = msgspec.structs.replace(
+            self._facts,
+            seed=self._described.plan.seeds[number],
+            width=image.width,
+            height=image.height,
+            iteration=batch,
+            batch_index=index,
+        )
+        path = self._files.save(image, infotext, self._samples, facts, self._options, suffix)
+        self.paths.append(path)
 
     def make_grid(self, images: Sequence[Image], infotext: str) -> Image | None:
         """The job's grid, saved if `grid_save`; None unless the result shall begin with it."""
@@ -162,7 +191,12 @@ class JobFiles:
                 width=grid.width,
                 height=grid.height,
                 batch_index=None,
-                basename=GRIDS.basename,
+                basename=self._grids.basename,
             )
-            self.paths.append(self._files.save(grid, infotext, GRIDS, facts, options))
+            self.paths.append(self._files.save(grid, infotext, self._grids, facts, options))
         return grid if returned else None
+
+
+def _places(request: AnyRequest) -> tuple[Place, Place]:
+    """Where the pictures go, and where the grid goes."""
+    return (IMG2IMG_SAMPLES, IMG2IMG_GRIDS) if isinstance(request, Img2Img) else (SAMPLES, GRIDS)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PATH = "/sdapi/v1/txt2img"
+#: What is replayed: generations.
+PATHS = (PATH, "/sdapi/v1/img2img")
 #: Recordings that were made one after the other: the earlier one that set options for the later.
 SET_BY = {
     "formats/t2i_jpg": "set_jpg",
@@ -26,9 +28,10 @@ SET_BY = {
 
 @dataclass(frozen=True)
 class Recording:
-    """A txt2img request, and the pictures (as files) and the infotexts it was answered with."""
+    """A request to generate, and the pictures (as files) and the infotexts it was answered with."""
 
     name: str
+    path: str
     request: object
     pictures: tuple[bytes, ...]
     infotexts: tuple[str, ...]
@@ -86,7 +89,8 @@ def _read(
     answer: Mapping[str, Any],
     stopped: bool = False,
 ) -> Recording | Out:
-    if asked.get("path", PATH) != PATH or asked.get("method", "POST") != "POST":
+    path_asked = asked.get("path", PATH)
+    if path_asked not in PATHS or asked.get("method", "POST") != "POST":
         return Out(name, "of another route")
     if answer.get("status", 200) != 200:
         return Out(name, "answered with an error")
@@ -99,6 +103,7 @@ def _read(
     info = json.loads(body["info"])
     return Recording(
         name=name,
+        path=path_asked,
         request=with_seeds(_with_files(request, folder), info),
         pictures=tuple(_picture(each, path.parent) for each in body["images"] or ()),
         infotexts=tuple(info["infotexts"]),

@@ -5,7 +5,7 @@ Source: spec api.md 6 (fields, defaults, order).
 
 from typing import Annotated, Any
 
-from domain.generation import Generation, described
+from domain.generation import Generation, Txt2Img, described
 
 
 class Img2Img(Generation, frozen=True, kw_only=True):
@@ -55,3 +55,7 @@ class Img2Img(Generation, frozen=True, kw_only=True):
     infotext: Annotated[
         str | None, described("Fill fields that are not given from a picture's infotext.")
     ] = None
+
+
+AnyRequest = Txt2Img | Img2Img
+"""What has the fields that both share behind those of `Generation`."""

@@ -222,8 +222,9 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(Pass, frozen=True, kw_only=True):
     """One batch: its first pass, and what holds for the whole of it.
 
-    With `init` it starts from pictures, which come beside the plan. Sides are multiples of 8. A VAE that yields NaN tries again in single precision with
-    `auto_vae_precision`, before that in bfloat16 with `auto_vae_precision_bfloat16`.
+    With `init` it starts from pictures, which come beside the plan. Sides are multiples of 8. A VAE
+    that yields NaN tries again in single precision with `auto_vae_precision`, before that in
+    bfloat16 with `auto_vae_precision_bfloat16`.
     """
 
     noise: NoisePlan

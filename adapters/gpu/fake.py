@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image, ImageDraw
 
-from application.ports.inference import Observer, Rendered, Verdict
+from application.ports.inference import Observer, Rendered, Sources, Verdict
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
 from domain.plan import NoisePlan, Pass, Plan, PreviewPlan
@@ -61,19 +61,19 @@ class FakeInference:
         self._read = read
         self._loaded: Checkpoint | None = None
 
-    def render(self, plan: Plan, observer: Observer) -> Rendered:
-        """See `Inference.render`."""
+    def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
+        """See `Inference.render`. Over a picture it draws as strongly as it is asked to change."""
         for checkpoint, _ in reversed(plan.models):
             self.load(checkpoint)
         done, verdict = 0, Verdict.CONTINUE
         for done in range(1, plan.steps + 1):
             time.sleep(self._pause)
-            verdict = observer(done, plan.steps, partial(_draw, plan, 0, done, plan.size))
+            verdict = observer(done, plan.steps, partial(_draw, plan, 0, done, plan.size, sources))
             if verdict is not Verdict.CONTINUE:
                 break
         interrupted = verdict is Verdict.INTERRUPT
         size = plan.size_if_interrupted(done) if interrupted else plan.size
-        return Rendered([_draw(plan, i, done, size) for i in range(plan.batch_size)])
+        return Rendered([_draw(plan, i, done, size, sources) for i in range(plan.batch_size)])
 
     def load(self, checkpoint: Checkpoint) -> None:
         """See `ModelHost.load`."""
@@ -95,11 +95,25 @@ class FakeInference:
         return None
 
 
-def _draw(plan: Plan, index: int, done: int, size: tuple[int, int]) -> Image.Image:
+def _draw(
+    plan: Plan, index: int, done: int, size: tuple[int, int], sources: Sources | None
+) -> Image.Image:
+    drawn = _drawn(plan, index, done, size)
+    if plan.init is None or sources is None:
+        return drawn
+    start = sources.pictures[index].resize(size)
+    strength = min(plan.init.denoising_strength, 1.0)
+    if sources.mask is None:
+        return Image.blend(start, drawn, strength)
+    under = Image.new("RGB", size) if plan.init.content == "nothing" else start
+    return Image.composite(Image.blend(under, drawn, strength), start, sources.mask.resize(size))
+
+
+def _drawn(plan: Plan, index: int, done: int, size: tuple[int, int]) -> Image.Image:
     digest = hashlib.sha256(_identity(plan, index)).digest()
     picture = Image.new("RGB", size, tuple(digest[:3]))
     # The disc grows with the steps, so that an interrupted picture shows where it stopped.
-    reach = min(size) * done / plan.steps / 2
+    reach = min(size) * done / max(plan.steps, 1) / 2
     x, y = size[0] / 2, size[1] / 2
     box = (x - reach, y - reach, x + reach, y + reach)
     ImageDraw.Draw(picture).ellipse(box, fill=tuple(digest[3:6]))
@@ -128,5 +142,10 @@ def _pass_identity(each: Pass, index: int) -> Pass:
     alone = msgspec.structs.replace(each, text=text)
     if isinstance(alone, Plan):
         nobody = NoisePlan(seeds=(), subseeds=())
-        return msgspec.structs.replace(alone, noise=nobody, hires=None, preview=PreviewPlan())
+        init = alone.init and msgspec.structs.replace(
+            alone.init, seed=0, content_seeds=alone.init.content_seeds[index : index + 1]
+        )
+        return msgspec.structs.replace(
+            alone, noise=nobody, init=init, hires=None, preview=PreviewPlan()
+        )
     return alone

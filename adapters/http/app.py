@@ -54,6 +54,7 @@ class Services:
     """The use-cases the routes call. Every one may be called from many threads at once."""
 
     txt2img: generation.GenerateTxt2Img
+    img2img: generation.GenerateImg2Img
     board: JobBoard
     progress: jobs.ReadProgress
     task_progress: tasks.ReadTaskProgress
@@ -119,7 +120,7 @@ def routes(use: Services, version: str) -> dict[str, object]:
     """
     return {
         "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img, use.board),
-        "/sdapi/v1/img2img": later.NotYet("img2img", later.read_img2img),
+        "/sdapi/v1/img2img": generation.ImageToImage(use.img2img, use.board, use.fetch),
         "/sdapi/v1/progress": jobs.Progress(use.progress, use.read_options),
         "/sdapi/v1/interrupt": jobs.Interrupt(use.interrupt),
         "/sdapi/v1/skip": jobs.Skip(use.skip),

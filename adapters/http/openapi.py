@@ -29,7 +29,7 @@ from adapters.http.resources.catalogues import (
     SchedulerItem,
     SDModelItem,
 )
-from adapters.http.resources.generation import TextToImageResponse
+from adapters.http.resources.generation import ImageToImageResponse, TextToImageResponse
 from adapters.http.resources.job import JobResponse
 from adapters.http.resources.jobs import ProgressResponse
 from adapters.http.resources.pictures import PNGInfoRequest
@@ -38,6 +38,7 @@ from adapters.http.resources.vaes import SDVaeItem
 from application.pnginfo import PictureInfo
 from domain.flags import A1111, Flag
 from domain.generation import Txt2Img
+from domain.img2img import Img2Img
 from domain.options import REGISTRY, Option
 
 _ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
@@ -71,6 +72,20 @@ OPERATIONS: tuple[Operation, ...] = (
         headers=JOB_HEADERS,
         accepted=JOB_ACCEPTED,
         errors=(400, 409, 413, 422, 429, 500, 501, 503),
+    ),
+    Operation(
+        path="/sdapi/v1/img2img",
+        method="post",
+        id="img2imgapi_sdapi_v1_img2img_post",
+        tag="generation",
+        summary="Make pictures from a picture, whole or under a mask",
+        body=Img2Img,
+        example={"init_images": [PIXEL], "prompt": "a red circle", "denoising_strength": 0.6},
+        parameters=JOB_PARAMETERS,
+        returns=ImageToImageResponse,
+        headers=JOB_HEADERS,
+        accepted=JOB_ACCEPTED,
+        errors=(400, 404, 409, 413, 422, 429, 500, 501, 503),
     ),
     Operation(
         path="/sdapi/v1/progress",

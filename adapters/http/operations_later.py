@@ -4,11 +4,9 @@ from adapters.http.operation import Operation
 from adapters.http.resources.later import (
     CaptionResponse,
     CreateResponse,
-    ImageToImageResponse,
     InterrogateRequest,
     TrainResponse,
 )
-from domain.img2img import Img2Img
 
 #: A PNG of one pixel, with infotext.
 PIXEL = (
@@ -18,17 +16,6 @@ PIXEL = (
 _ERRORS = (400, 413, 422, 501)
 
 LATER: tuple[Operation, ...] = (
-    Operation(
-        path="/sdapi/v1/img2img",
-        method="post",
-        id="img2imgapi_sdapi_v1_img2img_post",
-        tag="generation",
-        summary="Make pictures from a picture (not yet: 501)",
-        body=Img2Img,
-        example={"init_images": [PIXEL], "prompt": "a red circle", "denoising_strength": 0.6},
-        returns=ImageToImageResponse,
-        errors=(404, *_ERRORS),
-    ),
     Operation(
         path="/sdapi/v1/interrogate",
         method="post",

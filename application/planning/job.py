@@ -1,4 +1,4 @@
-"""Request + options + checkpoints -> plans: everything decided, nothing computed.
+"""What the plans of both kinds of job have: everything decided, nothing computed.
 
 Source: spec sampling.md 1.4 (seeds), 5.4 (refiner), api.md 5.
 """
@@ -7,19 +7,17 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from application.limits import check, check_lists, check_options
-from application.planning.hires import plan_hires, sized
 from application.planning.sampling import plan_sampling
-from application.planning.texts import Prompts, hires_prompts, job_prompts, plan_text
+from application.planning.texts import Prompts, plan_text
 from application.planning.tweaks import plan_tweaks
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest
-from domain.generation import MAX_SEED, Txt2Img
+from domain.generation import MAX_SEED
 from domain.geometry import CELL
+from domain.img2img import AnyRequest
 from domain.options import Options
-from domain.picture_lists import NO_LISTS, PictureLists
-from domain.plan import HiresPlan, NoisePlan, Pass, Plan, PreviewPlan, RefinerPlan, SamplingPlan
-from domain.prompts import Style
+from domain.picture_lists import PictureLists
+from domain.plan import InitPlan, NoisePlan, Pass, Plan, PreviewPlan, RefinerPlan, SamplingPlan
 from domain.seeds import image_seeds, image_subseeds, resolve_seed
 from domain.vaes import VaeFile
 
@@ -32,12 +30,13 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
     refiner: Checkpoint | None = None
 
 
-class Txt2ImgPlan(msgspec.Struct, frozen=True, kw_only=True):
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A whole job: one plan per batch, and what holds for all of them.
 
-    `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per picture of the job.
-    `width` and `height` are the first pass's as asked for, pixels; `resize` is the hires target as
-    asked for, (0, 0) where a factor is. Prompts are as infotext shows them: network tags in.
+    `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per picture asked for, of
+    which the first are made. `width` and `height` are the first pass's as asked for, pixels;
+    `resize` is the hires target as asked for, (0, 0) where a factor is. Prompts are as infotext
+    shows them: network tags in.
     """
 
     batches: tuple[Plan, ...]
@@ -68,7 +67,7 @@ class Txt2ImgPlan(msgspec.Struct, frozen=True, kw_only=True):
         self,
         identified: Callable[[Checkpoint], Checkpoint],
         vae_of: Callable[[Checkpoint], VaeFile | None] = lambda checkpoint: None,
-    ) -> "Txt2ImgPlan":
+    ) -> "JobPlan":
         """The same plan with every checkpoint's hash known, and its VAE."""
         models: dict[str, tuple[Checkpoint, VaeFile | None]] = {}
         for each, _ in self.first.models:
@@ -89,72 +88,34 @@ class Txt2ImgPlan(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, batches=tuple(map(batch, self.batches)))
 
 
-def plan_txt2img(
-    request: Txt2Img,
-    options: Options,
-    models: ModelChoice,
-    styles: Sequence[Style],
-    draw_seed: Callable[[], int],
-    lists: PictureLists = NO_LISTS,
-) -> Txt2ImgPlan:
-    """Decide everything about a request.
-
-    Raises `InvalidRequest` naming the field that is out of range, `NotFound` for an unknown
-    sampler, `Unsupported` for what this server cannot do yet.
-    """
-    check(request)
-    check_options(request, options)
-    check_lists(request, lists)
-    request = sized(request, options)
-    seeds, subseeds = plan_seeds(request, lists, draw_seed)
-    prompts = job_prompts(request, lists, options, styles)
-    second = hires_prompts(request, options, styles, prompts)
-    size = request.batch_size
+def plan_batches(
+    request: AnyRequest,
+    seeds: Sequence[int],
+    subseeds: Sequence[int],
+    make: Callable[[slice], Plan],
+    batch_size: int,
+) -> tuple[Plan, ...]:
+    """A plan for each batch. `make` gives the one of those pictures, still without their noise."""
     batches: list[Plan] = []
-    alike: dict[tuple[Prompts, Prompts], Plan] = {}
-    for start in range(0, len(seeds), size):
-        texts = prompts.slice(start, size), second.slice(start, size)
-        if texts not in alike:
-            alike[texts] = plan_batch(request, options, models, *texts, seed=seeds[0])
-        noise = plan_noise(request, seeds[start : start + size], subseeds[start : start + size])
-        batches.append(msgspec.structs.replace(alike[texts], noise=noise))
-    return Txt2ImgPlan(
-        batches=tuple(batches),
-        width=request.width,
-        height=request.height,
-        resize=(request.hr_resize_x, request.hr_resize_y),
-        prompts=prompts,
-        hires_prompts=second,
-        seeds=tuple(seeds),
-        subseeds=tuple(subseeds),
-    )
+    for start in range(0, batch_size * request.n_iter, batch_size):
+        these = slice(start, start + batch_size)
+        noise = plan_noise(request, seeds[these], subseeds[these])
+        batches.append(msgspec.structs.replace(make(these), noise=noise))
+    return tuple(batches)
 
 
-def plan_batch(
-    request: Txt2Img,
+def plan_first_pass(
+    request: AnyRequest,
     options: Options,
     models: ModelChoice,
     prompts: Prompts,
-    second_prompts: Prompts,
     *,
     seed: int,
+    init: InitPlan | None = None,
 ) -> Plan:
-    """One batch of a `sized` request, still without noise; `seed` is the job's first."""
+    """One batch with these prompts and a single pass, still without noise; `seed` is the job's
+    first."""
     sampling = plan_sampling(request, options)
-    hires = (
-        plan_hires(
-            request,
-            options,
-            checkpoint=models.hires or models.checkpoint,
-            first=sampling,
-            prompts=second_prompts,
-            seed=seed,
-        )
-        if request.enable_hr
-        else None
-    )
-    refiner = plan_refiner(request, options, models)
-    in_first, in_second = refined_passes(request, options)
     return Plan(
         checkpoint=models.checkpoint,
         width=request.width // CELL * CELL,
@@ -163,9 +124,9 @@ def plan_batch(
         noise=NoisePlan(seeds=(), subseeds=()),
         text=plan_text(prompts, options, sampling),
         sampling=sampling,
-        refiner=refiner if in_first else None,
-        tweaks=plan_tweaks(request, options, seed),
-        hires=_refined(hires, refiner) if in_second else hires,
+        refiner=plan_refiner(request, options, models),
+        tweaks=plan_tweaks(request, options, seed, of_picture=init is not None),
+        init=init,
         auto_vae_precision=options.flag("auto_vae_precision"),
         auto_vae_precision_bfloat16=options.flag("auto_vae_precision_bfloat16"),
         preview=PreviewPlan(
@@ -174,7 +135,7 @@ def plan_batch(
     )
 
 
-def plan_refiner(request: Txt2Img, options: Options, models: ModelChoice) -> RefinerPlan | None:
+def plan_refiner(request: AnyRequest, options: Options, models: ModelChoice) -> RefinerPlan | None:
     """The refiner, if there is one."""
     if models.refiner is None:
         return None
@@ -185,20 +146,8 @@ def plan_refiner(request: Txt2Img, options: Options, models: ModelChoice) -> Ref
     )
 
 
-def refined_passes(request: Txt2Img, options: Options) -> tuple[bool, bool]:
-    """Whether a refiner may take over (the first pass, the second)."""
-    if not request.enable_hr:
-        return True, False
-    where = options.text("hires_fix_refiner_pass")
-    return where != "second pass", where != "first pass"
-
-
-def _refined(hires: HiresPlan | None, refiner: RefinerPlan | None) -> HiresPlan | None:
-    return hires and msgspec.structs.replace(hires, refiner=refiner)
-
-
 def plan_seeds(
-    request: Txt2Img, lists: PictureLists, draw_seed: Callable[[], int]
+    request: AnyRequest, lists: PictureLists, draw_seed: Callable[[], int]
 ) -> tuple[Sequence[int], Sequence[int]]:
     """Seeds and subseeds of every picture of the job."""
     count = request.batch_size * request.n_iter
@@ -212,7 +161,7 @@ def plan_seeds(
     return seeds, subseeds
 
 
-def plan_noise(request: Txt2Img, seeds: Sequence[int], subseeds: Sequence[int]) -> NoisePlan:
+def plan_noise(request: AnyRequest, seeds: Sequence[int], subseeds: Sequence[int]) -> NoisePlan:
     """The noise of one batch."""
     resize = (request.seed_resize_from_h, request.seed_resize_from_w)
     return NoisePlan(

@@ -4,6 +4,7 @@ import msgspec
 
 from domain.errors import OptionError
 from domain.generation import Txt2Img
+from domain.img2img import AnyRequest
 from domain.options import Options, known_option
 from domain.plan import SamplingPlan
 from domain.sampling.names import resolve_names, resolve_request
@@ -17,7 +18,7 @@ SAME_SCHEDULER = "Use same scheduler"
 """What A1111's own form sends where a hires field is left alone."""
 
 
-def plan_sampling(request: Txt2Img, options: Options) -> SamplingPlan:
+def plan_sampling(request: AnyRequest, options: Options) -> SamplingPlan:
     """The first pass's, with the request's parameters settled against the options.
 
     Raises `NotFound` for an unknown sampler, `OptionError` for an option without such a choice.
@@ -55,7 +56,7 @@ def _chosen(options: Options) -> SamplingOptions:
 
 
 def _settled(
-    request: Txt2Img, options: Options, sampler: Sampler, scheduler: str, steps: int
+    request: AnyRequest, options: Options, sampler: Sampler, scheduler: str, steps: int
 ) -> SamplingPlan:
     sampling = _chosen(options)
     if request.s_min_uncond is not None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from domain.generation import Txt2Img
+from domain.img2img import AnyRequest
 from domain.options import Options
 from domain.picture_lists import PictureLists
 from domain.plan import SamplingPlan, TextPlan
@@ -26,13 +27,13 @@ class Prompts(msgspec.Struct, frozen=True):
     positive: tuple[str, ...]
     negative: tuple[str, ...]
 
-    def slice(self, start: int, size: int) -> "Prompts":
-        """Those of one batch."""
-        return Prompts(self.positive[start : start + size], self.negative[start : start + size])
+    def __getitem__(self, these: slice) -> "Prompts":
+        """Those of some pictures, as of one batch."""
+        return Prompts(self.positive[these], self.negative[these])
 
 
 def job_prompts(
-    request: Txt2Img, lists: PictureLists, options: Options, styles: Sequence[Style]
+    request: AnyRequest, lists: PictureLists, options: Options, styles: Sequence[Style]
 ) -> Prompts:
     """What each picture of the first pass shows."""
     count = request.batch_size * request.n_iter
@@ -66,7 +67,7 @@ def hires_prompts(
 def _styled(
     positive: Sequence[str],
     negative: Sequence[str],
-    request: Txt2Img,
+    request: AnyRequest,
     options: Options,
     styles: Sequence[Style],
 ) -> Prompts:

@@ -1,20 +1,27 @@
 """What a job changes in how networks compute. Source: spec sampling.md 7, scripts.md 14."""
 
-from domain.generation import Txt2Img
+from domain.img2img import AnyRequest
 from domain.options import Options
 from domain.plan import Hypertile, NetworkTweaks
 
 
 def plan_tweaks(
-    request: Txt2Img, options: Options, seed: int, *, second_pass: bool = False
+    request: AnyRequest,
+    options: Options,
+    seed: int,
+    *,
+    second_pass: bool = False,
+    of_picture: bool = False,
 ) -> NetworkTweaks:
-    """Of one pass; `seed` is the job's first."""
+    """Of one pass, which may be the second, or start from a picture; `seed` is the job's first."""
     unet = options.flag("hypertile_enable_unet") or (
         second_pass and options.flag("hypertile_enable_unet_secondpass")
     )
     return NetworkTweaks(
         tiling=options.flag("tiling") if request.tiling is None else request.tiling,
-        token_merging_ratio=token_merging_ratio(options, second_pass=second_pass),
+        token_merging_ratio=token_merging_ratio(
+            options, second_pass=second_pass, of_picture=of_picture
+        ),
         hypertile_unet=_hypertile(options, "unet", seed) if unet else None,
         hypertile_vae=(
             _hypertile(options, "vae", seed) if options.flag("hypertile_enable_vae") else None
@@ -22,9 +29,16 @@ def plan_tweaks(
     )
 
 
-def token_merging_ratio(options: Options, *, second_pass: bool = False) -> float:
-    """The share of tokens merged; the second pass has an option of its own, 0 meaning the same."""
-    own = options.number("token_merging_ratio_hr") if second_pass else 0.0
+def token_merging_ratio(
+    options: Options, *, second_pass: bool = False, of_picture: bool = False
+) -> float:
+    """The share of tokens merged. The second pass, and one that starts from a picture, have options
+    of their own, 0 meaning the same as others."""
+    own = 0.0
+    if second_pass:
+        own = options.number("token_merging_ratio_hr")
+    elif of_picture:
+        own = options.number("token_merging_ratio_img2img")
     return own or options.number("token_merging_ratio")
 
 

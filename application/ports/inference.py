@@ -34,6 +34,19 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
+class Sources:
+    """The pictures that a plan with `init` starts from.
+
+    `pictures` (RGB) are one for each picture of the batch; a picture that stands there twice may
+    be the same object. If sides are not the plan's their latents are stretched to it. `mask` ("L",
+    white is painted anew) holds for all; its size is the plan's, up to what is over multiples of 8.
+    """
+
+    pictures: Sequence[Image]
+    mask: Image | None = None
+
+
+@dataclass(frozen=True)
 class Rendered:
     """What a plan became.
 
@@ -51,8 +64,10 @@ class Rendered:
 class Inference(Protocol):
     """Turns plans into pictures. Safe to call from many threads at once."""
 
-    def render(self, plan: Plan, observer: Observer) -> Rendered:
+    def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
         """One picture per seed of the plan, RGB, of `plan.size`. Blocks.
+
+        `sources` come with a plan that has `init`, and only with one.
 
         After SKIP or INTERRUPT the last prediction is decoded and returned instead; of hires fix,
         an interrupt in the first pass leaves the first pass's pictures, a skip enlarges them.

@@ -122,7 +122,7 @@ class Paused:
         self.reached, self.go = threading.Event(), threading.Event()
         self._fake = FakeInference()
 
-    def render(self, plan, observer):
+    def render(self, plan, observer, sources=None):
         def observe(step, of, preview):
             self.reached.set()
             assert self.go.wait(10)
@@ -191,7 +191,7 @@ def test_the_preview_shows_the_picture_so_far():
     class Asking(FakeInference):
         """Looks at /progress from within a step, as another thread would."""
 
-        def render(self, plan, observer):
+        def render(self, plan, observer, sources=None):
             def observe(step, of, preview):
                 verdict = observer(step, of, preview)
                 seen.append(it.progress().picture)
@@ -228,7 +228,7 @@ def test_a_client_that_goes_away_is_not_drawn_for():
     steps = []
 
     class Counting(FakeInference):
-        def render(self, plan, observer):
+        def render(self, plan, observer, sources=None):
             def observe(step, of, preview):
                 steps.append(step)
                 return observer(step, of, preview)
@@ -243,7 +243,7 @@ def test_a_client_that_goes_away_is_not_drawn_for():
 
 def test_a_failing_backend_frees_its_slot():
     class Broken:
-        def render(self, plan, observer):
+        def render(self, plan, observer, sources=None):
             observer(1, 1, lambda: None)
             raise RuntimeError("out of memory")
 

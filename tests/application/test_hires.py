@@ -22,7 +22,7 @@ class Remembering(FakeInference):
         super().__init__()
         self.plans: list[Plan] = []
 
-    def render(self, plan, observer):
+    def render(self, plan, observer, sources=None):
         self.plans.append(plan)
         return super().render(plan, observer)
 
@@ -224,7 +224,7 @@ def test_progress_counts_both_passes_as_units():
     seen = []
 
     class Looking(FakeInference):
-        def render(self, plan, observer):
+        def render(self, plan, observer, sources=None):
             def observe(step, of, preview):
                 verdict = observer(step, of, preview)
                 state = it.progress(picture=False).state

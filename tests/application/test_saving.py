@@ -54,7 +54,7 @@ class Witness(FakeInference):
         super().__init__()
         self.worked = False
 
-    def render(self, plan, observer):
+    def render(self, plan, observer, sources=None):
         self.worked = True
         return super().render(plan, observer)
 
@@ -320,7 +320,7 @@ class Stopping(FakeInference):
         self.batches = 0
         self.stop = lambda: None
 
-    def render(self, plan, observer):
+    def render(self, plan, observer, sources=None):
         self.batches += 1
 
         def observe(step, of, preview):

@@ -8,13 +8,13 @@ from adapters.gpu.fake import FakeInference
 from adapters.storage.images_memory import MemoryImages
 from adapters.storage.options_memory import MemoryOptions
 from adapters.storage.vaes_memory import MemoryVaes
-from application.generate import GenerateTxt2Img
 from application.jobs import Clock, JobQueue
 from application.models import Models
 from application.ports.images import ImageArchive
 from application.ports.inference import Inference
 from application.progress import ReadProgress
 from application.saving import SaveImages
+from application.txt2img import GenerateTxt2Img
 from application.vaes import Vaes
 from domain.checkpoints import Checkpoint, find
 from domain.errors import NotFound

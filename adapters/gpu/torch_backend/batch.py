@@ -10,6 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from adapters.gpu.torch_backend.conditioning import condition
+from adapters.gpu.torch_backend.denoiser import LatentMask
 from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.extra_networks.job import JobAdditions
 from adapters.gpu.torch_backend.facts import facts_of
@@ -27,20 +28,22 @@ from adapters.gpu.torch_backend.passes import (
     sample_from_noise,
 )
 from adapters.gpu.torch_backend.previews import decodes, preview
+from adapters.gpu.torch_backend.starts import encode_pictures, repainted
 from adapters.gpu.torch_backend.tweaks import computing
 from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictures
-from application.ports.inference import Observer, Rendered, Verdict
+from application.ports.inference import Observer, Rendered, Sources, Verdict
 from application.ports.upscale import Upscaler
 from application.upscaling import resize, upscale_by
 from domain.geometry import CELL
-from domain.plan import HiresPlan, Pass, Plan
+from domain.plan import HiresPlan, InitPlan, Pass, Plan
 from domain.sampling.steps import expected_calls, sampling_step
 
 
 class Batch:
     """The making of one plan's pictures; serves one render.
 
-    `models` has the plan's checkpoints by file name. Whoever holds `turn` has the device.
+    `models` has the plan's checkpoints by file name, `sources` the pictures a plan with `init`
+    starts from. Whoever holds `turn` has the device.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Batch:
         plan: Plan,
         models: Mapping[str, LoadedCheckpoint],
         observer: Observer,
+        sources: Sources | None = None,
         *,
         device: torch.device,
         turn: threading.Lock,
@@ -57,6 +61,7 @@ class Batch:
         self._plan = plan
         self._models = models
         self._observer = observer
+        self._sources = sources
         self._device = device
         self._turn = turn
         self._upscaler = upscaler
@@ -86,15 +91,67 @@ class Batch:
 
     def _first_pass(self) -> Tensor:
         plan = self._plan
+        if plan.init is not None:
+            assert self._sources is not None, "the pictures come with the plan"
+            return self._from_pictures(plan.init, self._sources)
         return sample_from_noise(
             self._latent_model(plan, self._use(plan)),
             _settings(plan),
             self._texts(plan, self._model),
             self._noise(plan.height // CELL, plan.width // CELL),
-            self._watch(plan, steps_before=0),
+            self._watch(plan, plan.pass_steps[0]),
             self._refiner(plan),
             self._happened,
         )
+
+    def _from_pictures(self, init: InitPlan, sources: Sources) -> Tensor:
+        plan, model = self._plan, self._use(self._plan)
+        latents, mask = self._start(init, sources, model)
+        return sample_from_latent(
+            self._latent_model(plan, model),
+            _settings(plan),
+            self._texts(plan, model),
+            self._noise(*latents.shape[-2:]),
+            latents,
+            init.denoising_strength,
+            explicit_steps=init.explicit_steps,
+            noise_multiplier=init.noise_multiplier,
+            mask=mask,
+            observe=self._watch(plan, plan.pass_steps[0]),
+            refiner=self._refiner(plan),
+            happened=self._happened,
+        )
+
+    def _start(
+        self, init: InitPlan, sources: Sources, model: LoadedCheckpoint
+    ) -> tuple[Tensor, LatentMask | None]:
+        """The clean latents (B, C, H, W) that the run starts from, and what it leaves of them."""
+        size = self._plan.height // CELL, self._plan.width // CELL
+        # A1111 draws from a global generator that nothing in the request seeded, save by chance
+        # (spec sampling.md 6.7): what we seed it with is what it has after a job of this seed.
+        generator = torch.Generator().manual_seed(init.seed)
+        with self._turn:
+            latents = encode_pictures(
+                model.vae,
+                sources.pictures,
+                size,
+                model.scale_factor,
+                generator,
+                retry=self._retry,
+            )
+        if sources.mask is None:
+            return latents, None
+        repaint = repainted(sources.mask, size, rounded=init.round_mask).to(latents.device)
+        if init.content != "picture":
+            latents = latents * (1 - repaint)
+        if init.content == "noise":
+            latents = latents + self._content_noise(init, *size) * repaint
+        return latents, LatentMask(latents, repaint)
+
+    def _content_noise(self, init: InitPlan, height: int, width: int) -> Tensor:
+        source = self._plan.sampling.options.randn_source
+        shape = (4, height, width)
+        return ImageNoise(shape, init.content_seeds, source=source, device=self._device)()
 
     def _second_pass(self, hires: HiresPlan, init: Tensor) -> Tensor:
         if self._verdict is not Verdict.CONTINUE:
@@ -108,7 +165,7 @@ class Batch:
             init,
             hires.denoising_strength,
             explicit_steps=True,
-            observe=self._watch(hires, steps_before=self._plan.sampling.steps),
+            observe=self._watch(hires, hires.sampling.steps, steps_before=self._plan.pass_steps[0]),
             refiner=self._refiner(hires),
             happened=self._happened,
         )
@@ -217,9 +274,11 @@ class Batch:
             ensd=options.eta_noise_seed_delta,
         )
 
-    def _watch(self, each: Pass, *, steps_before: int) -> Callable[[int, Tensor], bool]:
+    def _watch(
+        self, each: Pass, steps: int, steps_before: int = 0
+    ) -> Callable[[int, Tensor], bool]:
         """The port's observer as the driver wants it: calls become steps, latents previews."""
-        sampler, steps = each.sampling.sampler, each.sampling.steps
+        sampler = each.sampling.sampler
         last = expected_calls(sampler, steps)
         of = self._plan.steps
 

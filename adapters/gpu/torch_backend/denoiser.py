@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -32,9 +33,19 @@ CFGPP_SCALE = 1 / 12.5
 """CFG++ takes scales around 0 to 1; A1111 lets one type the usual numbers."""
 
 
+class Mask(Protocol):
+    """Keeps a part of the clean latent that a run started from. Tensors are (B, C, H, W)."""
+
+    def blend(self, x: Tensor, level: Tensor) -> Tensor:
+        """A question or an answer of the call at that level, with the kept part put in."""
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What the run ended with, the same way."""
+
+
 @dataclass(frozen=True, eq=False)
 class LatentMask:
-    """Which part of the latent is repainted.
+    """The part that is kept stays as it is.
 
     `repaint` is 1 where the run may paint, 0 where `init`, the clean latent, stays; it broadcasts
     to (B, C, H, W).
@@ -43,7 +54,12 @@ class LatentMask:
     init: Tensor
     repaint: Tensor
 
-    def blend(self, x: Tensor) -> Tensor:
+    def blend(self, x: Tensor, level: Tensor) -> Tensor:
+        """See `Mask.blend`."""
+        return self.finish(x)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """See `Mask.finish`."""
         return x * self.repaint + self.init * (1 - self.repaint)
 
 
@@ -85,7 +101,7 @@ class GuidedDenoiser:
         total_calls: int,
         s_min_uncond: float = 0.0,
         options: SamplingOptions = DEFAULT_OPTIONS,
-        mask: LatentMask | None = None,
+        mask: Mask | None = None,
         send_unconditional: bool = False,
         first_step: int = 0,
     ) -> None:
@@ -110,7 +126,7 @@ class GuidedDenoiser:
     def __call__(self, x: Tensor, level: Tensor) -> Tensor:
         masked, space = self._mask, self._space
         if masked and space.masks_input:
-            x = masked.blend(x)
+            x = masked.blend(x, level)
         why = why_skip_negative(
             self._step, self._total_calls, float(level), self._s_min_uncond, self._options
         )
@@ -126,7 +142,7 @@ class GuidedDenoiser:
         uncond = first if skip else predicted[self._parts :]
         guided = combine(cond, uncond, self._weights, 1.0 if skip else self._cfg_scale)
         if masked and not space.masks_input:
-            guided = masked.blend(guided)
+            guided = masked.blend(guided, level)
         self._step += 1
         return torch.stack([guided, uncond]) if self._send_unconditional else guided
 

@@ -12,7 +12,7 @@ from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
 from adapters.gpu.torch_backend.residency import Residency
 from adapters.gpu.torch_backend.vae_files import VaeFiles
-from application.ports.inference import Observer, Rendered
+from application.ports.inference import Observer, Rendered, Sources
 from application.ports.upscale import Upscaler
 from application.upscaling import PlainUpscaler
 from domain.checkpoints import Checkpoint
@@ -50,13 +50,14 @@ class TorchInference:
         self._turn = turn or threading.Lock()
 
     @torch.inference_mode()
-    def render(self, plan: Plan, observer: Observer) -> Rendered:
+    def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
         """See `Inference.render`."""
         models = self._models(plan)
         batch = Batch(
             plan,
             models,
             observer,
+            sources,
             device=self._device,
             turn=self._turn,
             networks=self._networks,

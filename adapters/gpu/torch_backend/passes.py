@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adapters.gpu.torch_backend.brownian import BatchBrownian, ImageBrownian
-from adapters.gpu.torch_backend.denoiser import GuidedDenoiser, LatentMask, Network
+from adapters.gpu.torch_backend.denoiser import GuidedDenoiser, Mask, Network
 from adapters.gpu.torch_backend.drive import Observer, sample
 from adapters.gpu.torch_backend.guidance import Conditioning
 from adapters.gpu.torch_backend.noise import ImageNoise
@@ -112,7 +112,7 @@ def sample_from_latent(
     *,
     explicit_steps: bool = False,
     noise_multiplier: float = 1.0,
-    mask: LatentMask | None = None,
+    mask: Mask | None = None,
     observe: Observer = never_stop,
     refiner: Refiner | None = None,
     happened: set[str] | None = None,
@@ -134,7 +134,7 @@ def sample_from_latent(
     x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
     if happened is not None:
         happened |= denoiser.happened
-    return mask.blend(x) if mask else x
+    return mask.finish(x) if mask else x
 
 
 def _start_in_sigmas(
@@ -221,7 +221,7 @@ def _denoiser(
     settings: PassSettings,
     conditioning: Conditioning,
     steps: int,
-    mask: LatentMask | None,
+    mask: Mask | None,
     refiner: Refiner | None,
 ) -> GuidedDenoiser | RefinedDenoiser:
     sampler = settings.sampler

@@ -94,9 +94,19 @@ def encode(
     """
     if images.dtype == torch.uint8:
         images = images.float() / 255
-    pictures = (images.float() * 2 - 1).permute(0, 3, 1, 2)
-    moments = [_encode_one(vae, picture, retry) for picture in pictures]
+    moments = [posterior(vae, picture, retry=retry) for picture in images]
     return torch.cat([sample_posterior(each, scale_factor, generator) for each in moments])
+
+
+@torch.inference_mode()
+def posterior(
+    vae: "AutoencoderKL", picture: Tensor, *, retry: torch.dtype | None = torch.float32
+) -> Tensor:
+    """What the encoder says of a picture (8h, 8w, 3), floats from 0 to 1: moments
+    (1, 2 * channels, h, w), as `sample_posterior` takes them. `retry`, tweaks and errors as for
+    `decode`.
+    """
+    return _encode_one(vae, (picture.float() * 2 - 1).permute(2, 0, 1), retry)
 
 
 def sample_posterior(moments: Tensor, scale_factor: float, generator: torch.Generator) -> Tensor:

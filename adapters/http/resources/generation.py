@@ -1,4 +1,4 @@
-"""Making pictures. Source: spec api.md 5."""
+"""Making pictures. Source: spec api.md 5 and 6."""
 
 from collections.abc import Callable, Collection
 from typing import Annotated, Protocol
@@ -6,16 +6,24 @@ from typing import Annotated, Protocol
 import falcon
 import msgspec
 from msgspec import Meta
+from PIL.Image import Image
 
 from adapters.http import errors, wire
+from adapters.http.decoding import Fetch, picture_bytes
 from adapters.http.delivery import deliver
 from adapters.http.encoding import info_text, picture_text, to_json
-from adapters.http.exchange import body_of
-from application.generate import KIND, Generated
+from adapters.http.exchange import Absent, body_of
+from application.generate import Generated
+from application.img2img import KIND as IMG2IMG
+from application.init_pictures import InitPictures
 from application.job_board import JobBoard
 from application.jobs import Abandoned, Job
 from application.orders import Order
+from application.pictures import decoded_picture
+from application.txt2img import KIND as TXT2IMG
+from domain.errors import InvalidRequest
 from domain.generation import Txt2Img
+from domain.img2img import AnyRequest, Img2Img
 
 
 class GenerateTxt2Img(Protocol):
@@ -28,11 +36,41 @@ class GenerateTxt2Img(Protocol):
     ) -> Callable[[Job], Generated]: ...
 
 
+class GenerateImg2Img(Protocol):
+    """The same, of a request and its pictures."""
+
+    def __call__(
+        self, request: Img2Img, pictures: InitPictures, *, abandoned: Abandoned = ...
+    ) -> Generated: ...
+
+    def prepare(
+        self, request: Img2Img, pictures: InitPictures, *, given: Collection[str] | None = ...
+    ) -> Callable[[Job], Generated]: ...
+
+
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
     """What a generation answers."""
 
     images: Annotated[list[str], Meta(description="Pictures in base64, without a prefix.")]
     parameters: Annotated[Txt2Img, Meta(description="The request as it was understood.")]
+    info: Annotated[
+        str, Meta(description="JSON text: seeds, prompts and infotext of every picture.")
+    ]
+
+
+class ImageToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a generation from pictures answers."""
+
+    images: Annotated[
+        list[str],
+        Meta(
+            description="Pictures in base64, without a prefix; masks behind theirs, if asked for."
+        ),
+    ]
+    parameters: Annotated[
+        Img2Img,
+        Meta(description="The request as it was understood; pictures if include_init_images."),
+    ]
     info: Annotated[
         str, Meta(description="JSON text: seeds, prompts and infotext of every picture.")
     ]
@@ -49,27 +87,68 @@ class TextToImage:
         body = body_of(req)
         request = wire.as_struct(body, Txt2Img)
         given = wire.given_fields(body, Txt2Img)
-        fields = {name: getattr(request, name) for name in request.__struct_fields__}
-        if request.infotext:  # it fills what is not given
-            fields["(fields given)"] = sorted(given)
-        order = Order(
-            KIND,
-            request.force_task_id or None,
-            fields,
-            make=self._txt2img.prepare(request, given=given),
-            encode=_encode,
-            explain=errors.explain,
-        )
+        make = self._txt2img.prepare(request, given=given)
+        order = _order(TXT2IMG, request, given, make, TextToImageResponse)
         deliver(req, resp, self._board, order)
 
 
-def _encode(result: Generated) -> bytes:
-    return to_json(
-        TextToImageResponse(
-            images=_pictures(result) if result.request.send_images else [],
-            parameters=result.request,
-            info=info_text(result.info),
+class ImageToImage:
+    """`POST /sdapi/v1/img2img`"""
+
+    def __init__(self, img2img: GenerateImg2Img, board: JobBoard, fetch: Fetch) -> None:
+        self._img2img = img2img
+        self._board = board
+        self._fetch = fetch
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        body = body_of(req)
+        request = wire.as_struct(body, Img2Img)
+        given = wire.given_fields(body, Img2Img)
+        make = self._img2img.prepare(request, self._pictures(request), given=given)
+        order = _order(IMG2IMG, request, given, make, ImageToImageResponse)
+        deliver(req, resp, self._board, order)
+
+    def _pictures(self, request: Img2Img) -> InitPictures:
+        """Raises `Absent` where there is no picture (spec api.md 6), else as `picture_bytes`."""
+        if request.init_images is None:
+            raise Absent("Init image not found")
+        images = [self._picture(each, "init_images") for each in request.init_images]
+        mask = None if request.mask is None else self._picture(request.mask, "mask")
+        return InitPictures(images, mask)
+
+    def _picture(self, text: object, field: str) -> Image:
+        if not isinstance(text, str):
+            raise InvalidRequest(field, "must hold base64 texts")
+        return decoded_picture(picture_bytes(text, field, self._fetch), field)
+
+
+def _order(
+    kind: str,
+    request: AnyRequest,
+    given: Collection[str],
+    make: Callable[[Job], Generated],
+    response: Callable[..., msgspec.Struct],
+) -> Order[Generated]:
+    fields = {name: getattr(request, name) for name in request.__struct_fields__}
+    if request.infotext:  # it fills what is not given
+        fields["(fields given)"] = sorted(given)
+
+    def encode(result: Generated) -> bytes:
+        return to_json(
+            response(
+                images=_pictures(result) if result.request.send_images else [],
+                parameters=result.request,
+                info=info_text(result.info),
+            )
         )
+
+    return Order(
+        kind,
+        request.force_task_id or None,
+        fields,
+        make=make,
+        encode=encode,
+        explain=errors.explain,
     )
 
 

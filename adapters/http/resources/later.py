@@ -13,17 +13,6 @@ from msgspec import Meta
 from adapters.http import wire
 from adapters.http.exchange import Absent, body_of
 from domain.errors import Unsupported
-from domain.img2img import Img2Img
-
-
-class ImageToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a generation answers."""
-
-    images: Annotated[list[str], Meta(description="Pictures in base64, without a prefix.")]
-    parameters: Annotated[Img2Img, Meta(description="The request as it was understood.")]
-    info: Annotated[
-        str, Meta(description="JSON text: seeds, prompts and infotext of every picture.")
-    ]
 
 
 class InterrogateRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +50,6 @@ class NotYet:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._read(body_of(req))
         raise Unsupported(self._what, "not available yet")
-
-
-def read_img2img(body: object) -> Img2Img:
-    """Raises `wire.Refused`, and `Absent` where there is no picture (spec api.md 6)."""
-    request = wire.as_struct(body, Img2Img)
-    if request.init_images is None:
-        raise Absent("Init image not found")
-    return request
 
 
 def read_interrogate(body: object) -> InterrogateRequest:

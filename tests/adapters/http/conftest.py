@@ -18,6 +18,7 @@ from application.extras import ProcessExtras
 from application.fetching import FetchPicture
 from application.generate import Encoding, Generated, Picture
 from application.health import Health
+from application.init_pictures import InitPictures
 from application.job_board import JobBoard
 from application.jobs import Job, JobQueue
 from application.networks import EmbeddingLists
@@ -32,6 +33,7 @@ from application.upscaling import PlainUpscaler
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, NotFound
 from domain.generation import MAX_SEED, Info, Txt2Img
+from domain.img2img import AnyRequest, Img2Img
 from domain.networks import Embedding
 from domain.options import Options
 from domain.prompts import Style
@@ -80,9 +82,11 @@ class Directly:
         self._make = make
 
     def prepare(
-        self, request: Txt2Img, *, given: Collection[str] | None = None
+        self, request: AnyRequest, *pictures: InitPictures, given: Collection[str] | None = None
     ) -> Callable[[Job], Generated]:
-        return lambda job: self._make(request, given=given, abandoned=job.cancelled, job=job)
+        return lambda job: self._make(
+            request, *pictures, given=given, abandoned=job.cancelled, job=job
+        )
 
 
 @dataclass
@@ -140,6 +144,18 @@ class House:
             ),
         )
 
+    def img2img(self, request: Img2Img, pictures: InitPictures, **_: Any) -> Generated:
+        """The pictures themselves, the mask behind them."""
+        self.heard.append(("img2img", request.denoising_strength))
+        mask = [Picture(pictures.mask, None)] if pictures.mask else []
+        return Generated(
+            pictures=(*(Picture(each, "text") for each in pictures.images), *mask),
+            request=request,
+            info=info_of(request, ["text"] * len(pictures.images)),
+            job_id="one",
+            encoding=Encoding(format="png", quality=80, embed=True),
+        )
+
     def progress(
         self, id: str | None, *, picture: bool, owner: str | None = None
     ) -> ProgressReport:
@@ -180,6 +196,7 @@ class House:
         board = JobBoard(self.queue, self.kept, time.time)
         return Services(
             txt2img=Directly(self.txt2img),
+            img2img=Directly(self.img2img),
             board=board,
             progress=self.progress,
             task_progress=ReadTaskProgress(self.queue, self, board.finished),
@@ -215,7 +232,7 @@ class House:
         )
 
 
-def info_of(request: Txt2Img, infotexts: list[str]) -> Info:
+def info_of(request: AnyRequest, infotexts: list[str]) -> Info:
     count = len(infotexts)
     return Info(
         prompt=request.prompt,

@@ -18,7 +18,6 @@ def failure(detail):
 @pytest.mark.parametrize(
     ("path", "body", "what"),
     [
-        ("img2img", {"init_images": ["AAAA"], "mask": None, "resize_mode": "1"}, "img2img"),
         ("interrogate", {"image": "AAAA", "model": "clip"}, "interrogate"),
         ("create/embedding", {"name": "x"}, "create/embedding"),
         ("create/hypernetwork", {}, "create/hypernetwork"),
@@ -36,8 +35,6 @@ NO_NULL = "none is not an allowed value"
 @pytest.mark.parametrize(
     ("path", "body", "loc", "message"),
     [
-        ("img2img", {"steps": "abc"}, ["steps"], "value is not a valid integer"),
-        ("img2img", {"denoising_strength": None}, ["denoising_strength"], NO_NULL),
         ("interrogate", {"image": None}, ["image"], NO_NULL),
     ],
 )
@@ -53,11 +50,6 @@ def test_a_body_that_is_no_object(client, path):
     result = client.simulate_post(f"/sdapi/v1/{path}", json="text")
     assert result.status_code == 422
     assert result.json["detail"][0]["msg"] == "value is not a valid dict"
-
-
-def test_img2img_without_a_picture(client):
-    """Recording errors/i2i_none."""
-    assert post(client, "img2img", prompt="x") == (404, failure("Init image not found"))
 
 
 def test_interrogation_by_an_unknown_model(client):

@@ -1,0 +1,58 @@
+"""What is done with a picture once it is made. Source: spec images.md 7.2."""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from application.colour_matching import Colours, match_colours
+from application.overlays import masked_part, overlay_of, placed, under
+from application.upscaling import Upscale
+from domain.regions import Box
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture of the result, and what goes with it where there is a mask: the mask (RGB), what
+    was masked (RGBA), and the picture before its colours were matched."""
+
+    image: Image.Image
+    mask: Image.Image | None = None
+    masked: Image.Image | None = None
+    before_colours: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How one picture of a batch is put back into the one it was made from.
+
+    `mask` ("L", of the size of `original`) says where the new one shows; None: everywhere. Without
+    `covered` it shows everywhere all the same. `place` is where in the original it belongs, None
+    if it is the whole. `colours` are those it is to have.
+    """
+
+    original: Image.Image | None = None
+    mask: Image.Image | None = None
+    covered: bool = True
+    place: Box | None = None
+    colours: Colours | None = None
+    upscale: Upscale | None = None
+
+    def __call__(self, picture: Image.Image) -> Finished:
+        """Finish what the backend made, RGB."""
+        before = None
+        if self.colours is not None:
+            before, _ = self._put_back(picture)
+            picture = match_colours(picture, self.colours)
+        image, bare = self._put_back(picture)
+        if self.mask is None:
+            return Finished(image, before_colours=before)
+        masked = masked_part(bare, self.mask)
+        return Finished(image, self.mask.convert("RGB"), masked, before)
+
+    def _put_back(self, picture: Image.Image) -> tuple[Image.Image, Image.Image]:
+        """The picture under what is kept of the original, and without it."""
+        if self.original is None or self.mask is None or not self.covered:
+            return picture, picture
+        if self.place is not None:
+            picture = placed(picture, self.original.size, self.place, self.upscale)
+        return under(picture, overlay_of(self.original, self.mask)), picture

@@ -1,0 +1,118 @@
+"""Use-case: an img2img request becomes pictures. Source: spec api.md 6, images.md 1."""
+
+import hashlib
+from collections.abc import Callable, Collection
+
+import msgspec
+from PIL.Image import Image
+
+from application.generate import Generate, Generated, Start
+from application.infotext_extra import img2img_extra
+from application.init_pictures import InitPictures, prepare
+from application.jobs import Abandoned, Job
+from application.planning import JobPlan, plan_img2img
+from application.prefill import prefill
+from application.upscaling import upscale_by
+from domain.img2img import Img2Img
+from domain.options import Options
+from domain.picture_lists import NO_LISTS, PictureLists
+from domain.upscalers import upscale_settings
+
+#: What such a job is called.
+KIND = "img2img"
+
+
+class GenerateImg2Img(Generate):
+    """Plans a request, waits for a slot, makes its pictures ready, renders batch by batch, puts
+    them back, describes and saves."""
+
+    def __call__(
+        self,
+        request: Img2Img,
+        pictures: InitPictures,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+        abandoned: Abandoned = lambda: False,
+    ) -> Generated:
+        """Blocks until the pictures are there. Safe to call from many threads.
+
+        `pictures` are what the request starts from, opened: its own `init_images` and `mask` are
+        echoed alone. Otherwise as `GenerateTxt2Img`.
+        """
+        make = self.prepare(request, pictures, given=given, lists=lists)
+        with self._jobs.admit(Job(KIND, self._clock, request.force_task_id, abandoned)) as job:
+            return make(job)
+
+    def prepare(
+        self,
+        request: Img2Img,
+        pictures: InitPictures,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+    ) -> Callable[[Job], Generated]:
+        """The same in two halves: what comes back makes the pictures when its job has its turn.
+
+        Raises, at once, what is wrong with the request; pictures may still turn out to be too
+        narrow for it.
+        """
+        base = self._options.snapshot()
+        request = prefill(request, base, self._styles(), self._models.list(), given)
+        options = base.with_overrides(request.override_settings or {})
+        if not request.include_init_images:
+            request = msgspec.structs.replace(request, init_images=None, mask=None)
+        models = self._choose(request, base, options)
+        plan = plan_img2img(
+            with_noise_multiplier(request, base),
+            options,
+            models,
+            self._styles(),
+            self._draw_seed,
+            len(pictures.images),
+            masked=pictures.mask is not None,
+            lists=lists,
+        )
+        if upscaler := options.text("upscaler_for_img2img"):
+            self._upscaler.check(upscaler, upscale_settings(options))
+        self._saving.check(request, plan, options)
+
+        def make(job: Job) -> Generated:
+            start = self._start(request, options, pictures, plan)
+            return self._make(request, base, options, plan, start, job)
+
+        return make
+
+    def _start(
+        self, request: Img2Img, options: Options, pictures: InitPictures, plan: JobPlan
+    ) -> Start:
+        upscaler = options.text("upscaler_for_img2img")
+        upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
+        prepared = prepare(request, options, pictures, plan.first.batch_size, upscale)
+        masked = pictures.mask is not None
+        return Start(
+            sources=prepared.sources,
+            finishes=prepared.finishes,
+            extra=lambda _: img2img_extra(request, prepared.inpainting, masked=masked),
+            init_hash=self._kept(pictures.images, options),
+        )
+
+    def _kept(self, images: Collection[Image], options: Options) -> str | None:
+        """The hash of the last picture, if an option has them saved, under their hashes."""
+        digest = None
+        if options.flag("save_init_img"):
+            for image in images:
+                digest = hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
+                self._saving.keep_init_image(image, digest, options)
+        return digest
+
+
+def with_noise_multiplier(request: Img2Img, base: Options) -> Img2Img:
+    """The request naming its noise multiplier: that of the stored options, where it has none.
+
+    What a request's own overrides say of it comes too late in A1111 (spec api.md 5.3).
+    """
+    if request.initial_noise_multiplier is not None:
+        return request
+    multiplier = base.number("initial_noise_multiplier")
+    return msgspec.structs.replace(request, initial_noise_multiplier=multiplier)

@@ -1,0 +1,112 @@
+"""The pictures an img2img job starts from, made ready. Source: spec images.md 1 (order of work)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from application.colour_matching import colours_of
+from application.finishing import Finish
+from application.inpainting import Inpainting, read_inpainting
+from application.masked_content import fill
+from application.pictures import flatten
+from application.ports.inference import Sources
+from application.resizing import FILL, LATENT, fit
+from application.upscaling import Upscale
+from domain.errors import InvalidRequest
+from domain.generation import MAX_SIDE
+from domain.geometry import CELL
+from domain.img2img import Img2Img
+from domain.options import Options
+from domain.regions import Size
+
+ORIGINAL = 1
+"""The inpainting_fill that leaves what is under the mask as it is."""
+
+
+@dataclass(frozen=True)
+class InitPictures:
+    """What a request starts from, opened: one picture or more, and its mask."""
+
+    images: Sequence[Image.Image]
+    mask: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What each batch starts from, and what is done with what it makes of it.
+
+    One picture and one finish for each picture of the batch. `inpainting` is None where the whole
+    picture is made anew.
+    """
+
+    sources: Sources
+    finishes: Sequence[Finish]
+    inpainting: Inpainting | None = None
+
+
+def prepare(
+    request: Img2Img,
+    options: Options,
+    pictures: InitPictures,
+    batch_size: int,
+    upscale: Upscale | None = None,
+) -> Prepared:
+    """Everything between opening the pictures and encoding them; a single one serves a whole batch.
+
+    Raises `InvalidRequest` naming the field or option that cannot be followed.
+    """
+    inpainting = None
+    if pictures.mask is not None:
+        size = request.width, request.height
+        inpainting = read_inpainting(request, pictures.mask, size)
+    ready = [_ready(each, request, options, inpainting, upscale) for each in pictures.images]
+    if len(ready) == 1:
+        ready *= batch_size
+    return Prepared(
+        sources=Sources([image for image, _ in ready], inpainting.working if inpainting else None),
+        finishes=[finish for _, finish in ready],
+        inpainting=inpainting,
+    )
+
+
+def _ready(
+    image: Image.Image,
+    request: Img2Img,
+    options: Options,
+    inpainting: Inpainting | None,
+    upscale: Upscale | None,
+) -> tuple[Image.Image, Finish]:
+    """The picture as it is encoded, and how its results are put back."""
+    size: Size = (request.width, request.height)
+    box = inpainting.box if inpainting else None
+    image = flatten(image, options.text("img2img_background_color"), "img2img_background_color")
+    if box is None and request.resize_mode != LATENT:
+        image = fit(image, size, request.resize_mode, upscale)
+    original, mask = image, None
+    if box is not None:
+        image = fit(image.crop(box), size, FILL, upscale)
+    if inpainting is not None:
+        mask = inpainting.overlay
+        if mask.size != original.size:
+            mask = fit(mask, original.size, request.resize_mode, field="mask").convert("L")
+        if request.inpainting_fill != ORIGINAL:
+            image = fill(image, inpainting.working)
+    _check_size(image)
+    matched = options.flag("img2img_color_correction")
+    return image, Finish(
+        original=original,
+        mask=mask,
+        covered=options.flag("overlay_inpaint"),
+        place=box,
+        colours=colours_of(image) if matched else None,
+        upscale=upscale,
+    )
+
+
+def _check_size(image: Image.Image) -> None:
+    """Only a picture whose latent is to be resized may have any size at all."""
+    if min(image.size) < CELL or max(image.size) > MAX_SIDE:
+        size = "{}x{}".format(*image.size)
+        message = f"sides may have {CELL} to {MAX_SIDE} pixels in resize mode {LATENT}, not {size}"
+        raise InvalidRequest("init_images", message)

@@ -1,0 +1,88 @@
+"""An img2img request as plans. Source: spec api.md 6, sampling.md 6.2 to 6.6."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from application.limits import check_img2img, check_lists, check_options
+from application.planning.job import (
+    JobPlan,
+    ModelChoice,
+    plan_batches,
+    plan_first_pass,
+    plan_seeds,
+)
+from application.planning.texts import Prompts, job_prompts
+from domain.errors import InvalidRequest
+from domain.img2img import Img2Img
+from domain.options import Options
+from domain.picture_lists import NO_LISTS, PictureLists
+from domain.plan import InitPlan, MaskedContent, Plan
+from domain.prompts import Style
+
+CONTENT: dict[int, MaskedContent] = {2: "noise", 3: "nothing"}
+"""What inpainting_fill makes of the latent; other fills paint the picture, or leave it."""
+
+
+def plan_img2img(
+    request: Img2Img,
+    options: Options,
+    models: ModelChoice,
+    styles: Sequence[Style],
+    draw_seed: Callable[[], int],
+    pictures: int,
+    *,
+    masked: bool = False,
+    lists: PictureLists = NO_LISTS,
+) -> JobPlan:
+    """Decide everything about a request that starts from so many pictures, `masked` or not.
+
+    The request names its noise multiplier. Two pictures or more are a batch, whatever its size was
+    to be: the seeds are still those of the whole. Raises as `plan_txt2img`.
+    """
+    check_img2img(request, masked=masked)
+    check_options(request, options)
+    check_lists(request, lists)
+    size = batch_size(request, pictures)
+    seeds, subseeds = plan_seeds(request, lists, draw_seed)
+    prompts = job_prompts(request, lists, options, styles)
+    init = plan_init(request, options, seeds[:size])
+
+    @cache
+    def make(main: Prompts) -> Plan:
+        return plan_first_pass(request, options, models, main, seed=seeds[0], init=init)
+
+    return JobPlan(
+        batches=plan_batches(request, seeds, subseeds, lambda those: make(prompts[those]), size),
+        width=request.width,
+        height=request.height,
+        resize=(0, 0),
+        prompts=prompts,
+        hires_prompts=prompts,
+        seeds=tuple(seeds),
+        subseeds=tuple(subseeds),
+    )
+
+
+def batch_size(request: Img2Img, pictures: int) -> int:
+    """How many a batch makes. Raises `InvalidRequest` for none, or more than were asked for."""
+    if pictures == 0:
+        raise InvalidRequest("init_images", "must hold a picture")
+    if pictures > request.batch_size:
+        message = f"bad number of images passed: {pictures}; expecting {request.batch_size} or less"
+        raise InvalidRequest("init_images", message)
+    return request.batch_size if pictures == 1 else pictures
+
+
+def plan_init(request: Img2Img, options: Options, seeds: Sequence[int]) -> InitPlan:
+    """How each batch starts from its pictures; `seeds` are those of the job's first batch."""
+    multiplier = request.initial_noise_multiplier
+    return InitPlan(
+        denoising_strength=request.denoising_strength,
+        seed=seeds[0],
+        explicit_steps=options.flag("img2img_fix_steps"),
+        noise_multiplier=1.0 if multiplier is None else multiplier,
+        content=CONTENT.get(request.inpainting_fill, "picture"),
+        content_seeds=tuple(seeds),
+        round_mask=request.mask_round,
+        mask_weight=options.number("inpainting_mask_weight"),
+    )

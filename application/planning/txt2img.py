@@ -1,0 +1,91 @@
+"""A txt2img request as plans. Source: spec api.md 5, sampling.md 6.1 and 6.4."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import msgspec
+
+from application.limits import check_lists, check_options, check_txt2img
+from application.planning.hires import plan_hires, sized
+from application.planning.job import (
+    JobPlan,
+    ModelChoice,
+    plan_batches,
+    plan_first_pass,
+    plan_seeds,
+)
+from application.planning.texts import Prompts, hires_prompts, job_prompts
+from domain.generation import Txt2Img
+from domain.options import Options
+from domain.picture_lists import NO_LISTS, PictureLists
+from domain.plan import Plan
+from domain.prompts import Style
+
+
+def plan_txt2img(
+    request: Txt2Img,
+    options: Options,
+    models: ModelChoice,
+    styles: Sequence[Style],
+    draw_seed: Callable[[], int],
+    lists: PictureLists = NO_LISTS,
+) -> JobPlan:
+    """Decide everything about a request.
+
+    Raises `InvalidRequest` naming the field that is out of range, `NotFound` for an unknown
+    sampler, `Unsupported` for what this server cannot do yet.
+    """
+    check_txt2img(request)
+    check_options(request, options)
+    check_lists(request, lists)
+    request = sized(request, options)
+    seeds, subseeds = plan_seeds(request, lists, draw_seed)
+    prompts = job_prompts(request, lists, options, styles)
+    second = hires_prompts(request, options, styles, prompts)
+    size = request.batch_size
+
+    @cache
+    def make(main: Prompts, hires: Prompts) -> Plan:
+        return plan_batch(request, options, models, main, hires, seed=seeds[0])
+
+    return JobPlan(
+        batches=plan_batches(
+            request, seeds, subseeds, lambda those: make(prompts[those], second[those]), size
+        ),
+        width=request.width,
+        height=request.height,
+        resize=(request.hr_resize_x, request.hr_resize_y),
+        prompts=prompts,
+        hires_prompts=second,
+        seeds=tuple(seeds),
+        subseeds=tuple(subseeds),
+    )
+
+
+def plan_batch(
+    request: Txt2Img,
+    options: Options,
+    models: ModelChoice,
+    prompts: Prompts,
+    second_prompts: Prompts,
+    *,
+    seed: int,
+) -> Plan:
+    """One batch of a `sized` request, still without noise; `seed` is the job's first."""
+    plan = plan_first_pass(request, options, models, prompts, seed=seed)
+    if not request.enable_hr:
+        return plan
+    hires = plan_hires(
+        request,
+        options,
+        checkpoint=models.hires or models.checkpoint,
+        first=plan.sampling,
+        prompts=second_prompts,
+        seed=seed,
+    )
+    where, refiner = options.text("hires_fix_refiner_pass"), plan.refiner
+    return msgspec.structs.replace(
+        plan,
+        refiner=None if where == "second pass" else refiner,
+        hires=msgspec.structs.replace(hires, refiner=None if where == "first pass" else refiner),
+    )

@@ -1,0 +1,65 @@
+"""Use-case: a txt2img request becomes pictures. Source: spec api.md 5."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+
+from application.generate import Generate, Generated, Start
+from application.infotext_extra import hires_extra
+from application.jobs import Abandoned, Job
+from application.planning import plan_txt2img
+from application.prefill import prefill
+from domain.generation import Txt2Img
+from domain.picture_lists import NO_LISTS, PictureLists
+from domain.upscalers import LATENT_MODES
+
+#: What such a job is called.
+KIND = "txt2img"
+
+
+class GenerateTxt2Img(Generate):
+    """Plans a request, waits for a slot, renders batch by batch, describes and saves."""
+
+    def __call__(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+        abandoned: Abandoned = lambda: False,
+    ) -> Generated:
+        """Blocks until the pictures are there. Safe to call from many threads.
+
+        `given` names the fields that the request's infotext may not fill; by default those that
+        differ from their defaults. `lists` gives single pictures values of their own. `abandoned`
+        is asked between steps whether anybody still wants the pictures.
+
+        Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
+        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
+        `ArchiveError` if pictures cannot be saved.
+        """
+        make = self.prepare(request, given=given, lists=lists)
+        with self._jobs.admit(Job(KIND, self._clock, request.force_task_id, abandoned)) as job:
+            return make(job)
+
+    def prepare(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+    ) -> Callable[[Job], Generated]:
+        """The same in two halves: what comes back makes the pictures when its job has its turn.
+
+        Raises, at once, what is wrong with the request; nothing here waits or touches the model.
+        """
+        base = self._options.snapshot()
+        request = prefill(request, base, self._styles(), self._models.list(), given)
+        options = base.with_overrides(request.override_settings or {})
+        models = self._choose(request, base, options)
+        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, lists)
+        hires = plan.first.hires
+        if hires and hires.upscaler not in LATENT_MODES:
+            self._upscaler.check(hires.upscaler, hires.upscaling)
+        self._saving.check(request, plan, options)
+        start = Start(lambda settled: hires_extra(request, settled))
+        return partial(self._make, request, base, options, plan, start)
