@@ -106,10 +106,14 @@ class Models:
     def shown(self, options: Options) -> Mapping[str, OptionValue]:
         """What A1111's loader writes over the options: the title and hash of what is loaded.
 
-        Unloading does not change them. Nothing before a checkpoint was loaded.
+        Unloading does not change them. Before a checkpoint was loaded it is the one that will be:
+        A1111 opens its port only then, and clients take an empty title for no model at all.
         """
         loaded = self._host.loaded() or self._unloaded
         if loaded is None:
-            return {}
+            try:
+                loaded = self.configured(options)
+            except ModelUnavailable:
+                return {}
         checkpoint = next((c for c in self.list() if c.filename == loaded.filename), loaded)
         return {_KEY: checkpoint.title, "sd_checkpoint_hash": checkpoint.sha256}

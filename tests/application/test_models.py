@@ -10,7 +10,9 @@ def test_unloading_does_not_change_what_is_chosen():
     """Recording rest/unload_options."""
     host = FakeInference()
     models = Models(Catalog([TINY, OTHER]), host, hashing=False)
-    assert models.shown(Options()) == {}
+    assert Models(Catalog([]), host).shown(Options()) == {}
+    shown = models.shown(Options({"sd_model_checkpoint": "other"}))
+    assert shown["sd_model_checkpoint"] == "other.safetensors"  # though nothing is loaded yet
     models.load(Options({"sd_model_checkpoint": "other"}))
     before = models.shown(Options())
     assert before["sd_model_checkpoint"] == "other.safetensors"
