@@ -132,7 +132,7 @@ class Generate:
         """`base` are the stored options, `options` those with the request's overrides."""
         plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
         described = describe(
-            request, plan, options, self._version, start.extra(plan), start.init_hash
+            request, plan, options, self._version, start.extra(plan), start.init_hash, job.owner
         )
         files = self._saving.begin(described, options, _timestamp(job))
         made = self._render(job, described, files, start)

@@ -31,6 +31,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Extra]
     version: str
     init_hash: str | None = None
+    user: str | None = None
 
     def infotext(self, index: int, facts: Mapping[str, Extra] = NO_FACTS) -> str:
         """Of the job's picture number `index`."""
@@ -90,11 +91,12 @@ def describe(
     version: str,
     extra: Mapping[str, Extra] = NO_FACTS,
     init_hash: str | None = None,
+    user: str | None = None,
 ) -> Description:
     """Describe a planned job. Hashes of models are shown if the plan knows them.
 
     `extra` are entries that only jobs of its kind have, `init_hash` is of the picture it starts
-    from where that is kept.
+    from where that is kept, `user` the login of who asked.
     """
     return Description(
         request=request,
@@ -103,6 +105,7 @@ def describe(
         extra=extra_parameters(plan, options, extra),
         version=version,
         init_hash=init_hash,
+        user=user,
     )
 
 
@@ -135,6 +138,7 @@ def _facts(described: Description, index: int, facts: Mapping[str, Extra]) -> Ge
         tiling=first.tweaks.tiling,
         extra=with_facts(described.extra, facts),
         version=described.version if options.flag("add_version_to_infotext") else None,
+        user=described.user if options.flag("add_user_name_to_info") else None,
     )
 
 

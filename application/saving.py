@@ -82,6 +82,7 @@ class SaveImages:
         if self._history:
             self._remember(described.infotext(0))
         facts = self._facts(described.request, described.plan, options, job_timestamp)
+        facts = msgspec.structs.replace(facts, user=described.user)
         return JobFiles(self._files, described, options, facts)
 
     def keep_init_image(self, image: Image, digest: str, options: Options) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.gpu.fake import FakeInference
 from adapters.storage.images_memory import MemoryImages
+from application.jobs import Job
 from application.picture_files import PictureFiles
 from application.pictures import read_infotext
 from application.ports.images import ArchiveError
@@ -471,3 +472,17 @@ def test_a_history_that_cannot_be_kept_stops_nobody(caplog):
     with caplog.at_level(logging.WARNING):
         assert len(it.txt2img(saved(save_images=False)).pictures) == 1
     assert "params.txt: Read-only file system" in caplog.text
+
+
+def test_who_asked_is_told_where_the_options_say_so():
+    """Spec prompts.md 8.2 (`User`) and 9.3 (`[user]`)."""
+    it = world()
+    it.options.update({"add_user_name_to_info": True, "samples_filename_pattern": "[user]-[seed]"})
+    request = Txt2Img(prompt="a cat", steps=1, width=64, height=64, seed=7, save_images=True)
+    job = Job("txt2img", lambda: 1_700_000_000.0, owner="ada")
+    with it.jobs.admit(job):
+        result = it.txt2img.prepare(request)(job)
+    assert result.pictures[0].infotext.endswith("Version: v1.10.1, User: ada")
+    assert result.files[0].endswith("-ada-7.png")
+    stranger = it.txt2img(request)
+    assert "User" not in (stranger.pictures[0].infotext or "")
