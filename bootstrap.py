@@ -44,6 +44,7 @@ from adapters.storage.options_file import FileOptions
 from adapters.storage.starter import install_starter
 from adapters.storage.styles_files import FileStyles
 from adapters.storage.vaes_files import FileVaes, vae_folders
+from application.extra_networks import ExtraNetworks
 from application.extras import ProcessExtras
 from application.fetching import FetchPicture
 from application.health import ReadHealth
@@ -236,6 +237,15 @@ class Container(containers.DeclarativeContainer):
         rules=providers.Singleton(name_rules, flags),
         history=providers.Callable(lambda flags: not flags.switch("no_prompt_history"), flags),
     )
+    extra_networks = providers.Singleton(
+        lambda catalog, flags: ExtraNetworks(
+            catalog,
+            hashing=not flags.switch("no_hashing"),
+            strict=flags.switch("strict_networks"),
+        ),
+        networks,
+        flags,
+    )
     txt2img = providers.Singleton(
         GenerateTxt2Img,
         backend,
@@ -249,6 +259,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         version=version,
         upscaler=upscaler,
+        networks=extra_networks,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
@@ -256,7 +267,12 @@ class Container(containers.DeclarativeContainer):
     pending_tasks = providers.Singleton(ListPendingTasks, jobs)
     download = providers.Singleton(Downloader)
     fetch = providers.Singleton(FetchPicture, download, options)
-    png_info = providers.Singleton(ReadPictureInfo, options, styles=styles.provided.styles)
+    png_info = providers.Singleton(
+        ReadPictureInfo,
+        options,
+        styles=styles.provided.styles,
+        lora_named=extra_networks.provided.lora_named,
+    )
     extras = providers.Singleton(ProcessExtras, upscaler, options)
     list_upscalers = providers.Singleton(ListUpscalers, upscaler, options)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)

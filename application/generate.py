@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from PIL.Image import Image
 
+from application.extra_networks import ExtraNetworks, NoNetworks, comments_of
 from application.finishing import Finish, Finished
 from application.infotext import Description, describe
 from application.infotext_extra import SAME_CHECKPOINT
@@ -95,6 +96,7 @@ class Generate:
         clock: Clock,
         version: str,
         upscaler: Upscaler | None = None,
+        networks: ExtraNetworks | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -107,6 +109,7 @@ class Generate:
         self._clock = clock
         self._version = version
         self._upscaler = upscaler or PlainUpscaler()
+        self._networks = networks or ExtraNetworks(NoNetworks())
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
@@ -131,6 +134,7 @@ class Generate:
     ) -> Generated:
         """`base` are the stored options, `options` those with the request's overrides."""
         plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
+        plan = self._networks.identified(plan)
         described = describe(
             request, plan, options, self._version, start.extra(plan), start.init_hash, job.owner
         )
@@ -152,7 +156,8 @@ class Generate:
             text = f"Batch {number + 1} out of {count}" if count > 1 else f"scripts_{job.kind}"
             job.begin_batch(text, number, count, batch.pass_steps)
             rendered = self._inference.render(batch, job.observe, start.sources)
-            made.facts |= rendered.facts
+            made.facts |= {**rendered.facts, **self._networks.facts(batch, rendered, options)}
+            made.comments |= dict.fromkeys(comments_of(batch, rendered))
             complete = not (job.interrupted or job.skipped)
             finished = [start.finish(*each) for each in enumerate(rendered.pictures)]
             job.show([each.image for each in finished])
@@ -173,6 +178,8 @@ class Generate:
         files: JobFiles,
     ) -> Generated:
         info = described.info(made.infotexts, _timestamp(job), made.facts)
+        if made.comments:
+            info = msgspec.structs.replace(info, comments=list(made.comments))
         return Generated(
             pictures=tuple(made.pictures),
             request=described.request,
@@ -196,6 +203,7 @@ class _Made:
     pictures: list[Picture] = field(default_factory=list)
     infotexts: list[str] = field(default_factory=list)
     facts: dict[str, Extra] = field(default_factory=dict)
+    comments: dict[str, None] = field(default_factory=dict)
     has_grid: bool = False
 
     @property

@@ -75,6 +75,7 @@ class GenerateImg2Img(Generate):
         )
         if upscaler := options.text("upscaler_for_img2img"):
             self._upscaler.check(upscaler, upscale_settings(options))
+        plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options)
 
         def make(job: Job) -> Generated:

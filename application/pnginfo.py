@@ -13,6 +13,7 @@ from application.pictures import infotext_so_far, open_picture
 from application.png_chunks import without_pixels
 from application.ports.options import OptionsStore
 from domain.infotext import ParameterValue, add_foreign_loras, parse_infotext, rename_loras
+from domain.options import Options
 from domain.prompts import Style
 from domain.sampling.samplers import SAMPLERS
 
@@ -48,7 +49,7 @@ class ReadPictureInfo:
         options: OptionsStore,
         *,
         styles: Callable[[], Sequence[Style]],
-        lora_named: Callable[[str], str | None] = lambda digest: None,
+        lora_named: Callable[[str, Options], str | None] = lambda digest, options: None,
     ) -> None:
         self._options = options
         self._styles = styles
@@ -63,10 +64,13 @@ class ReadPictureInfo:
             del items["transparency"]  # A1111 makes it an alpha channel (spec api.md 7.1)
         if items.get("Software") == "NovelAI":
             text = _from_novelai(items, image) or text
-        parameters = parse_infotext(text, self._options.snapshot(), self._styles())
+        options = self._options.snapshot()
+        parameters = parse_infotext(text, options, self._styles())
         if "Prompt" in parameters:
             parameters["Prompt"] = add_foreign_loras(parameters)
-            parameters["Prompt"] = rename_loras(parameters, self._lora_named)
+            parameters["Prompt"] = rename_loras(
+                parameters, lambda digest: self._lora_named(digest, options)
+            )
         return PictureInfo(info=text, items=_plain(items), parameters=parameters)
 
 

@@ -60,6 +60,7 @@ class GenerateTxt2Img(Generate):
         hires = plan.first.hires
         if hires and hires.upscaler not in LATENT_MODES:
             self._upscaler.check(hires.upscaler, hires.upscaling)
+        plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options)
         start = Start(lambda settled: hires_extra(request, settled))
         return partial(self._make, request, base, options, plan, start)

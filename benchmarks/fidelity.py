@@ -60,6 +60,7 @@ KNOWN = {
     ),
     "errors/i2i_resize9": "meant difference: an unknown resize mode is 422",
     "errors/i2i_bad_sampler": UNKNOWN_SAMPLER,
+    "rest/use_created_emb": "embedding apitest is not among the recordings' files",
     "fields/restore_faces": "face restoration: issue 5",
     "options/restore_afterwards_false_next": (
         "meant difference: override_settings do not outlive their request"
@@ -190,13 +191,6 @@ def explanation(case: Recording, made: Replay, checkpoints: frozenset[str]) -> s
         name = str(text).partition(" [")[0]
         if name not in checkpoints and Path(name).stem not in checkpoints:
             return f"checkpoint {name} is not among the recordings' files"
-    request = case.request if isinstance(case.request, dict) else {}
-    words = f"{request.get('prompt')} {request.get('hr_prompt')}"
-    if {"Lora hashes", "TI hashes"} & extra.keys() or "<lora:" in words or "<lyco:" in words:
-        return "LoRA and embeddings: issue 6"
-    overrides = request.get("override_settings") or {}
-    if "<hypernet:" in words or "sd_hypernetwork" in overrides:
-        return "hypernetworks: issue 6"
     jpeg = any(picture.startswith(b"\xff\xd8") for picture in case.pictures)
     if jpeg and made.same_infotext and (made.psnr or 0) >= JPEG_PSNR:
         return JPEG

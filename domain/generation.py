@@ -169,3 +169,5 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     clip_skip: int
     is_using_inpainting_conditioning: bool
     version: str
+    #: Ours, and only where there is something to say: what was asked for and could not be used.
+    comments: list[str] | msgspec.UnsetType = msgspec.UNSET

@@ -84,7 +84,7 @@ class HashCache:
 
 def _skip_header(file: BinaryIO) -> None:
     length = int.from_bytes(file.read(8), "little")
-    file.seek(length, 1)
+    file.seek(8 + min(length, 2**40))  # a damaged file may claim one of any length
 
 
 def _read(path: Path) -> dict[str, dict[str, object]]:

@@ -21,6 +21,11 @@ OWN = (
         _WORKS,
         choices=("torch", "fake"),
     ),
+    Flag(
+        "strict_networks",
+        help="answer 422 where a LoRA or hypernetwork is not there or does not fit",
+        effect=_WORKS,
+    ),
     Flag("threads", _INTEGER, None, "threads for torch (default: torch's choice)", _WORKS, least=1),
     Flag(
         "api_auth_file",

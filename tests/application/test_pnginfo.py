@@ -25,7 +25,9 @@ LINE = "Steps: 5, Sampler: Euler, Seed: 3"
 def reader(styles=(), loras=(), **stored):
     options = MemoryOptions()
     options.update(stored)
-    return ReadPictureInfo(options, styles=lambda: styles, lora_named=dict(loras).get)
+    return ReadPictureInfo(
+        options, styles=lambda: styles, lora_named=lambda digest, _: dict(loras).get(digest)
+    )
 
 
 def told(data, **how):

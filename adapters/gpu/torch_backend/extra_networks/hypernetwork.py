@@ -136,7 +136,7 @@ def _structure(file: str, about: Mapping[object, object]) -> Sequence[float]:
         case None:
             return 1, 2, 1
         case [*sizes] if 2 <= len(sizes) <= _MOST_LAYERS and all(map(_is_size, sizes)):
-            return sizes
+            return [float(size) for size in sizes if isinstance(size, int | float)]
     raise CheckpointError(file, "has a layer_structure that is no list of numbers")
 
 
@@ -148,7 +148,7 @@ def _dropout(about: Mapping[object, object], length: int) -> Sequence[float]:
     """One probability for each entry of the structure."""
     match about.get("dropout_structure"):
         case [*given] if len(given) == length and all(isinstance(p, int | float) for p in given):
-            return [min(max(float(p), 0.0), 1.0) for p in given]
+            return [min(max(p, 0.0), 1.0) for p in given if isinstance(p, int | float)]
     if not about.get("use_dropout", False):
         return [0.0] * length
     inner = [0.3] * (length - 2)

@@ -105,8 +105,8 @@ def original_layer(layer: str, *, sd2: bool = False) -> str:
         return f"diffusion_model_{place}_{_inside(kind, rest)}"
     if match := _MIDDLE.fullmatch(layer):
         kind, number, rest = match.groups()
-        place = 1 if kind == "attentions" else 2 * int(number)
-        return f"diffusion_model_middle_block_{place}_{_renamed(kind, rest)}"
+        index = 1 if kind == "attentions" else 2 * int(number)
+        return f"diffusion_model_middle_block_{index}_{_renamed(kind, rest)}"
     if match := _DOWN.fullmatch(layer):
         return f"diffusion_model_input_blocks_{3 + 3 * int(match[1])}_0_op"
     if match := _UP.fullmatch(layer):

@@ -1,0 +1,148 @@
+"""What the ways of applying a LoRA cost: python -m benchmarks.loras [--small] [--device cuda]
+
+One UNet of random weights at SD1.5's true size, one LoRA of rank 16 for all its attention and
+feed-forward layers. docs/adr/0012 has figures and what was chosen.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from adapters.gpu.torch_backend.architecture import Shapes
+from adapters.gpu.torch_backend.extra_networks.additions import Additions
+from adapters.gpu.torch_backend.extra_networks.context import adding
+from adapters.gpu.torch_backend.extra_networks.kinds import kind_of
+from adapters.gpu.torch_backend.extra_networks.layers import Layer
+from adapters.gpu.torch_backend.extra_networks.merging import Change, MergedWeights
+from adapters.gpu.torch_backend.families import infer_architecture
+from adapters.gpu.torch_backend.networks import build_unet, predict
+from adapters.gpu.torch_backend.original_config import OriginalConfig
+from adapters.gpu.torch_backend.weights import Weights
+from benchmarks import harness
+from tests.adapters.gpu.torch_backend.layouts import SD15, SMALL, random_tensors, sd1_layout
+
+RANK = 16
+
+
+def unet_of(small: bool, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    layout = sd1_layout(**(SMALL if small else SD15))
+    found = infer_architecture(Shapes("m", layout), OriginalConfig())
+    mine = {name: shape for name, shape in layout.items() if name.startswith("model.diff")}
+    return build_unet(found.unet, Weights("m", random_tensors(mine)), device, dtype)
+
+
+def changes_for(unet: nn.Module) -> dict[Layer, list[Change]]:
+    """A LoRA as kohya's scripts make them by default."""
+    changes: dict[Layer, list[Change]] = {}
+    for name, layer in unet.named_modules():
+        if isinstance(layer, nn.Linear) and ".transformer_blocks." in name:
+            up = torch.randn(layer.out_features, RANK).to(layer.weight) * 0.01
+            down = torch.randn(RANK, layer.in_features).to(layer.weight) * 0.01
+            parts = {"lora_up.weight": up, "lora_down.weight": down}
+            kind = kind_of(parts)
+            assert kind is not None
+            changes[layer] = [Change(0, kind, parts, 1.0)]
+    return changes
+
+
+@contextmanager
+def swapped(weights: dict[nn.Linear, Tensor]) -> Iterator[None]:
+    """The other way: write merged weights into the shared network, and the old ones back."""
+    before = {layer: layer.weight.data for layer in weights}
+    for layer, weight in weights.items():
+        layer.weight.data = weight
+    try:
+        yield
+    finally:
+        for layer, weight in before.items():
+            layer.weight.data = weight
+
+
+@contextmanager
+def on_activations(changes: dict[Layer, list[Change]]) -> Iterator[None]:
+    """And another: up(down(x)) beside each layer; no other kind of LoRA can be had so."""
+
+    def beside(parts: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+        up, down = parts["lora_up.weight"], parts["lora_down.weight"]
+        return lambda module, args, out: out + (args[0] @ down.T) @ up.T
+
+    hooks = [
+        layer.register_forward_hook(beside(dict(change.parts)))
+        for layer, (change,) in changes.items()
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def seconds(call: Callable[[], object], device: torch.device, times: int) -> float:
+    """The fastest of several; others use the machine too."""
+    call()
+    best = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+@torch.inference_mode()
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--side", type=int, default=256, help="of the picture, pixels")
+    parser.add_argument("--times", type=int, default=5)
+    arguments = parser.parse_args(argv)
+    device = torch.device(arguments.device)
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    unet = unet_of(arguments.small, device, dtype)
+    width = unet.config.cross_attention_dim
+    side = arguments.side // 8
+    x = torch.randn(2, 4, side, side, device=device)
+    t, context = torch.tensor([500.0] * 2, device=device), torch.randn(2, 77, width, device=device)
+    changes = changes_for(unet)
+
+    def call() -> Tensor:
+        return predict(unet, x, t, context)
+
+    def timed() -> float:
+        return seconds(call, device, arguments.times)
+
+    start = time.perf_counter()
+    kept = MergedWeights(changes, budget=1 << 40)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    merging = time.perf_counter() - start
+    weights = {layer: kept.of(layer)[0] for layer in changes}
+    size = sum(weight.nbytes for weight in weights.values())
+    plain = timed()
+    rows = [("without a LoRA", plain)]
+    with adding(Additions(merged=kept)):
+        rows.append(("merged once, looked up by each layer (ours)", timed()))
+    with adding(Additions(merged=MergedWeights(changes, budget=0))):
+        rows.append(("merged at each call (ours, where memory is short)", timed()))
+
+    def swapping() -> None:
+        with swapped(weights):
+            call()
+
+    rows.append(("merged once, swapped in for each call", seconds(swapping, device, 5)))
+    with on_activations(changes):
+        rows.append(("beside each layer, on activations", timed()))
+    console = harness.console()
+    console.print(f"{len(changes)} layers, merged in {merging:.2f} s, {size / 2**20:.0f} MiB")
+    for name, took in rows:
+        console.print(f"{took * 1000:9.1f} ms  {(took / plain - 1) * 100:+6.1f} %  {name}")
+
+
+if __name__ == "__main__":
+    main()
