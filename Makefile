@@ -23,7 +23,9 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { \
 		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)."; \
 		exit 1; }
-	$(BIN)/python -m pip install --editable '.[dev]'
+	$(BIN)/python -m pip install --editable '.[dev,upscalers]'
+	@# Its torchvision would break diffusers beside some builds of torch, and is not needed (ADR 11).
+	$(BIN)/python -m pip install --no-deps 'spandrel>=0.4.2'
 	@touch $@
 
 run: $(STAMP) ## start the server and make a first picture (PROMPT="...", ARGS="--port 7861 ...", ONCE=1)

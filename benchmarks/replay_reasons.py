@@ -20,6 +20,9 @@ BEFORE: Mapping[str, Sequence[str]] = {
     "formats/t2i_jpg": ("formats/set_jpg",),
     "formats/t2i_webp": ("formats/set_webp",),
     "formats/t2i_tiff": ("formats/set_tiff",),
+    "formats/extra_jpg": ("formats/set_jpg",),
+    "formats/extra_webp": ("formats/set_webp",),
+    "formats/extra_tiff": ("formats/set_tiff",),
     "rest/after_ckpt_b": ("rest/opt_ckpt_b",),
     "rest/after_vae": ("rest/opt_vae",),
     "rest/opt_ckpt_b_after": ("rest/opt_ckpt_b",),
@@ -48,8 +51,7 @@ class Case(Protocol):
 
 _LATER = {
     "/sdapi/v1/img2img": "img2img and inpainting: issue 5",
-    "/sdapi/v1/extra-single-image": "extras: issue 5",
-    "/sdapi/v1/extra-batch-images": "extras: issue 5",
+    "/sdapi/v1/extra-single-image": "face restoration: issue 5",
     "/sdapi/v1/interrogate": "interrogation",
     "/sdapi/v1/create/embedding": "creating embeddings",
     "/sdapi/v1/create/hypernetwork": "creating hypernetworks",
@@ -88,6 +90,7 @@ _STATUS: Mapping[str, tuple[int, str]] = {
     "get/head_progress": (200, "HEAD is answered like GET"),
     "errors/i2i_resize9": (422, "a resize mode that there is not is 422"),
     "errors/hr_bad_upscaler": (404, "an unknown upscaler is 404 naming it, not a crash"),
+    "rest/ex_bad_upscaler*": (404, "an unknown upscaler is 404 naming it, not a crash"),
     "hires/up_Bogus": (404, "an unknown upscaler is 404 naming it, not a crash"),
     "fields/infotext*": (200, "an infotext with hires fix makes its picture, not a crash"),
     "rest/opt_wrongtype_after": (200, "a wrong option was refused, so GET /options works"),

@@ -28,10 +28,11 @@ from domain.flags import parse_flags
 from domain.tiles import even_starts
 from domain.upscalers import Tiling, UpscaleSettings
 
+SCALE = 4
 #: Largest difference of any channel that passes for none.
 BAR = 2
 #: How far into a tile, in pixels of the picture, its border may be seen.
-REACH = (8, 16, 32, 48)
+REACH = (8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def enlarge(data: str, name: str, picture: bytes, side: int, tile: int, overlap:
     upscaler.upscale(image.crop((0, 0, 8, 8)), 4, name, UpscaleSettings(esrgan=Tiling(0, 0)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    larger = upscaler.upscale(image, 4, name, settings)
+    larger = upscaler.upscale(image, SCALE, name, settings)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return Run(tile, seconds, peak * 1024, larger.tobytes(), larger.size)
@@ -98,30 +99,39 @@ def seams(side: int, tile: int, overlap: int, reach: int) -> np.ndarray:
     return line[:, None] | line[None, :]
 
 
-def worst(whole: Run, tiled: Run, overlap: int, reach: int) -> int:
-    """The largest difference of any channel, farther than `reach` from tiles' borders."""
+def off(whole: Run, tiled: Run) -> np.ndarray:
+    """The largest difference of any channel, by pixel."""
     pair = (np.frombuffer(run.picture, np.uint8).astype(int) for run in (whole, tiled))
     first, second = (each.reshape(*whole.size[::-1], 3) for each in pair)
-    scale = 4
-    near = seams(whole.size[0] // scale, tiled.tile, overlap, reach)
-    far = ~near.repeat(scale, 0).repeat(scale, 1)
-    return int(np.abs(first - second).max(-1)[far].max())
+    return np.abs(first - second).max(-1)
+
+
+def worst(whole: Run, tiled: Run, overlap: int, reach: int) -> int:
+    """The largest difference farther than `reach` from tiles' borders."""
+    near = seams(whole.size[0] // SCALE, tiled.tile, overlap, reach)
+    far = ~near.repeat(SCALE, 0).repeat(SCALE, 1)
+    return int(off(whole, tiled)[far].max())
 
 
 def table(whole: Run, runs: Sequence[Run], overlap: int) -> Table:
-    shown = Table(title=f"{whole.size[0] // 4} to {whole.size[0]} pixels a side")
-    for column in ("tile", "seconds", "memory", *(f"off by, {r} px in" for r in REACH)):
+    shown = Table(title=f"{whole.size[0] // SCALE} to {whole.size[0]} pixels a side")
+    far = (f"off by, {reach} px in" for reach in REACH)
+    for column in ("tile", "seconds", "memory", f"within {BAR}", *far):
         shown.add_column(column, justify="right")
     for run in runs:
-        off = [str(worst(whole, run, overlap, reach)) for reach in REACH] if run.tile else []
+        compared = []
+        if run.tile:
+            compared = [f"{(off(whole, run) <= BAR).mean():.2%}"]
+            compared += [str(worst(whole, run, overlap, reach)) for reach in REACH]
         name = str(run.tile) if run.tile else "whole"
-        shown.add_row(name, f"{run.seconds:.1f}", f"{run.peak / 2**20:.0f} MiB", *off)
+        shown.add_row(name, f"{run.seconds:.1f}", f"{run.peak / 2**20:.0f} MiB", *compared)
     return shown
 
 
 def figures(whole: Run, run: Run, overlap: int) -> Mapping[str, object]:
     told = {key: value for key, value in asdict(run).items() if key != "picture"}
     if run.tile:
+        told["within"] = float((off(whole, run) <= BAR).mean())
         told["off_by"] = {reach: worst(whole, run, overlap, reach) for reach in REACH}
     return told
 
