@@ -41,7 +41,7 @@ class Upscaler(Protocol):
 
         None, Lanczos and Nearest keep the mode; networks answer in RGB, and tell `advance` of every
         tile: after SKIP or INTERRUPT the picture comes back enlarged without them (spec images.md
-        9.2 and 9.3). Raises as `check` does, and `CheckpointError` when a model does not
-        load.
+        9.2 and 9.3). Raises as `check` does, `CheckpointError` when a model does not
+        load, `NotANumber`, and `InvalidRequest` for a picture too large for a network.
         """
         ...

@@ -15,8 +15,11 @@ from adapters.gpu.torch_backend.upscale.tiled import by_mean, through
 from application.ports.upscale import Advance, go_on
 from application.tiles import by_tiles
 from application.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
+from domain.errors import InvalidRequest
 from domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
 
+#: Pixels that a round may make, 8 bits to a channel: 768 MiB.
+MAX_PIXELS = 16384 * 16384
 #: Families whose networks A1111 runs in half precision where the checkpoint's are.
 _HALF = frozenset({"RealESRGAN", "DAT", "SwinIR"})
 
@@ -76,11 +79,6 @@ class TorchUpscaler:
 
         return upscale(picture.convert("RGB"), factor, enlarge, lambda: listening.stopped)
 
-    def drop(self) -> None:
-        """Free the network's memory; the next picture loads it again."""
-        with self._loading:
-            self._held = None
-
     def _enlarged(
         self,
         family: str,
@@ -89,7 +87,11 @@ class TorchUpscaler:
         settings: UpscaleSettings,
         advance: Advance,
     ) -> Image:
-        """One round (spec images.md 9.3 and 9.4)."""
+        """One round (spec images.md 9.3 and 9.4). Raises `InvalidRequest` where it makes too much."""
+        if image.width * image.height * network.scale**2 > MAX_PIXELS:
+            size, sides = "{}x{}".format(*image.size), f"{network.scale} times its sides"
+            message = f"{size} is too large for a network that makes {sides}"
+            raise InvalidRequest("image", message)
         if family in ("SwinIR", "ScuNET"):
             tiling = settings.swinir if family == "SwinIR" else settings.scunet
             return by_mean(network, image, tiling, self._turn, advance)

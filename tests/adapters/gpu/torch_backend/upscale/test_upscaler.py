@@ -12,7 +12,7 @@ from adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
 from adapters.storage.atomic_write import write_atomically
 from adapters.storage.folders import files_below
 from application.ports.inference import Verdict
-from domain.errors import CheckpointError, ModelUnavailable, NotANumber
+from domain.errors import CheckpointError, InvalidRequest, ModelUnavailable, NotANumber
 from domain.upscalers import Tiling, UpscaleSettings
 from tests.adapters.gpu.torch_backend.upscale import networks
 from tests.adapters.gpu.torch_backend.upscale.test_packaged import ncnn
@@ -33,6 +33,10 @@ def models(tmp_path):
 
 @pytest.fixture
 def upscaler(models):
+    return opened(models)
+
+
+def opened(models):
     return TorchUpscaler(
         {family: [models / family] for family in FAMILIES},
         torch.device("cpu"),
@@ -135,8 +139,7 @@ def test_packaged_weights_become_a_file_at_first_use(upscaler, models, tmp_path,
     first = upscaler.upscale(photo(), 2.0, "R-ESRGAN 4x+", SMALL)
     assert [each.name for each in made.parent.iterdir()] == [made.name]
     monkeypatch.setattr(packaged, "_PACKAGE", "not_installed_here")
-    upscaler.drop()
-    again = upscaler.upscale(photo(), 2.0, "R-ESRGAN 4x+", SMALL)
+    again = opened(models).upscale(photo(), 2.0, "R-ESRGAN 4x+", SMALL)
     assert again.tobytes() == first.tobytes()
 
 
@@ -193,6 +196,15 @@ def test_tiled_equals_whole_away_from_borders(upscaler, models):
     off = np.abs(np.array(whole, np.int16) - np.array(tiled, np.int16))
     # Where a tile fades in, its own border is what one sees: it is the overlap's first columns.
     assert (off > 2).mean() < 0.02
+
+
+def test_what_would_become_huge_is_refused(upscaler, models):
+    """Before anything of it is made: 8192 x 8192 pixels, sixteen times as many."""
+    networks.write(models / "ESRGAN/x.pth", networks.compact(4))
+    picture = Image.new("RGB", (8192, 8192))
+    with pytest.raises(InvalidRequest) as caught:
+        upscaler.upscale(picture, 1.0, "x", SMALL)
+    assert caught.value.field == "image"
 
 
 def test_a_changed_file_is_loaded_again(upscaler, models):
