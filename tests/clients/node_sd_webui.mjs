@@ -37,8 +37,11 @@ await works('pngInfo', async () => {
   assert.equal(read.steps, 4);
   return JSON.stringify(read);
 });
+await works('img2img', async () => {
+  const { images } = await client.img2img({ ...small, imageData: [picture] });
+  assert.deepEqual(pngSize(images[0]), [side, side]);
+});
 // It shows the status text alone.
-await refused('img2img', () => client.img2img({ ...small, imageData: [picture] }), 'Not Implemented');
 await refused('txt2img, unknown script',
   () => client.txt2img({ ...small, script: { name: 'Magic', args: [] } }), 'Unprocessable');
 await refused('txt2img, ControlNet',
