@@ -87,7 +87,7 @@ class TorchUpscaler:
         settings: UpscaleSettings,
         advance: Advance,
     ) -> Image:
-        """One round (spec images.md 9.3 and 9.4). Raises `InvalidRequest` where it makes too much."""
+        """One round (spec images.md 9.3 and 9.4). Raises `InvalidRequest` for too much."""
         if image.width * image.height * network.scale**2 > MAX_PIXELS:
             size, sides = "{}x{}".format(*image.size), f"{network.scale} times its sides"
             message = f"{size} is too large for a network that makes {sides}"

@@ -36,11 +36,11 @@ def upscaler(models):
     return opened(models)
 
 
-def opened(models):
+def opened(models, dtype=torch.float32):
     return TorchUpscaler(
         {family: [models / family] for family in FAMILIES},
         torch.device("cpu"),
-        torch.float32,
+        dtype,
         threading.Lock(),
         files_below=files_below,
         write=write_atomically,
@@ -205,6 +205,16 @@ def test_what_would_become_huge_is_refused(upscaler, models):
     with pytest.raises(InvalidRequest) as caught:
         upscaler.upscale(picture, 1.0, "x", SMALL)
     assert caught.value.field == "image"
+
+
+@pytest.mark.parametrize(("family", "half"), [("RealESRGAN", True), ("ESRGAN", False)])
+def test_half_precision_is_for_the_families_that_take_it(models, family, half):
+    """Spec images.md 9.3; what it costs is rounding."""
+    networks.write(models / family / "x.pth", networks.compact(4))
+    full = opened(models).upscale(photo(), 4.0, "x", SMALL)
+    other = opened(models, torch.float16).upscale(photo(), 4.0, "x", SMALL)
+    off = np.abs(np.array(full, np.int16) - np.array(other, np.int16)).max()
+    assert (0 < off <= 2) if half else off == 0
 
 
 def test_a_changed_file_is_loaded_again(upscaler, models):
