@@ -1,13 +1,17 @@
 """What is done with a picture once it is made. Source: spec images.md 7.2."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from application.colour_matching import Colours, match_colours
 from application.overlays import masked_part, overlay_of, placed, under
+from application.resizing import FILL, fit
 from application.upscaling import Upscale
-from domain.regions import Box
+from domain.regions import Box, Size
+
+SOFTNESS = 4
+"""Radius that a mask of changes is blurred with, pixels."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,19 @@ class Finish:
     place: Box | None = None
     colours: Colours | None = None
     upscale: Upscale | None = None
+
+    def revealing(self, changed: Image.Image, size: Size) -> "Finish":
+        """The same, but what shows is where the picture made at that size `changed` (spec images.md
+        8)."""
+        if self.original is None:
+            return self
+        mask = fit(changed, size, FILL, field="mask").convert("L")
+        mask = mask.filter(ImageFilter.GaussianBlur(SOFTNESS))
+        if self.place is not None:
+            mask = placed(mask, self.original.size, self.place).convert("L")
+        elif mask.size != self.original.size:
+            mask = fit(mask, self.original.size, FILL, field="mask").convert("L")
+        return replace(self, mask=mask)
 
     def __call__(self, picture: Image.Image) -> Finished:
         """Finish what the backend made, RGB."""

@@ -13,7 +13,7 @@ from application.infotext_extra import SAME_CHECKPOINT
 from application.jobs import Clock, Job, JobQueue
 from application.models import Models
 from application.planning import JobPlan, ModelChoice
-from application.ports.inference import Inference, Sources
+from application.ports.inference import Inference, Rendered, Sources
 from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
 from application.progress import timestamp
@@ -73,9 +73,17 @@ class Start:
     finishes: Sequence[Finish] = ()
     init_hash: str | None = None
 
-    def finish(self, index: int, picture: Image) -> Finished:
-        """What becomes of picture `index` of a batch."""
-        return self.finishes[index](picture) if self.finishes else Finished(picture)
+    def finish(self, rendered: Rendered, plan: JobPlan) -> list[Finished]:
+        """What becomes of the pictures of a batch."""
+        if not self.finishes:
+            return [Finished(each) for each in rendered.pictures]
+        finishes = self.finishes
+        if rendered.changed:
+            pairs = zip(finishes, rendered.changed, strict=True)
+            size = plan.width, plan.height
+            finishes = [finish.revealing(changed, size) for finish, changed in pairs]
+        pairs = zip(finishes, rendered.pictures, strict=True)
+        return [finish(picture) for finish, picture in pairs]
 
 
 class Generate:
@@ -159,7 +167,7 @@ class Generate:
             made.facts |= {**rendered.facts, **self._networks.facts(batch, rendered, options)}
             made.comments |= dict.fromkeys(comments_of(batch, rendered))
             complete = not (job.interrupted or job.skipped)
-            finished = [start.finish(*each) for each in enumerate(rendered.pictures)]
+            finished = start.finish(rendered, plan)
             job.show([each.image for each in finished])
             for picture in finished:
                 index = made.count

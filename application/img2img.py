@@ -7,7 +7,7 @@ import msgspec
 from PIL.Image import Image
 
 from application.generate import Generate, Generated, Start
-from application.infotext_extra import img2img_extra
+from application.infotext_extra import img2img_extra, soft_extra
 from application.init_pictures import InitPictures, prepare
 from application.jobs import Abandoned, Job
 from application.planning import JobPlan, plan_img2img
@@ -16,6 +16,7 @@ from application.upscaling import upscale_by
 from domain.img2img import Img2Img
 from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
+from domain.soft_inpainting import asked_for
 from domain.upscalers import upscale_settings
 
 #: What such a job is called.
@@ -63,14 +64,16 @@ class GenerateImg2Img(Generate):
         if not request.include_init_images:
             request = msgspec.structs.replace(request, init_images=None, mask=None)
         models = self._choose(request, base, options)
+        masked = pictures.mask is not None
+        meant = as_meant(request, base, masked=masked)
         plan = plan_img2img(
-            with_noise_multiplier(request, base),
+            meant,
             options,
             models,
             self._styles(),
             self._draw_seed,
             len(pictures.images),
-            masked=pictures.mask is not None,
+            masked=masked,
             lists=lists,
         )
         if upscaler := options.text("upscaler_for_img2img"):
@@ -79,7 +82,7 @@ class GenerateImg2Img(Generate):
         self._saving.check(request, plan, options)
 
         def make(job: Job) -> Generated:
-            start = self._start(request, options, pictures, plan)
+            start = self._start(meant, options, pictures, plan)
             return self._make(request, base, options, plan, start, job)
 
         return make
@@ -94,7 +97,10 @@ class GenerateImg2Img(Generate):
         return Start(
             sources=prepared.sources,
             finishes=prepared.finishes,
-            extra=lambda _: img2img_extra(request, prepared.inpainting, masked=masked),
+            extra=lambda settled: {
+                **soft_extra(settled),
+                **img2img_extra(request, prepared.inpainting, masked=masked),
+            },
             init_hash=self._kept(pictures.images, options),
         )
 
@@ -108,12 +114,18 @@ class GenerateImg2Img(Generate):
         return digest
 
 
-def with_noise_multiplier(request: Img2Img, base: Options) -> Img2Img:
-    """The request naming its noise multiplier: that of the stored options, where it has none.
+def as_meant(request: Img2Img, base: Options, *, masked: bool) -> Img2Img:
+    """The request with what follows from others of its fields, which it is not to echo.
 
-    What a request's own overrides say of it comes too late in A1111 (spec api.md 5.3).
+    Without a noise multiplier it means that of the stored options: what its own overrides say of it
+    comes too late in A1111 (spec api.md 5.3). Soft inpainting rounds no mask.
     """
-    if request.initial_noise_multiplier is not None:
-        return request
-    multiplier = base.number("initial_noise_multiplier")
-    return msgspec.structs.replace(request, initial_noise_multiplier=multiplier)
+    multiplier = request.initial_noise_multiplier
+    if multiplier is None:
+        multiplier = base.number("initial_noise_multiplier")
+    soft = masked and asked_for(request.alwayson_scripts) is not None
+    return msgspec.structs.replace(
+        request,
+        initial_noise_multiplier=multiplier,
+        mask_round=request.mask_round and not soft,
+    )

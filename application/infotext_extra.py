@@ -12,6 +12,7 @@ from domain.options import REGISTRY, Options
 from domain.plan import HiresPlan, Pass, Plan, SamplingPlan
 from domain.sampling.names import effective_scheduler
 from domain.sampling.schedulers import AUTOMATIC, find_scheduler
+from domain.soft_inpainting import LABELS
 
 SAME_CHECKPOINT = "Use same checkpoint"
 
@@ -154,6 +155,15 @@ def _hypertile_settings(label: str, network: str, options: Options) -> dict[str,
         if options[f"hypertile_{key}_{network}"] != REGISTRY[f"hypertile_{key}_{network}"].default
     }
     return {key: value for key, value in values.items() if isinstance(value, int)}
+
+
+def soft_extra(plan: JobPlan) -> dict[str, Extra]:
+    """What soft inpainting adds (spec scripts.md 14)."""
+    soft = plan.first.init.soft if plan.first.init else None
+    if soft is None:
+        return {}
+    settings = {f"Soft inpainting {LABELS[name]}": getattr(soft, name) for name in LABELS}
+    return {"Soft inpainting enabled": True, **settings}
 
 
 def img2img_extra(

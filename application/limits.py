@@ -6,7 +6,7 @@ A1111 has no bounds and crashes, or works for ever; we name the field instead.
 import math
 from collections.abc import Sequence
 
-from domain import generation
+from domain import generation, soft_inpainting
 from domain.errors import InvalidRequest, NotFound, Unsupported
 from domain.generation import Txt2Img
 from domain.img2img import AnyRequest, Img2Img
@@ -46,7 +46,7 @@ def check_img2img(request: Img2Img, *, masked: bool) -> None:
     _finite(request, "initial_noise_multiplier", "image_cfg_scale")
     if masked and request.latent_mask:
         raise Unsupported("latent_mask", "not available over this API, as in A1111")
-    _refuse_scripts(request, _WITHOUT_EFFECT)
+    _refuse_scripts(request, (*_WITHOUT_EFFECT, soft_inpainting.TITLE))
 
 
 def _check(request: AnyRequest) -> None:

@@ -15,6 +15,7 @@ from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
 from domain.sampling.samplers import Sampler
 from domain.sampling.steps import img2img_steps
+from domain.soft_inpainting import SoftInpainting
 from domain.upscalers import UpscaleSettings
 from domain.vaes import VaeFile
 
@@ -201,7 +202,7 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     The others count under a mask: `content` is what the run starts from there, with `round_mask`
     a cell of the latent is painted or kept whole, `content_seeds` are of the noise that is put
     there, one for each picture. `mask_weight` is how far checkpoints that see what is masked see
-    nothing there, 0 to 1.
+    nothing there, 0 to 1. `soft` inpainting also tells where each picture changed.
     """
 
     denoising_strength: float
@@ -212,6 +213,7 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     content_seeds: tuple[int, ...] = ()
     round_mask: bool = True
     mask_weight: float = 1.0
+    soft: SoftInpainting | None = None
 
     def steps_of(self, steps: int) -> int:
         """Sampling steps made of that many asked for."""

@@ -73,7 +73,11 @@ class FakeInference:
                 break
         interrupted = verdict is Verdict.INTERRUPT
         size = plan.size_if_interrupted(done) if interrupted else plan.size
-        return Rendered([_draw(plan, i, done, size, sources) for i in range(plan.batch_size)])
+        soft = plan.init is not None and plan.init.soft is not None
+        return Rendered(
+            [_draw(plan, i, done, size, sources) for i in range(plan.batch_size)],
+            changed=[sources.mask] * plan.batch_size if soft and sources and sources.mask else (),
+        )
 
     def load(self, checkpoint: Checkpoint) -> None:
         """See `ModelHost.load`."""

@@ -18,6 +18,7 @@ from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
 from domain.plan import InitPlan, MaskedContent, Plan
 from domain.prompts import Style
+from domain.soft_inpainting import asked_for
 
 CONTENT: dict[int, MaskedContent] = {2: "noise", 3: "nothing"}
 """What inpainting_fill makes of the latent; other fills paint the picture, or leave it."""
@@ -45,7 +46,7 @@ def plan_img2img(
     size = batch_size(request, pictures)
     seeds, subseeds = plan_seeds(request, lists, draw_seed)
     prompts = job_prompts(request, lists, options, styles)
-    init = plan_init(request, options, seeds[:size])
+    init = plan_init(request, options, seeds[:size], masked=masked)
 
     @cache
     def make(main: Prompts) -> Plan:
@@ -73,7 +74,9 @@ def batch_size(request: Img2Img, pictures: int) -> int:
     return request.batch_size if pictures == 1 else pictures
 
 
-def plan_init(request: Img2Img, options: Options, seeds: Sequence[int]) -> InitPlan:
+def plan_init(
+    request: Img2Img, options: Options, seeds: Sequence[int], *, masked: bool
+) -> InitPlan:
     """How each batch starts from its pictures; `seeds` are those of the job's first batch."""
     multiplier = request.initial_noise_multiplier
     return InitPlan(
@@ -85,4 +88,5 @@ def plan_init(request: Img2Img, options: Options, seeds: Sequence[int]) -> InitP
         content_seeds=tuple(seeds),
         round_mask=request.mask_round,
         mask_weight=options.number("inpainting_mask_weight"),
+        soft=asked_for(request.alwayson_scripts) if masked else None,
     )

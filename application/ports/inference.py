@@ -52,13 +52,15 @@ class Rendered:
 
     `facts` is what the backend alone can know of it, by infotext label and in infotext's order:
     whether prompts had to be padded, or guidance was left out. `embeddings` are those that prompts
-    named, in infotext's order; `comments` say what networks could not be used, and why.
+    named, in infotext's order; `comments` say what networks could not be used, and why. `changed`
+    is where each picture changed ("L", white where it did, of any size) after soft inpainting.
     """
 
     pictures: Sequence[Image]
     facts: Mapping[str, Extra] = field(default_factory=dict)
     embeddings: Sequence[UsedEmbedding] = ()
     comments: Sequence[str] = ()
+    changed: Sequence[Image] = ()
 
 
 class Inference(Protocol):

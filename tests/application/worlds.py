@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeVar
 
 from adapters.gpu.fake import FakeInference
 from adapters.storage.images_memory import MemoryImages
 from adapters.storage.options_memory import MemoryOptions
 from adapters.storage.vaes_memory import MemoryVaes
+from application.generate import Generate
+from application.img2img import GenerateImg2Img
 from application.jobs import Clock, JobQueue
 from application.models import Models
 from application.ports.images import ImageArchive
@@ -20,6 +23,8 @@ from domain.checkpoints import Checkpoint, find
 from domain.errors import NotFound
 from domain.filenames import DEFAULT_RULES, NameRules
 from domain.prompts import Style
+
+G = TypeVar("G", bound=Generate)
 
 TINY = Checkpoint(name="tiny.safetensors", filename="/models/tiny.safetensors")
 OTHER = Checkpoint(name="other.safetensors", filename="/models/other.safetensors")
@@ -51,9 +56,10 @@ class Catalog:
 
 @dataclass
 class World:
-    """`txt2img` and what stands around it. Seeds are drawn as 1000, 1001, ..."""
+    """The use-cases and what stands around them. Seeds are drawn as 1000, 1001, ..."""
 
     txt2img: GenerateTxt2Img
+    img2img: GenerateImg2Img
     jobs: JobQueue
     options: MemoryOptions
     progress: ReadProgress
@@ -80,16 +86,27 @@ def world(
     clock = clock or (lambda: float(next(seconds)))
     jobs = JobQueue(clock, slots=slots, max_waiting=max_waiting)
     seeds = count(1000)
-    generate = GenerateTxt2Img(
-        inference or backend,
-        Models(Catalog(checkpoints), backend),
-        Vaes(MemoryVaes(vaes or {})),
-        options,
+    saving = SaveImages(archive, styles=lambda: styles, clock=clock, rules=rules, history=history)
+
+    def use_case(kind: type[G]) -> G:
+        return kind(
+            inference or backend,
+            Models(Catalog(checkpoints), backend),
+            Vaes(MemoryVaes(vaes or {})),
+            options,
+            jobs,
+            saving,
+            styles=lambda: styles,
+            draw_seed=lambda: next(seeds),
+            clock=clock,
+            version="v1.10.1",
+        )
+
+    return World(
+        use_case(GenerateTxt2Img),
+        use_case(GenerateImg2Img),
         jobs,
-        SaveImages(archive, styles=lambda: styles, clock=clock, rules=rules, history=history),
-        styles=lambda: styles,
-        draw_seed=lambda: next(seeds),
-        clock=clock,
-        version="v1.10.1",
+        options,
+        ReadProgress(jobs, options),
+        archive,
     )
-    return World(generate, jobs, options, ReadProgress(jobs, options), archive)

@@ -28,6 +28,7 @@ from adapters.gpu.torch_backend.passes import (
     sample_from_noise,
 )
 from adapters.gpu.torch_backend.previews import decodes, preview
+from adapters.gpu.torch_backend.soft_mask import SoftMask, changed_masks
 from adapters.gpu.torch_backend.starts import encode_pictures, repainted
 from adapters.gpu.torch_backend.tweaks import computing
 from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictures
@@ -67,6 +68,7 @@ class Batch:
         self._upscaler = upscaler
         self._verdict = Verdict.CONTINUE
         self._happened: set[str] = set()
+        self._changed: list[Image] = []
         self._retry = retry_dtype(
             auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
         )
@@ -87,7 +89,13 @@ class Batch:
     def _rendered(self, latents: Tensor) -> Rendered:
         pictures, added = self._pictures(latents), self._adding
         facts = facts_of(self._plan, self._happened)
-        return Rendered(pictures, facts, embeddings=added.used, comments=added.comments)
+        return Rendered(
+            pictures,
+            facts,
+            embeddings=added.used,
+            comments=added.comments,
+            changed=self._changed,
+        )
 
     def _first_pass(self) -> Tensor:
         plan = self._plan
@@ -107,7 +115,7 @@ class Batch:
     def _from_pictures(self, init: InitPlan, sources: Sources) -> Tensor:
         plan, model = self._plan, self._use(self._plan)
         latents, mask = self._start(init, sources, model)
-        return sample_from_latent(
+        final = sample_from_latent(
             self._latent_model(plan, model),
             _settings(plan),
             self._texts(plan, model),
@@ -121,10 +129,13 @@ class Batch:
             refiner=self._refiner(plan),
             happened=self._happened,
         )
+        if isinstance(mask, SoftMask):
+            self._changed = changed_masks(latents, final, mask.repaint, mask.settings)
+        return final
 
     def _start(
         self, init: InitPlan, sources: Sources, model: LoadedCheckpoint
-    ) -> tuple[Tensor, LatentMask | None]:
+    ) -> tuple[Tensor, LatentMask | SoftMask | None]:
         """The clean latents (B, C, H, W) that the run starts from, and what it leaves of them."""
         size = self._plan.height // CELL, self._plan.width // CELL
         # A1111 draws from a global generator that nothing in the request seeded, save by chance
@@ -146,6 +157,8 @@ class Batch:
             latents = latents * (1 - repaint)
         if init.content == "noise":
             latents = latents + self._content_noise(init, *size) * repaint
+        if init.soft:
+            return latents, SoftMask(latents, repaint, init.soft)
         return latents, LatentMask(latents, repaint)
 
     def _content_noise(self, init: InitPlan, height: int, width: int) -> Tensor:
