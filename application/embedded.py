@@ -60,7 +60,7 @@ def _from_strips(picture: Image.Image) -> bytes | None:
     nibbles = zip(_plain(left), _plain(right), strict=False)
     data = bytes(after << 4 | before for before, after in nibbles)
     try:
-        return zlib.decompressobj().decompress(data, _MOST)
+        return zlib.decompressobj().decompress(data, _MOST) or None
     except zlib.error:
         return None  # a picture like any other
 

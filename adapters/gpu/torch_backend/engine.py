@@ -37,8 +37,8 @@ class TorchInference:
         upscaler: Upscaler | None = None,
         turn: "threading.Lock | None" = None,
     ) -> None:
-        """`cached_vaes` is asked how many VAEs to keep besides the one last used, `cached_loras` how
-        many sets of merged LoRAs.
+        """`cached_vaes` is asked how many VAEs to keep besides the one last used, and
+        `cached_loras` how many sets of merged LoRAs.
 
         `upscaler` enlarges for hires fix; whoever else computes on the device shares `turn`.
         """

@@ -28,7 +28,7 @@ from adapters.gpu.torch_backend.extra_networks.merging import Change, MergedWeig
 from adapters.gpu.torch_backend.extra_networks.names import layers_of
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from domain.errors import InvalidRequest
-from domain.networks import UsedEmbedding
+from domain.networks import Embedding, UsedEmbedding
 from domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
 
 #: What a text encoder's layer has among the first characters of its name (spec networks.md 2.3).
@@ -80,6 +80,7 @@ class NetworkStore:
         self._spare = spare
         self._lock = threading.Lock()
         self._embeddings = EmbeddingFiles()
+        self._spoken: tuple[tuple[tuple[Embedding, ...], int], Vocabulary] | None = None
         # By UNet, so that what was made for a checkpoint goes when it goes.
         self._layers: WeakKeyDictionary[nn.Module, dict[str, Layer]] = WeakKeyDictionary()
         self._last: WeakKeyDictionary[nn.Module, OrderedDict[Hashable, _Merge]] = (
@@ -102,18 +103,32 @@ class NetworkStore:
         if merge and merge.comments and networks.strict:
             raise InvalidRequest("prompt", "; ".join(merge.comments))
         bundled = merge.bundled if merge else {}
-        vocabulary = None
-        if networks.embeddings or bundled:
-            width = sum(encoder.width for encoder in model.text.encoders)
-            vocabulary = Vocabulary(self._embeddings, networks.embeddings, bundled, width)
         return Additions(
             key=_identity(networks.loras) if merge else None,
             merged=merge.weights if merge else None,
             hypernetworks=[self._hypernetwork(each, model) for each in networks.hypernetworks],
-            vocabulary=vocabulary,
+            vocabulary=self._vocabulary(networks.embeddings, bundled, model),
             comments=merge.comments if merge else (),
             shared=merge,
         )
+
+    def _vocabulary(
+        self,
+        listed: Sequence[Embedding],
+        bundled: Mapping[str, Bundled],
+        model: LoadedCheckpoint,
+    ) -> Vocabulary | None:
+        """The one made last, if it has the same embeddings: there may be thousands of names."""
+        if not listed and not bundled:
+            return None
+        width = sum(encoder.width for encoder in model.text.encoders)
+        if bundled:
+            return Vocabulary(self._embeddings, listed, bundled, width)
+        key = tuple(listed), width
+        with self._lock:
+            if self._spoken is None or self._spoken[0] != key:
+                self._spoken = key, Vocabulary(self._embeddings, listed, {}, width)
+            return self._spoken[1]
 
     def _merge(self, loras: Sequence[LoraPlan], model: LoadedCheckpoint) -> _Merge:
         key = _identity(loras)

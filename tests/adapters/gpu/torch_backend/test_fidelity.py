@@ -28,6 +28,11 @@ CASES = (
     "options/zsnr",
     "fields/subseed_batch2",
     "prompts/and3",
+    "prompts/lora_te_unet",
+    "prompts/ti",
+    "prompts/ti2",
+    "prompts/ti_neg",
+    "rest/for_pnginfo_hr",  # a LoRA and an embedding in the first pass alone
     # One of each thing that a job may ask for besides.
     "hires/up_Latent",
     "hires/resize_xy",

@@ -163,3 +163,12 @@ def test_they_change_what_keys_and_values_see_in_order(tmp_path):
     torch.testing.assert_close(made, predict(twin.unet, x, t, context), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(made, before)
     assert torch.equal(predict(model.unet, x, t, context), before)
+
+
+@pytest.mark.parametrize("name", ["hn_lin", "hn_relu", "apihn2"])
+def test_files_that_a1111_made(shared, name):
+    path = shared / f"golden/data/models/hypernetworks/{name}.pt"
+    found = read_hypernetwork(path, CPU, torch.float32)
+    assert {32, 64} <= found.keys()
+    x = torch.randn(2, 64)
+    assert Hypernetwork(found, 1.0).keys(x).shape == x.shape
