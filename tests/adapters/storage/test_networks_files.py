@@ -59,9 +59,7 @@ def test_the_recorded_folder(shared, tmp_path):
     folder = data / "embeddings"
     assert loaded == [
         Embedding(name="tinyti", vectors=2, width=64, step=100, path=str(folder / "tinyti.pt")),
-        Embedding(
-            name="tinyti2", vectors=3, width=64, path=str(folder / "tinyti2.safetensors")
-        ),
+        Embedding(name="tinyti2", vectors=3, width=64, path=str(folder / "tinyti2.safetensors")),
     ]
     assert [(each.name, each.vectors, each.width) for each in skipped] == [("wrongdim", 1, 768)]
     tiny = data / "models" / "Stable-diffusion" / "tiny.safetensors"
