@@ -1,7 +1,7 @@
 """What the ways of applying a LoRA cost: python -m benchmarks.loras [--small] [--device cuda]
 
 One UNet of random weights at SD1.5's true size, one LoRA of rank 16 for all its attention and
-feed-forward layers. docs/adr/0012 has figures and what was chosen.
+feed-forward layers. docs/adr/0013 has figures and what was chosen.
 """
 
 import argparse
