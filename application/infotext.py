@@ -73,13 +73,13 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
             seed_resize_from_w=request.seed_resize_from_w,
             seed_resize_from_h=request.seed_resize_from_h,
             denoising_strength=request.denoising_strength,
-            extra_generation_params=dict(info_parameters(with_facts(self.extra, facts))),
+            extra_generation_params=dict(info_parameters(with_facts(self.extra, _extra_of(facts)))),
             index_of_first_image=0,
             infotexts=list(infotexts),
             styles=list(request.styles or []),
             job_timestamp=job_timestamp,
             clip_skip=first.text.clip_skip,
-            is_using_inpainting_conditioning=False,
+            is_using_inpainting_conditioning="Conditional mask weight" in facts,
             version=self.version,
         )
 
@@ -107,6 +107,12 @@ def describe(
         init_hash=init_hash,
         user=user,
     )
+
+
+def _extra_of(facts: Mapping[str, Extra]) -> dict[str, Extra]:
+    """Those that are no members of A1111's own, behind which they would come."""
+    own = ("Conditional mask weight", "Image CFG scale")
+    return {label: value for label, value in facts.items() if label not in own}
 
 
 def _facts(described: Description, index: int, facts: Mapping[str, Extra]) -> GenerationFacts:

@@ -201,8 +201,9 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     The others count under a mask: `content` is what the run starts from there, with `round_mask`
     a cell of the latent is painted or kept whole, `content_seeds` are of the noise that is put
-    there, one for each picture. `mask_weight` is how far checkpoints that see what is masked see
-    nothing there, 0 to 1. `soft` inpainting also tells where each picture changed.
+    there, one for each picture. `soft` inpainting also tells where each picture changed.
+
+    `image_cfg_scale` is how strongly checkpoints that edit a picture keep to it.
     """
 
     denoising_strength: float
@@ -212,7 +213,7 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     content: MaskedContent = "picture"
     content_seeds: tuple[int, ...] = ()
     round_mask: bool = True
-    mask_weight: float = 1.0
+    image_cfg_scale: float | None = None
     soft: SoftInpainting | None = None
 
     def steps_of(self, steps: int) -> int:
@@ -226,12 +227,14 @@ class Plan(Pass, frozen=True, kw_only=True):
 
     With `init` it starts from pictures, which come beside the plan. Sides are multiples of 8. A VAE
     that yields NaN tries again in single precision with `auto_vae_precision`, before that in
-    bfloat16 with `auto_vae_precision_bfloat16`.
+    bfloat16 with `auto_vae_precision_bfloat16`. Checkpoints that are shown what a mask leaves see
+    what is under it greyed out by the share `mask_weight`.
     """
 
     noise: NoisePlan
     init: InitPlan | None = None
     hires: HiresPlan | None = None
+    mask_weight: float = 1.0
     auto_vae_precision: bool = True
     auto_vae_precision_bfloat16: bool = False
     preview: PreviewPlan = PreviewPlan()

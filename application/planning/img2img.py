@@ -87,6 +87,6 @@ def plan_init(
         content=CONTENT.get(request.inpainting_fill, "picture"),
         content_seeds=tuple(seeds),
         round_mask=request.mask_round,
-        mask_weight=options.number("inpainting_mask_weight"),
+        image_cfg_scale=request.image_cfg_scale,
         soft=asked_for(request.alwayson_scripts) if masked else None,
     )

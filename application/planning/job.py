@@ -127,6 +127,7 @@ def plan_first_pass(
         refiner=plan_refiner(request, options, models),
         tweaks=plan_tweaks(request, options, seed, of_picture=init is not None),
         init=init,
+        mask_weight=options.number("inpainting_mask_weight"),
         auto_vae_precision=options.flag("auto_vae_precision"),
         auto_vae_precision_bfloat16=options.flag("auto_vae_precision_bfloat16"),
         preview=PreviewPlan(

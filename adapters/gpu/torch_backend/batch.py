@@ -15,6 +15,12 @@ from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.extra_networks.job import JobAdditions
 from adapters.gpu.torch_backend.facts import facts_of
 from adapters.gpu.torch_backend.guidance import Conditioning
+from adapters.gpu.torch_backend.image_conditioning import (
+    beside_editing,
+    beside_inpainting,
+    grey_pictures,
+    masked_pictures,
+)
 from adapters.gpu.torch_backend.latent_upscale import MODES, crop_latents, upscale_latents
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from adapters.gpu.torch_backend.networks import predict
@@ -35,6 +41,7 @@ from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictu
 from application.ports.inference import Observer, Rendered, Sources, Verdict
 from application.ports.upscale import Upscaler
 from application.upscaling import resize, upscale_by
+from domain.errors import InvalidRequest
 from domain.geometry import CELL
 from domain.plan import HiresPlan, InitPlan, Pass, Plan
 from domain.sampling.steps import expected_calls, sampling_step
@@ -69,6 +76,7 @@ class Batch:
         self._verdict = Verdict.CONTINUE
         self._happened: set[str] = set()
         self._changed: list[Image] = []
+        self._encoding = torch.Generator()
         self._retry = retry_dtype(
             auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
         )
@@ -103,12 +111,12 @@ class Batch:
             assert self._sources is not None, "the pictures come with the plan"
             return self._from_pictures(plan.init, self._sources)
         return sample_from_noise(
-            self._latent_model(plan, self._use(plan)),
+            self._latent_model(plan, self._use(plan), (plan.height // CELL, plan.width // CELL)),
             _settings(plan),
             self._texts(plan, self._model),
             self._noise(plan.height // CELL, plan.width // CELL),
             self._watch(plan, plan.pass_steps[0]),
-            self._refiner(plan),
+            self._refiner(plan, (plan.height // CELL, plan.width // CELL)),
             self._happened,
         )
 
@@ -116,7 +124,7 @@ class Batch:
         plan, model = self._plan, self._use(self._plan)
         latents, mask = self._start(init, sources, model)
         final = sample_from_latent(
-            self._latent_model(plan, model),
+            self._latent_model(plan, model, (latents.shape[-2], latents.shape[-1])),
             _settings(plan),
             self._texts(plan, model),
             self._noise(*latents.shape[-2:]),
@@ -126,7 +134,7 @@ class Batch:
             noise_multiplier=init.noise_multiplier,
             mask=mask,
             observe=self._watch(plan, plan.pass_steps[0]),
-            refiner=self._refiner(plan),
+            refiner=self._refiner(plan, (latents.shape[-2], latents.shape[-1])),
             happened=self._happened,
         )
         if isinstance(mask, SoftMask):
@@ -140,14 +148,14 @@ class Batch:
         size = self._plan.height // CELL, self._plan.width // CELL
         # A1111 draws from a global generator that nothing in the request seeded, save by chance
         # (spec sampling.md 6.7): what we seed it with is what it has after a job of this seed.
-        generator = torch.Generator().manual_seed(init.seed)
+        self._encoding = torch.Generator().manual_seed(init.seed)
         with self._turn:
             latents = encode_pictures(
                 model.vae,
                 sources.pictures,
                 size,
                 model.scale_factor,
-                generator,
+                self._encoding,
                 retry=self._retry,
             )
         if sources.mask is None:
@@ -171,7 +179,7 @@ class Batch:
             return init
         model = self._use(hires)
         return sample_from_latent(
-            self._latent_model(hires, model),
+            self._latent_model(hires, model, (init.shape[-2], init.shape[-1])),
             _settings(hires),
             self._texts(hires, model),
             self._noise(*init.shape[-2:]),
@@ -179,7 +187,7 @@ class Batch:
             hires.denoising_strength,
             explicit_steps=True,
             observe=self._watch(hires, hires.sampling.steps, steps_before=self._plan.pass_steps[0]),
-            refiner=self._refiner(hires),
+            refiner=self._refiner(hires, (init.shape[-2], init.shape[-1])),
             happened=self._happened,
         )
 
@@ -230,14 +238,14 @@ class Batch:
         self._model = self._models[each.checkpoint.filename]
         return self._model
 
-    def _refiner(self, each: Pass) -> Refiner | None:
+    def _refiner(self, each: Pass, size: tuple[int, int]) -> Refiner | None:
         if each.refiner is None:
             return None
         model = self._models[each.refiner.checkpoint.filename]
 
         def take_over() -> tuple[LatentModel, Conditioning]:
             self._model = model
-            return self._latent_model(each, model), self._texts(each, model)
+            return self._latent_model(each, model, size), self._texts(each, model)
 
         return Refiner(each.refiner, take_over)
 
@@ -255,7 +263,52 @@ class Batch:
                 with_empty=each.sampling.options.pad_cond_uncond,
             )
 
-    def _latent_model(self, each: Pass, model: LoadedCheckpoint) -> LatentModel:
+    def _beside(self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]) -> Tensor | None:
+        """What the model's UNet sees beside a latent of that (height, width) in cells, if anything.
+
+        In a second pass it is shown grey, as where there is no picture.
+        """
+        plan, sources = self._plan, None if isinstance(each, HiresPlan) else self._sources
+        count, (height, width) = plan.batch_size, size
+        if model.edits:
+            with self._turn:
+                if sources is None:
+                    return torch.zeros(count, 4, *size, device=self._device)
+                return beside_editing(model.vae, sources.pictures, size, retry=self._retry)
+        if not model.inpaints:
+            return None
+        self._happened.add("Conditional mask weight")
+        rounded = model.sdxl or plan.init is None or plan.init.round_mask
+        if sources is None:
+            pictures, share = grey_pictures(count, height * CELL, width * CELL), torch.ones(1, 1)
+        else:
+            pictures, share = masked_pictures(
+                sources.pictures, sources.mask, weight=plan.mask_weight, rounded=rounded
+            )
+        with self._turn:
+            return beside_inpainting(
+                model.vae,
+                pictures,
+                share,
+                size,
+                model.scale_factor,
+                self._generator_beside(),
+                retry=self._retry,
+            )
+
+    def _generator_beside(self) -> torch.Generator:
+        """As A1111's global one is then (spec sampling.md 6.7): going on from the first encoding,
+        or seeded by the last noise that was drawn."""
+        init = self._plan.init
+        if init is None:
+            return torch.Generator().manual_seed(self._plan.noise.seeds[-1])
+        if init.content == "noise":
+            return torch.Generator().manual_seed(init.content_seeds[-1])
+        return self._encoding
+
+    def _latent_model(
+        self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]
+    ) -> LatentModel:
         def network(x: Tensor, t: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
             with self._turn, self._adding(each.networks, model):
                 return predict(model.unet, x, t, context, vector)
@@ -271,7 +324,19 @@ class Batch:
             ),
             v_prediction=model.prediction == "v",
             sdxl=model.sdxl,
+            beside=self._beside(each, model, size),
+            image_cfg_scale=self._image_cfg_scale(model),
         )
+
+    def _image_cfg_scale(self, model: LoadedCheckpoint) -> float | None:
+        init = self._plan.init
+        if init is None or not model.edits or init.image_cfg_scale is None:
+            return None
+        if any(len(parts) > 1 for parts in self._plan.text.positive):
+            message = "AND does not go with image_cfg_scale"
+            raise InvalidRequest("prompt", message)
+        self._happened.add("Image CFG scale")
+        return init.image_cfg_scale
 
     def _noise(self, height: int, width: int) -> ImageNoise:
         """A fresh source for latents of that size, in cells (spec sampling.md 1.3 and 1.7)."""

@@ -86,6 +86,10 @@ class GuidedDenoiser:
     prompt's first part: what previews show and interrupts return. `happened` has the infotext
     labels of what the calls so far really did: "Skip Early CFG", "NGMS", "Pad conds", "Pad conds
     v0" (spec prompts.md 5.4 and 8.2).
+
+    `beside` (B, channels, H, W) is what the network sees behind each image's latent. With an
+    `image_cfg_scale` that is not 1 it is asked a third time, without what is beside, and guided by
+    that, too (InstructPix2Pix, arXiv:2211.09800); then each prompt has one part.
     """
 
     clean: Tensor
@@ -104,6 +108,8 @@ class GuidedDenoiser:
         mask: Mask | None = None,
         send_unconditional: bool = False,
         first_step: int = 0,
+        beside: Tensor | None = None,
+        image_cfg_scale: float | None = None,
     ) -> None:
         self._network = network
         self._space = space
@@ -114,6 +120,8 @@ class GuidedDenoiser:
         self._options = options
         self._mask = mask
         self._send_unconditional = send_unconditional
+        self._beside = beside
+        self._image_cfg_scale = image_cfg_scale
 
         self.happened = set()
         self._step = first_step
@@ -127,9 +135,11 @@ class GuidedDenoiser:
         masked, space = self._mask, self._space
         if masked and space.masks_input:
             x = masked.blend(x, level)
-        why = why_skip_negative(
-            self._step, self._total_calls, float(level), self._s_min_uncond, self._options
-        )
+        why = None
+        if not self._edits:
+            why = why_skip_negative(
+                self._step, self._total_calls, float(level), self._s_min_uncond, self._options
+            )
         skip = why is not None
         if why:
             self.happened.add(why)
@@ -140,14 +150,31 @@ class GuidedDenoiser:
         first = cond[self._firsts]
         self.clean = space.clean(x, first, level)
         uncond = first if skip else predicted[self._parts :]
-        guided = combine(cond, uncond, self._weights, 1.0 if skip else self._cfg_scale)
+        if self._edits:
+            guided = self._edited(cond, *uncond.chunk(2))
+            uncond = uncond[len(self._weights) :]
+        else:
+            guided = combine(cond, uncond, self._weights, 1.0 if skip else self._cfg_scale)
         if masked and not space.masks_input:
             guided = masked.blend(guided, level)
         self._step += 1
         return torch.stack([guided, uncond]) if self._send_unconditional else guided
 
+    @property
+    def _edits(self) -> bool:
+        return self._image_cfg_scale is not None and self._image_cfg_scale != 1
+
+    def _edited(self, cond: Tensor, unasked: Tensor, unseen: Tensor) -> Tensor:
+        """Away from what is made without the text, and that from what is made without the picture
+        as well."""
+        assert self._image_cfg_scale is not None
+        towards_text = self._cfg_scale * (cond - unasked)
+        return unseen + towards_text + self._image_cfg_scale * (unasked - unseen)
+
     def _ask(self, rows: Tensor, level: Tensor, batch: _Batch) -> Tensor:
         scaled = self._space.network_input(rows, level)
+        if self._beside is not None:
+            scaled = torch.cat([scaled, self._rows_beside(batch)], dim=1)
         time = self._space.time(level).to(rows.device)
         sizes = [len(text) for text in batch.chunks]
         outputs = [
@@ -155,6 +182,13 @@ class GuidedDenoiser:
             for part, text in zip(scaled.split(sizes), batch.chunks, strict=True)
         ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def _rows_beside(self, batch: "_Batch") -> Tensor:
+        assert self._beside is not None
+        rows = self._beside[batch.images]
+        if self._edits:
+            rows = torch.cat([rows[: -len(self._weights)], torch.zeros_like(self._beside)])
+        return rows
 
     def _batch(self, skip: bool) -> _Batch:
         """This call's rows; made anew only when a prompt's text changes."""
@@ -172,6 +206,9 @@ class GuidedDenoiser:
         if padded:
             self.happened.add(padded)
         images, together = len(self._weights), self._options.batch_cond_uncond
+        again = 2 if self._edits else 1
+        if self._edits:
+            uncond = uncond.followed_by(uncond)
         owners = [image for image, parts in enumerate(self._weights) for _ in parts]
         if skip:
             chunks = cond.split(len(cond) if together else images)
@@ -180,7 +217,7 @@ class GuidedDenoiser:
             chunks = joined.split(len(joined) if together else images)
         else:
             chunks = (*cond.split(2 * images if together else images), uncond)
-        rows = owners if skip else [*owners, *range(images)]
+        rows = owners if skip else [*owners, *list(range(images)) * again]
         return _Batch(torch.tensor(rows, device=cond.context.device), tuple(chunks))
 
 

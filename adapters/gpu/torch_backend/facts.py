@@ -10,6 +10,10 @@ def facts_of(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
     """Infotext's entries for what happened (see `GuidedDenoiser.happened`), in its order."""
     options = plan.sampling.options
     facts: dict[str, Extra] = {}
+    if "Conditional mask weight" in happened:
+        facts["Conditional mask weight"] = plan.mask_weight
+    if "Image CFG scale" in happened and plan.init:
+        facts["Image CFG scale"] = plan.init.image_cfg_scale
     if "Skip Early CFG" in happened:
         facts["Skip Early CFG"] = options.skip_early_cond
     if "NGMS" in happened:

@@ -157,6 +157,10 @@ def _infer_sd2(shapes: Shapes) -> Architecture:
     )
 
 
+def _infer_sd2_inpainting(shapes: Shapes) -> Architecture:
+    return replace(_infer_sd2(shapes), prediction="epsilon")
+
+
 def _infer_sdxl(shapes: Shapes) -> Architecture:
     clip = infer_clip_text(shapes, f"{XL_TEXT}0.transformer.text_model.")
     open_clip = infer_open_clip_text(shapes, f"{XL_TEXT}1.model.", pools=True)
@@ -215,14 +219,16 @@ _SD2 = _has(_SD2_BLOCK)
 #: In the order of the tests: the first that holds decides.
 FAMILIES: tuple[Family, ...] = (
     Family("SD3", _has(f"{UNET}x_embedder.proj.weight")),
-    Family("SDXL inpainting", _both(_SDXL, _has_size(_FIRST_CONVOLUTION, 1, 9))),
+    Family("SDXL inpainting", _both(_SDXL, _has_size(_FIRST_CONVOLUTION, 1, 9)), _infer_sdxl),
     Family("SSD-1B", _both(_SDXL, _lacks(_MIDDLE_ATTENTION))),
     Family("SDXL", _SDXL, _infer_sdxl),
     Family("SDXL refiner", _has(f"{XL_TEXT}0.model.ln_final.weight"), _infer_refiner),
     Family("SD2 depth", _has("depth_model.model.pretrained.act_postprocess3.0.project.0.bias")),
     Family("unCLIP-L", _has_size(_UNCLIP, 0, 768)),
     Family("unCLIP-H", _has_size(_UNCLIP, 0, 1024)),
-    Family("SD2 inpainting", _both(_SD2, _has_size(_FIRST_CONVOLUTION, 1, 9))),
+    Family(
+        "SD2 inpainting", _both(_SD2, _has_size(_FIRST_CONVOLUTION, 1, 9)), _infer_sd2_inpainting
+    ),
     Family("SD2", _SD2, _infer_sd2),
     Family("Alt-Diffusion", _has(_ALT_TEXT)),
     Family("SD1 inpainting", _has_size(_FIRST_CONVOLUTION, 1, 9), _infer_sd1),

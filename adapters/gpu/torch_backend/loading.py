@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 TIMESTEPS = 1000
 
+LATENT = 4
+"""Channels of a latent."""
+
+INPAINTING = " inpainting"
+"""What the names of families end in whose UNet sees the mask and what it leaves."""
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -53,8 +59,7 @@ class LoadedCheckpoint:
 
     `alphas_cumprod` is (1000,) float32 on the CPU where the file or its `.yaml` sets the noise
     table, None where the standard one applies (spec sampling.md 2.1). `prediction` is "epsilon"
-    or "v". `latent_rgb` is the file's own map for previews, if it brings one. A UNet with more
-    than four input channels wants extra ones (inpainting masks).
+    or "v". `latent_rgb` is the file's own map for previews, if it brings one.
     """
 
     file: str
@@ -67,6 +72,16 @@ class LoadedCheckpoint:
     prediction: str
     scale_factor: float
     latent_rgb: LatentRgb | None
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether its UNet sees, beside the latent, a mask and what the mask leaves."""
+        return self.architecture.unet.in_channels == LATENT + 1 + LATENT
+
+    @property
+    def edits(self) -> bool:
+        """Whether its UNet sees, beside the latent, that of a picture: InstructPix2Pix."""
+        return self.architecture.unet.in_channels == LATENT + LATENT
 
     @property
     def sdxl(self) -> bool:
@@ -117,7 +132,7 @@ def build_conditioner(
 ) -> TextConditioner:
     """The checkpoint's text encoders, put together as its family does. Errors as `build_unet`."""
     encoders = [_encoder(text, weights, device, dtype) for text in architecture.texts]
-    match architecture.family, encoders:
+    match architecture.family.removesuffix(INPAINTING), encoders:
         case "SDXL", [clip, open_clip]:
             return XlConditioner(clip, open_clip)
         case "SDXL refiner", [open_clip]:

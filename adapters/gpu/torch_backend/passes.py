@@ -33,13 +33,15 @@ class LatentModel:
     """A denoising network and what must be known to sample from it.
 
     `table` is the noise table under the job's options (`noise_table`). `sdxl` picks the other
-    Align Your Steps table.
+    Align Your Steps table. `beside` and `image_cfg_scale` are as `GuidedDenoiser` has them.
     """
 
     network: Network
     table: NoiseTable
     v_prediction: bool = False
     sdxl: bool = False
+    beside: Tensor | None = None
+    image_cfg_scale: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +247,8 @@ def _denoiser(
             mask=mask,
             send_unconditional=sampler.wants_unconditional,
             first_step=first_step,
+            beside=model.beside,
+            image_cfg_scale=model.image_cfg_scale,
         )
 
     first = guided(model, conditioning)
