@@ -148,14 +148,15 @@ def vectors_in(content: object, tensor: type[T]) -> dict[str, T] | None:
     """
     match content:
         case {"string_to_param": {**parameters}} if len(parameters) == 1:
-            found = {ONLY: next(iter(parameters.values()))}
+            found: dict[str, object] = {ONLY: next(iter(parameters.values()))}
         case {"clip_g": large, "clip_l": small}:
             found = {"clip_l": small, "clip_g": large}
         case {**entries} if len(entries) == 1:
             found = {ONLY: next(iter(entries.values()))}
         case _:
             return None
-    return found if all(isinstance(each, tensor) for each in found.values()) else None
+    vectors = {name: each for name, each in found.items() if isinstance(each, tensor)}
+    return vectors if len(vectors) == len(found) else None
 
 
 class Shape(msgspec.Struct, frozen=True):

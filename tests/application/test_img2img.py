@@ -256,7 +256,8 @@ def test_a_latent_cannot_be_made_of_any_size():
 
 def test_infotext_fills_only_what_it_may():
     """Spec prompts.md 8.6."""
-    text = "a dog\nSteps: 2, Sampler: Heun, CFG scale: 3, Seed: 9, Size: 32x32, Denoising strength: 1"
+    facts = "Steps: 2, Sampler: Heun, CFG scale: 3, Seed: 9, Size: 32x32, Denoising strength: 1"
+    text = f"a dog\n{facts}"
     request = Img2Img(prompt="a cat", width=64, height=64, infotext=text)
     filled = made(request).request
     assert (filled.steps, filled.sampler_name, filled.seed) == (2, "Heun", 9)
