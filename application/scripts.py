@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from application.models import Models
 from application.ports.options import OptionsStore
-from domain.scripts import Script, txt2img_scripts
+from domain.scripts import Script, img2img_scripts, txt2img_scripts
 
 
 class ListScripts:
@@ -15,6 +15,8 @@ class ListScripts:
         self._options = options
 
     def __call__(self) -> Sequence[Script]:
-        """Those of text-to-image, with the checkpoints and samplers there are to choose from."""
+        """Those of text-to-image, then those of image-to-image, with the checkpoints and samplers
+        there are to choose from."""
         titles = [each.title for each in self._models.list()]
-        return txt2img_scripts(titles, self._options.snapshot().texts("hide_samplers"))
+        hidden = self._options.snapshot().texts("hide_samplers")
+        return [*txt2img_scripts(titles, hidden), *img2img_scripts(titles, hidden)]

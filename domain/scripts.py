@@ -11,6 +11,7 @@ import msgspec
 
 from domain.sampling.samplers import SAMPLERS
 from domain.sampling.schedulers import SCHEDULERS
+from domain.soft_inpainting import TITLE
 
 Number = int | float
 
@@ -31,6 +32,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     always_on: bool = True
+    of_pictures: bool = False  # image-to-image's
     arguments: tuple[ScriptArgument, ...] | None = ()
 
 
@@ -51,6 +53,15 @@ def txt2img_scripts(
     ]
 
 
+def img2img_scripts(
+    checkpoints: Sequence[str], hidden_samplers: Sequence[str] = ()
+) -> list[Script]:
+    """Those of image-to-image, in order; the same ones, and soft inpainting before the refiner."""
+    *first, refiner, sampler, seed = txt2img_scripts(checkpoints, hidden_samplers)
+    scripts = [*first, Script(name=TITLE, arguments=_SOFT_INPAINTING), refiner, sampler, seed]
+    return [msgspec.structs.replace(each, of_pictures=True) for each in scripts]
+
+
 def _refiner(checkpoints: Sequence[str]) -> tuple[ScriptArgument, ...]:
     return (
         ScriptArgument("Refiner", False),
@@ -68,6 +79,16 @@ def _sampler(hidden: Sequence[str]) -> tuple[ScriptArgument, ...]:
         ScriptArgument("Schedule type", schedules[0], choices=schedules),
     )
 
+
+_SOFT_INPAINTING = (
+    ScriptArgument("Soft inpainting", False),
+    ScriptArgument("Schedule bias", 1, 0, 8, 0.1),
+    ScriptArgument("Preservation strength", 0.5, 0, 8, 0.05),
+    ScriptArgument("Transition contrast boost", 4, 1, 32, 0.5),
+    ScriptArgument("Mask influence", 0, 0, 1, 0.05),
+    ScriptArgument("Difference threshold", 0.5, 0, 8, 0.25),
+    ScriptArgument("Difference contrast", 2, 0, 8, 0.25),
+)
 
 _SEED = (
     ScriptArgument("Seed", -1, step=1),

@@ -57,7 +57,10 @@ class Scripts:
         self._scripts = scripts
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, ScriptsList(txt2img=[each.name for each in self._scripts()], img2img=[]))
+        names: dict[bool, list[str]] = {False: [], True: []}
+        for each in self._scripts():
+            names[each.of_pictures].append(each.name)
+        answer(resp, ScriptsList(txt2img=names[False], img2img=names[True]))
 
 
 class ScriptInfos:
@@ -73,7 +76,7 @@ class ScriptInfos:
                 ScriptInfo(
                     name=each.name,
                     is_alwayson=each.always_on,
-                    is_img2img=False,
+                    is_img2img=each.of_pictures,
                     args=[_argument(argument) for argument in each.arguments],
                 )
                 for each in self._scripts()

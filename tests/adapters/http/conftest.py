@@ -38,7 +38,7 @@ from domain.networks import Embedding
 from domain.options import Options
 from domain.prompts import Style
 from domain.sampling.names import resolve_request
-from domain.scripts import txt2img_scripts
+from domain.scripts import img2img_scripts, txt2img_scripts
 from domain.vaes import VaeFile
 from tests.contracts.network_catalog import safetensors
 
@@ -223,7 +223,10 @@ class House:
             cmd_flags=lambda: {"port": "7861", "nowebui": True, "use_cpu": []},
             networks=MemoryNetworks(NETWORKS),
             embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),
-            scripts=lambda: txt2img_scripts([TINY.title, TINY_B.title]),
+            scripts=lambda: [
+                *txt2img_scripts([TINY.title, TINY_B.title]),
+                *img2img_scripts([TINY.title, TINY_B.title]),
+            ],
             unload_checkpoint=lambda: self.heard.append(("unload",)),
             reload_checkpoint=lambda: self.heard.append(("reload",)),
             about=lambda: {"app": "hexfusion", "version": "1.2.3", "a1111": "v1.10.1"},

@@ -67,18 +67,21 @@ def test_scripts(client):
     """Spec scripts.md 3: titles in order of registration; of those listed here, Hypertile has no
     arguments and so is no entry of script-info."""
     titles = ["extra options", "Hypertile", "refiner", "sampler", "seed"]
-    assert get(client, "scripts") == {"txt2img": titles, "img2img": []}
+    of_pictures = [*titles[:2], "soft inpainting", *titles[2:]]
+    assert get(client, "scripts") == {"txt2img": titles, "img2img": of_pictures}
     described = get(client, "script-info")
-    assert [each["name"] for each in described] == [t for t in titles if t != "Hypertile"]
-    assert all(each["is_alwayson"] and not each["is_img2img"] for each in described)
+    assert all(each["is_alwayson"] for each in described)
+    for is_img2img, listed in ((False, titles), (True, of_pictures)):
+        names = [each["name"] for each in described if each["is_img2img"] is is_img2img]
+        assert names == [title for title in listed if title != "Hypertile"]
 
 
 def test_scripts_are_described_as_recorded(client, shared):
     """Recording get/sdapi_v1_script_info, entry by entry."""
     recorded = json.loads((shared / "golden/get/sdapi_v1_script_info.json").read_text())["body"]
-    theirs = {each["name"]: each for each in recorded if not each["is_img2img"]}
+    theirs = {(each["name"], each["is_img2img"]): each for each in recorded}
     for ours in get(client, "script-info"):
-        assert ours == theirs[ours["name"]]
+        assert ours == theirs[ours["name"], ours["is_img2img"]]
 
 
 def test_version(client):

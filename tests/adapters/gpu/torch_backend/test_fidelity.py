@@ -45,6 +45,17 @@ CASES = (
     "fields/tiling",
     "fields/infotext_min",
     "formats/t2i_webp",
+    # From pictures: the ways they are brought to size, masked and put back.
+    "img2img/two_init_batch3",
+    "img2img/resize1_tall",
+    "img2img/resize3_mask",
+    "img2img/fr_true_p32",
+    "img2img/fill2",
+    "img2img/mask_ddim",
+    "img2img/softmask_noround",
+    "img2img/fix_steps",
+    "img2img/extra_noise",
+    "img2img/w100",
 )
 
 
