@@ -27,10 +27,11 @@ import psutil
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import harness, hostile_inputs
+from benchmarks import harness, hostile_inputs, hostile_requests
 from benchmarks.bombs import saved
 from benchmarks.harness import Client, order
-from benchmarks.hostile_inputs import OPTIONS, SMUGGLED, TXT2IMG, Attack
+from benchmarks.hostile_inputs import OPTIONS, TXT2IMG, Attack
+from benchmarks.hostile_requests import SMUGGLED
 
 #: Who may call the server that asks.
 USER, TOKEN = "anna:s3cret", "t0ken-of-anna"
@@ -280,10 +281,10 @@ def assail(kinds: Sequence[str]) -> Iterator[Tally]:
             "paths in addresses": (hostile_inputs.paths_in_urls(root), leaked),
             "pictures that explode": (hostile_inputs.exploding_pictures(fields), leaked),
             "pictures at inside addresses": (hostile_inputs.inside_urls(inside, fields), leaked),
-            "bodies too large or endless": (hostile_inputs.large_bodies(4 * 2**20), misread),
-            "bodies that are no request": (hostile_inputs.malformed(document), misread),
-            "requests hidden in others": (hostile_inputs.smuggling(), smuggled(port)),
-            "heads that are none": (hostile_inputs.broken_heads(), misread),
+            "bodies too large or endless": (hostile_requests.large_bodies(4 * 2**20), misread),
+            "bodies that are no request": (hostile_requests.malformed(document), misread),
+            "requests hidden in others": (hostile_requests.smuggling(), smuggled(port)),
+            "heads that are none": (hostile_requests.broken_heads(), misread),
         }
         for kind, (attacks, reached) in others.items():
             if kind in kinds:

@@ -63,9 +63,7 @@ class HashCache:
                     return sha256.lower() if current and _is_sha256(sha256) else None
         return None
 
-    def put(
-        self, key: str, mtime: float, size: int, sha256: str, *, tensors: bool = False
-    ) -> None:
+    def put(self, key: str, mtime: float, size: int, sha256: str, *, tensors: bool = False) -> None:
         """Remember, and write the file."""
         with self._lock:
             content = self._load()

@@ -176,7 +176,6 @@ class TextEncoder:
         pooled = pool(last, tokens, self.projection).float() if self.projection else None
         return Encoded(emphasise(states.float(), multipliers, emphasis), pooled)
 
-
     def _placed(self, column: Sequence[Chunk]) -> Sequence[tuple[int, int, Tensor]]:
         """Where embeddings' vectors go: (row, first position behind BOS, vectors)."""
         additions = context.current()
