@@ -177,8 +177,8 @@ def img2img_extra(
     if request.inpainting_mask_invert:
         extra["Mask mode"] = "Inpaint not masked"
     across, down = blur_radii(request)
-    if across == down and across > 0:
-        extra["Mask blur"] = across
+    if across > 0 or down > 0:
+        extra["Mask blur"] = across if across == down else None
     if inpainting is None:
         return extra
     if inpainting.box is not None:

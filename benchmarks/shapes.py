@@ -47,7 +47,7 @@ def _lists(theirs: list[Any], ours: list[Any], where: str) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict) and "$file" in value:
+    if isinstance(value, dict) and ("$file" in value or "$b64" in value):
         return ""
     if isinstance(value, str) and value.startswith("{"):
         try:

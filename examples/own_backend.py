@@ -7,8 +7,9 @@ from random import Random
 from PIL import Image
 
 import bootstrap
-from application.ports.inference import Observer, Rendered, Verdict
+from application.ports.inference import Observer, Rendered, Sources, Verdict
 from domain.checkpoints import Checkpoint
+from domain.errors import Unsupported
 from domain.generation import Txt2Img
 from domain.plan import Plan
 
@@ -16,7 +17,9 @@ from domain.plan import Plan
 class Clouds:
     """Coloured clouds drawn by lot from prompt and seed, finer with every step."""
 
-    def render(self, plan: Plan, observer: Observer) -> Rendered:
+    def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
+        if sources:
+            raise Unsupported("init_images", "clouds start from nothing")
         for step in range(1, plan.steps + 1):
             verdict = observer(step, plan.steps, partial(clouds, plan, 0, step, plan.size))
             if verdict is not Verdict.CONTINUE:

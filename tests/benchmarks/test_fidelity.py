@@ -141,7 +141,7 @@ def test_a_jpegs_rounding_is_explained_but_not_a_pngs(data, tmp_path):
     """Nor a JPEG that is far off."""
 
     def case(file: bytes) -> Recording:
-        return Recording("x", {}, (file,), ("t",), {})
+        return Recording("x", "/sdapi/v1/txt2img", {}, (file,), ("t",), {})
 
     near = fidelity.Replay("x", psnr=50.0, difference=8, same_infotext=True)
     far = fidelity.Replay("x", psnr=30.0, difference=90, same_infotext=True)

@@ -44,7 +44,7 @@ def test_a_picture_in_a_request_may_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ({"request": {"path": "/sdapi/v1/img2img", "json": {}}}, "of another route"),
+        ({"request": {"path": "/sdapi/v1/interrogate", "json": {}}}, "of another route"),
         ({"status": 500, "body": "no"}, "answered with an error"),
         ({"action": {"t": 1}}, "interrupted or skipped by another request"),
         ({"request": {"json": {"script_name": "x/y/z plot"}}}, "of a selectable script"),

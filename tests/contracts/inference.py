@@ -191,71 +191,6 @@ class InferenceContract:
         made = backend.render(with_hires(plan(checkpoint, steps=3)), witness).pictures
         assert ([each.size for each in made], len(witness.heard)) == ([(120, 120)], 4)
 
-    @pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
-    def test_pictures_to_start_from_matter_and_so_does_the_strength(
-        self, backend, checkpoint, sampler
-    ):
-        """Spec sampling.md 6.3."""
-        plain = plan(checkpoint, sampler=sampler, steps=4)
-        made = [
-            made_from(backend, from_picture(plain, strength=strength), sources(colour=colour))
-            for strength, colour in ((0.6, "red"), (0.6, "blue"), (0.9, "red"))
-        ]
-        assert [each.size for pictures in made for each in pictures] == [(64, 64)] * 3
-        assert len({pixels(pictures)[0] for pictures in made}) == 3
-
-    def test_each_picture_of_a_batch_starts_from_its_own(self, backend, checkpoint):
-        wanted = from_picture(plan(checkpoint, seeds=(1, 2)))
-        red, blue = sources().pictures[0], sources(colour="blue").pictures[0]
-        first, second = (
-            made_from(backend, wanted, Sources(pair)) for pair in ((red, blue), (red, red))
-        )
-        assert pixels(first)[0] == pixels(second)[0]
-        assert pixels(first)[1] != pixels(second)[1]
-
-    def test_a_picture_of_another_size_is_stretched(self, backend, checkpoint):
-        """Spec images.md 4, mode 3."""
-        wanted = from_picture(plan(checkpoint))
-        made = made_from(backend, wanted, sources(size=96))
-        assert [each.size for each in made] == [(64, 64)]
-
-    def test_as_many_steps_as_the_strength_leaves(self, backend, checkpoint):
-        """Spec sampling.md 6.2: one more than that share of them."""
-        for strength, steps in ((0.0, 1), (0.5, 6), (1.0, 10), (2.0, 10)):
-            witness = Witness()
-            wanted = from_picture(plan(checkpoint, steps=10), strength=strength)
-            backend.render(wanted, witness, sources())
-            assert witness.heard == [(step, steps) for step in range(1, steps + 1)]
-
-    @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
-    def test_what_is_not_masked_is_kept(self, backend, checkpoint, sampler):
-        """Nothing may be painted, so no seed shows; under a mask one does (spec images.md 6)."""
-        plans = [
-            from_picture(plan(checkpoint, seeds=(seed,), sampler=sampler), strength=0.9)
-            for seed in (1, 2)
-        ]
-        plans = [msgspec.structs.replace(each, init=plans[0].init) for each in plans]
-        nothing = sources(mask=new_image("L", (64, 64), 0))
-        assert len({pixels(made_from(backend, each, nothing))[0] for each in plans}) == 1
-        half = new_image("L", (64, 64), 0)
-        half.paste(255, (0, 0, 32, 64))
-        assert len({pixels(made_from(backend, each, sources(mask=half)))[0] for each in plans}) == 2
-
-    def test_what_lies_under_the_mask_at_first_matters(self, backend, checkpoint):
-        """Spec images.md 5."""
-        everything = sources(mask=new_image("L", (64, 64), 255))
-        made = [
-            made_from(backend, from_picture(plan(checkpoint), content=content), everything)
-            for content in ("picture", "nothing")
-        ]
-        assert pixels(made[0]) != pixels(made[1])
-
-    def test_a_stop_of_a_run_from_a_picture_gives_what_there_is(self, backend, checkpoint):
-        witness = Witness(Verdict.INTERRUPT, at=2)
-        wanted = from_picture(plan(checkpoint, steps=10))
-        made = backend.render(wanted, witness, sources()).pictures
-        assert ([each.size for each in made], len(witness.heard)) == ([(64, 64)], 2)
-
     def test_a_batch_is_its_pictures_made_alone(self, backend, checkpoint):
         seeds, prompts = (7, 1, 2**40), ("a red circle", "a green star", "a blue fish")
         batch = render(backend, plan(checkpoint, seeds=seeds, prompts=prompts))
@@ -340,6 +275,75 @@ def garble(path: Path, sound: bytes) -> None:
 
 def leave_out(path: Path, sound: bytes) -> None:
     pass
+
+
+class FromPicturesContract:
+    """What a backend must do that can start from pictures. Fixtures as for `InferenceContract`."""
+
+    @pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
+    def test_pictures_to_start_from_matter_and_so_does_the_strength(
+        self, backend, checkpoint, sampler
+    ):
+        """Spec sampling.md 6.3."""
+        plain = plan(checkpoint, sampler=sampler, steps=4)
+        made = [
+            made_from(backend, from_picture(plain, strength=strength), sources(colour=colour))
+            for strength, colour in ((0.6, "red"), (0.6, "blue"), (0.9, "red"))
+        ]
+        assert [each.size for pictures in made for each in pictures] == [(64, 64)] * 3
+        assert len({pixels(pictures)[0] for pictures in made}) == 3
+
+    def test_each_picture_of_a_batch_starts_from_its_own(self, backend, checkpoint):
+        wanted = from_picture(plan(checkpoint, seeds=(1, 2)))
+        red, blue = sources().pictures[0], sources(colour="blue").pictures[0]
+        first, second = (
+            made_from(backend, wanted, Sources(pair)) for pair in ((red, blue), (red, red))
+        )
+        assert pixels(first)[0] == pixels(second)[0]
+        assert pixels(first)[1] != pixels(second)[1]
+
+    def test_a_picture_of_another_size_is_stretched(self, backend, checkpoint):
+        """Spec images.md 4, mode 3."""
+        wanted = from_picture(plan(checkpoint))
+        made = made_from(backend, wanted, sources(size=96))
+        assert [each.size for each in made] == [(64, 64)]
+
+    def test_as_many_steps_as_the_strength_leaves(self, backend, checkpoint):
+        """Spec sampling.md 6.2: one more than that share of them."""
+        for strength, steps in ((0.0, 1), (0.5, 6), (1.0, 10), (2.0, 10)):
+            witness = Witness()
+            wanted = from_picture(plan(checkpoint, steps=10), strength=strength)
+            backend.render(wanted, witness, sources())
+            assert witness.heard == [(step, steps) for step in range(1, steps + 1)]
+
+    @pytest.mark.parametrize("sampler", ["Euler a", "DDIM"])
+    def test_what_is_not_masked_is_kept(self, backend, checkpoint, sampler):
+        """Nothing may be painted, so no seed shows; under a mask one does (spec images.md 6)."""
+        plans = [
+            from_picture(plan(checkpoint, seeds=(seed,), sampler=sampler), strength=0.9)
+            for seed in (1, 2)
+        ]
+        plans = [msgspec.structs.replace(each, init=plans[0].init) for each in plans]
+        nothing = sources(mask=new_image("L", (64, 64), 0))
+        assert len({pixels(made_from(backend, each, nothing))[0] for each in plans}) == 1
+        half = new_image("L", (64, 64), 0)
+        half.paste(255, (0, 0, 32, 64))
+        assert len({pixels(made_from(backend, each, sources(mask=half)))[0] for each in plans}) == 2
+
+    def test_what_lies_under_the_mask_at_first_matters(self, backend, checkpoint):
+        """Spec images.md 5."""
+        everything = sources(mask=new_image("L", (64, 64), 255))
+        made = [
+            made_from(backend, from_picture(plan(checkpoint), content=content), everything)
+            for content in ("picture", "nothing")
+        ]
+        assert pixels(made[0]) != pixels(made[1])
+
+    def test_a_stop_of_a_run_from_a_picture_gives_what_there_is(self, backend, checkpoint):
+        witness = Witness(Verdict.INTERRUPT, at=2)
+        wanted = from_picture(plan(checkpoint, steps=10))
+        made = backend.render(wanted, witness, sources()).pictures
+        assert ([each.size for each in made], len(witness.heard)) == ([(64, 64)], 2)
 
 
 class ModelHostContract:

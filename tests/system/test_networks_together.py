@@ -40,6 +40,7 @@ def folder(tmp_path_factory):
         save_file(random_tensors(LAYOUT, seed), path)
     for seed in range(4):
         write_lora(data / f"models/Lora/l{seed}.safetensors", deltas(LAYOUT, LAYERS, seed))
+    torch.manual_seed(0)  # so that what they add is always enough to be seen
     save_file({"x": torch.randn(2, 48)}, data / "embeddings/catlike.safetensors")
     state = {
         "linear.0.weight": torch.randn(96, 48), "linear.0.bias": torch.randn(96),

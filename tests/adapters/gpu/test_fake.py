@@ -8,7 +8,13 @@ from safetensors.numpy import save_file
 from adapters.gpu.fake import FakeInference, read_file
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
-from tests.contracts.inference import InferenceContract, ModelHostContract, plan, render
+from tests.contracts.inference import (
+    FromPicturesContract,
+    InferenceContract,
+    ModelHostContract,
+    plan,
+    render,
+)
 
 NAME_ONLY = Checkpoint(name="a.safetensors", filename="/nowhere/a.safetensors")
 
@@ -18,7 +24,7 @@ def sound(path: Path) -> Checkpoint:
     return Checkpoint(name=path.name, filename=str(path))
 
 
-class TestFakeInference(InferenceContract):
+class TestFakeInference(InferenceContract, FromPicturesContract):
     @pytest.fixture
     def backend(self):
         return FakeInference()

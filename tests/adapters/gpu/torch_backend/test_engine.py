@@ -16,7 +16,11 @@ from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
     random_tensors,
     sd1_layout,
 )
-from tests.contracts.inference import InferenceContract, ModelHostContract  # noqa: E402
+from tests.contracts.inference import (  # noqa: E402
+    FromPicturesContract,
+    InferenceContract,
+    ModelHostContract,
+)
 
 pytestmark = pytest.mark.torch
 
@@ -46,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
     return [Checkpoint(name=path.name, filename=str(path)) for path in paths]
 
 
-class TestTorchInference(InferenceContract):
+class TestTorchInference(InferenceContract, FromPicturesContract):
     """With the recorded checkpoint."""
 
     batch_tolerance = 1
