@@ -56,6 +56,7 @@ PROMPTS = {
     "extra_networks": ["domain/prompts/test_extra_networks.py"],
     "extra_networks_batch": ["domain/prompts/test_extra_networks.py"],
     "styles": ["domain/prompts/test_styles.py"],
+    "learn_rate": ["domain/training/test_learning_rate.py"],
     "chunking": ["domain/prompts/test_chunks.py"],
     "quote": ["domain/infotext/test_writing.py"],
     "infotext_write": ["domain/infotext/test_writing.py"],
@@ -69,10 +70,7 @@ PROMPTS = {
 #: What no test runs, and why.
 EXCEPTED = {
     "meta": "says how the vectors were made",
-    "learn_rate": "training: a later issue",
 }
-#: The one entry of a section that is left to later, and why.
-PARTLY = {"cfg_combine": ("edit", "InstructPix2Pix checkpoints: issue 5")}
 
 #: Sections that lie in files of their own: the file, and the words a test names it by.
 OWN_FILES = {
@@ -108,14 +106,6 @@ def ours(file: str, section: str) -> Any:
     if file == "sampling":
         return sampling_vectors.section(section)
     return json.loads((TESTS / "golden/prompt_vectors.json").read_text("utf-8"))[section]
-
-
-def test_only_what_is_named_is_left_out() -> None:
-    """Whoever builds an excepted entry takes it off the list, since it will be read then."""
-    for section, (entry, _) in PARTLY.items():
-        assert entry in sampling_vectors.section(section)
-        sources = [(TESTS / module).read_text("utf-8") for module in SAMPLING[section]]
-        assert not any(f'"{entry}"' in source for source in sources)
 
 
 def sections_of(shared: Path, file: str) -> dict[str, Any]:

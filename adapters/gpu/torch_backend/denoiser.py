@@ -12,6 +12,7 @@ from adapters.gpu.torch_backend.guidance import (
     Selection,
     TextRows,
     combine,
+    combine_edit,
     pad,
     select,
     text_rows,
@@ -165,11 +166,8 @@ class GuidedDenoiser:
         return self._image_cfg_scale is not None and self._image_cfg_scale != 1
 
     def _edited(self, cond: Tensor, unasked: Tensor, unseen: Tensor) -> Tensor:
-        """Away from what is made without the text, and that from what is made without the picture
-        as well."""
         assert self._image_cfg_scale is not None
-        towards_text = self._cfg_scale * (cond - unasked)
-        return unseen + towards_text + self._image_cfg_scale * (unasked - unseen)
+        return combine_edit(cond, unasked, unseen, self._cfg_scale, self._image_cfg_scale)
 
     def _ask(self, rows: Tensor, level: Tensor, batch: _Batch) -> Tensor:
         scaled = self._space.network_input(rows, level)

@@ -186,3 +186,14 @@ def combine(
             guided[image] += (cond[row] - uncond[image]) * (weight * cfg_scale)
             row += 1
     return guided
+
+
+def combine_edit(
+    cond: Tensor, unasked: Tensor, unseen: Tensor, cfg_scale: float, image_cfg_scale: float
+) -> Tensor:
+    """InstructPix2Pix's guidance (Brooks et al. 2023, arXiv:2211.09800), all (images, C, H, W).
+
+    Away from `unasked`, made without the text, and that away from `unseen`, made without the
+    picture as well.
+    """
+    return unseen + cfg_scale * (cond - unasked) + image_cfg_scale * (unasked - unseen)

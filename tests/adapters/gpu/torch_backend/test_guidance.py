@@ -12,6 +12,7 @@ from adapters.gpu.torch_backend.guidance import (
     ScheduledContext,
     WeightedSchedule,
     combine,
+    combine_edit,
     pad,
     pick,
     select,
@@ -46,6 +47,15 @@ def test_combination() -> None:
     rows = torch.tensor(data["x_out"]).view(5, 2, 1, 1)
     weights = [[weight for _, weight in parts] for parts in data["conds_list"]]
     got = combine(rows[:3], rows[3:], weights, data["cond_scale"])
+    assert distance(got.flatten(), data["out"]) <= 1e-6
+
+
+def test_combination_of_an_edit() -> None:
+    """InstructPix2Pix (spec sampling.md 5.1)."""
+    data = section("cfg_combine")["edit"]
+    assert data["order"] == "cond,img_cond,uncond"
+    rows = torch.tensor(data["x_out"]).view(3, 1, 1, 1, 1)
+    got = combine_edit(*rows, data["cond_scale"], data["image_cfg_scale"])
     assert distance(got.flatten(), data["out"]) <= 1e-6
 
 

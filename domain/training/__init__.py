@@ -1,0 +1,1 @@
+"""What training is asked for. The engine is still to come."""

@@ -1,0 +1,73 @@
+"""Learning rates that change while training goes on: `0.01:10, 0.001:50`.
+
+Source: spec networks.md 5.3. The clip values of gradients are written the same way.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from domain.errors import InvalidRequest
+
+FIELD = "learn_rate"
+TO_THE_END = -1
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """`rate` holds while fewer than `end` steps are done."""
+
+    rate: float
+    end: int
+
+
+def parse_learning_rate(
+    schedule: str, max_steps: int, done: int = 0, field: str = FIELD
+) -> tuple[Segment, ...]:
+    """The segments that are left after `done` steps of `max_steps`.
+
+    Raises `InvalidRequest`, naming `field`, for what is no schedule and for one that is over.
+    """
+    segments = tuple(_segments(schedule, max_steps, done, field))
+    if not segments:
+        raise _invalid(field, schedule, "holds for no step that is left")
+    return segments
+
+
+def rate_changes(
+    segments: Sequence[Segment], done: int = 0
+) -> tuple[tuple[tuple[int, float], ...], int]:
+    """((step, rate) where a rate begins ...), and the step at which training ends.
+
+    One segment at most is left behind at a step, so each is used once, even one that is over.
+    """
+    step, changes = done, []
+    for segment in segments:
+        changes.append((step, segment.rate))
+        step = max(step + 1, segment.end) if len(changes) > 1 else max(step, segment.end)
+    return tuple(changes), step
+
+
+def _segments(schedule: object, max_steps: int, done: int, field: str) -> Iterator[Segment]:
+    if not isinstance(schedule, str):
+        raise _invalid(field, schedule, "must be text")
+    for entry in schedule.split(","):
+        if not entry.strip():
+            continue
+        rate, *rest = entry.split(":")
+        until = rest[0] if len(rest) == 1 else str(TO_THE_END)  # two colons and more are no step
+        try:
+            value, end = float(rate), int(until)
+        except ValueError:
+            raise _invalid(field, schedule, f"{entry.strip()!r} is not RATE or RATE:STEP") from None
+        if not math.isfinite(value):
+            raise _invalid(field, schedule, f"{rate.strip()!r} is not a finite rate")
+        if end == TO_THE_END or end > max_steps:
+            yield Segment(value, max_steps)
+            return
+        if end > done:
+            yield Segment(value, end)
+
+
+def _invalid(field: str, schedule: object, why: str) -> InvalidRequest:
+    return InvalidRequest(field, f"Invalid learning rate schedule. {str(schedule)[:80]!r}: {why}")
