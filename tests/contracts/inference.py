@@ -277,7 +277,7 @@ def leave_out(path: Path, sound: bytes) -> None:
     pass
 
 
-class FromPicturesContract:
+class StartsFromPictures:
     """What a backend must do that can start from pictures. Fixtures as for `InferenceContract`."""
 
     @pytest.mark.parametrize("sampler", ["Euler", "DDIM"])

@@ -9,9 +9,9 @@ from adapters.gpu.fake import FakeInference, read_file
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
 from tests.contracts.inference import (
-    FromPicturesContract,
     InferenceContract,
     ModelHostContract,
+    StartsFromPictures,
     plan,
     render,
 )
@@ -24,7 +24,7 @@ def sound(path: Path) -> Checkpoint:
     return Checkpoint(name=path.name, filename=str(path))
 
 
-class TestFakeInference(InferenceContract, FromPicturesContract):
+class TestFakeInference(InferenceContract, StartsFromPictures):
     @pytest.fixture
     def backend(self):
         return FakeInference()

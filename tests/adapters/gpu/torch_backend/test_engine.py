@@ -17,9 +17,9 @@ from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
     sd1_layout,
 )
 from tests.contracts.inference import (  # noqa: E402
-    FromPicturesContract,
     InferenceContract,
     ModelHostContract,
+    StartsFromPictures,
 )
 
 pytestmark = pytest.mark.torch
@@ -50,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
     return [Checkpoint(name=path.name, filename=str(path)) for path in paths]
 
 
-class TestTorchInference(InferenceContract, FromPicturesContract):
+class TestTorchInference(InferenceContract, StartsFromPictures):
     """With the recorded checkpoint."""
 
     batch_tolerance = 1
