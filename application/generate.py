@@ -9,7 +9,6 @@ from PIL.Image import Image
 from application.extra_networks import ExtraNetworks, NoNetworks, comments_of
 from application.finishing import Finish, Finished
 from application.infotext import Description, describe
-from application.infotext_extra import SAME_CHECKPOINT
 from application.jobs import Clock, Job, JobQueue
 from application.models import Models
 from application.planning import JobPlan, ModelChoice
@@ -22,7 +21,7 @@ from application.upscaling import PlainUpscaler
 from application.vaes import Vaes
 from domain.generation import Info, Txt2Img
 from domain.img2img import AnyRequest
-from domain.infotext import Extra
+from domain.infotext import SAME_CHECKPOINT, Extra
 from domain.options import Options
 from domain.prompts import Style
 

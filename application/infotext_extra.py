@@ -7,15 +7,12 @@ from application.planning import JobPlan
 from application.planning.texts import old_timeline_matters
 from domain.generation import Txt2Img
 from domain.img2img import Img2Img
-from domain.infotext import Extra, PerImage
+from domain.infotext import SAME_CHECKPOINT, Extra, PerImage
 from domain.options import REGISTRY, Options
 from domain.plan import HiresPlan, Pass, Plan, SamplingPlan
 from domain.sampling.names import effective_scheduler
 from domain.sampling.schedulers import AUTOMATIC, find_scheduler
 from domain.soft_inpainting import LABELS
-
-SAME_CHECKPOINT = "Use same checkpoint"
-
 
 #: What infotext calls `inpainting_fill`; it passes over the original, and what is unknown.
 MASKED_CONTENT = {0: "fill", 2: "latent noise", 3: "latent nothing"}

@@ -5,6 +5,7 @@ import msgspec
 from domain.errors import OptionError
 from domain.generation import Txt2Img
 from domain.img2img import AnyRequest
+from domain.infotext import SAME_SAMPLER, SAME_SCHEDULER
 from domain.options import Options, known_option
 from domain.plan import SamplingPlan
 from domain.sampling.names import resolve_names, resolve_request
@@ -12,10 +13,6 @@ from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import resolve_parameters
 from domain.sampling.samplers import Sampler
 from domain.sampling.schedulers import AUTOMATIC
-
-SAME_SAMPLER = "Use same sampler"
-SAME_SCHEDULER = "Use same scheduler"
-"""What A1111's own form sends where a hires field is left alone."""
 
 
 def plan_sampling(request: AnyRequest, options: Options) -> SamplingPlan:
