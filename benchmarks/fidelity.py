@@ -1,9 +1,11 @@
 """Recorded A1111 requests again: is it the recorded picture, and the recorded infotext?
 
 python -m benchmarks.fidelity [SECTION ...] [--recordings DIR] [--data DIR] [--threads N]
-                              [--only PATTERN] [--json FILE] [-- SERVER FLAGS]
+                              [--only PATTERN] [--uses FEATURE ...] [--json FILE]
+                              [-- SERVER FLAGS]
 
-SECTIONs are folders of the recordings; without any: all. What is no answered txt2img or img2img is
+SECTIONs are folders of the recordings; without any: all. `--uses` picks those that use certain
+files, or `networks` for all of them (benchmarks/features.py). What is no answered txt2img or img2img is
 left out, and counted. Exit status 1 if a case is further off than 2/255 or its infotext differs,
 and nothing explains it; 2 if nothing was replayed.
 """
@@ -35,6 +37,7 @@ from rich.table import Table
 import bootstrap
 from application.pictures import read_infotext
 from benchmarks import harness
+from benchmarks.features import FEATURES, features_of
 from benchmarks.recordings import Out, Recording, psnr, read_all
 from domain.flags import parse_flags
 
@@ -275,6 +278,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="default: data/ of the recordings", metavar="DIR")
     parser.add_argument("--threads", type=int, help="of torch; default: torch's choice")
     parser.add_argument("--only", default="*", help="cases: samplers/DPM*", metavar="PATTERN")
+    parser.add_argument("--uses", nargs="+", choices=(*FEATURES, "networks"), metavar="FEATURE")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(given[:at])
     flags = ["--threads", str(arguments.threads)] if arguments.threads else []
@@ -284,7 +288,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     found = [each for each in found if fnmatchcase(each.name, arguments.only)]
     cases = [each for each in found if isinstance(each, Recording)]
-    out = [each for each in found if isinstance(each, Out)]
+    if arguments.uses:
+        wanted = FEATURES if "networks" in arguments.uses else arguments.uses
+        cases = [each for each in cases if not features_of(each).isdisjoint(wanted)]
+    out = [] if arguments.uses else [each for each in found if isinstance(each, Out)]
     data = (arguments.data or arguments.recordings / "data").absolute()
     console = harness.console()
     with tempfile.TemporaryDirectory() as scratch:

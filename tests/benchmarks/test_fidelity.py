@@ -158,3 +158,12 @@ def test_known_misses_name_recordings(shared):
     for name, setter in recordings.SET_BY.items():
         assert (shared / "golden" / f"{name}.json").is_file(), name
         assert (shared / "golden" / name).with_name(f"{setter}.json").is_file(), name
+
+
+def test_cases_are_picked_by_the_files_they_use(data, tmp_path):
+    record(data, tmp_path / "s", "plain", SMALL)
+    record(data, tmp_path / "s", "lora", {**SMALL, "prompt": "a cat <lora:x:1>"})
+    chosen = {"override_settings": {"sd_vae": "None"}}
+    record(data, tmp_path / "s", "vae", {**SMALL, **chosen})
+    assert run(data, "--uses", "lora", "embedding")[1].keys() == {"lora"}
+    assert run(data, "--uses", "networks")[1].keys() == {"lora", "vae"}
