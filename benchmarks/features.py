@@ -1,4 +1,4 @@
-"""Which kinds of model file a recorded generation uses beside its checkpoint, or switches between."""
+"""Which kinds of model file a recorded generation uses, or switches between."""
 
 import json
 import re

@@ -5,9 +5,9 @@ python -m benchmarks.fidelity [SECTION ...] [--recordings DIR] [--data DIR] [--t
                               [-- SERVER FLAGS]
 
 SECTIONs are folders of the recordings; without any: all. `--uses` picks those that use certain
-files, or `networks` for all of them (benchmarks/features.py). What is no answered txt2img or img2img is
-left out, and counted. Exit status 1 if a case is further off than 2/255 or its infotext differs,
-and nothing explains it; 2 if nothing was replayed.
+files, or `networks` for all of them (benchmarks/features.py). What is no answered txt2img or
+img2img is left out, and counted. Exit status 1 if a case is further off than 2/255 or its infotext
+differs, and nothing explains it; 2 if nothing was replayed.
 """
 
 import argparse
