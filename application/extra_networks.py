@@ -3,6 +3,7 @@
 Source: spec prompts.md 6 and 7.4, networks.md 2.1.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from application.planning import JobPlan
 
 #: Options that add a network to every prompt, by the kind of their tag.
-_BY_OPTION = {"lora": "sd_lora", "hypernet": "sd_hypernetwork"}
+_BY_OPTION = {
+    "lora": ("Lora", "sd_lora"),
+    "hypernet": ("Hypernetwork", "sd_hypernetwork"),
+}
 _KINDS = ("lora", "lyco", "hypernet")
+
+_log = logging.getLogger(__name__)
 
 
 class ExtraNetworks:
@@ -40,16 +46,20 @@ class ExtraNetworks:
         self._catalog = catalog
         self._hashing = hashing
         self._strict = strict
+        self._printed: Sequence[Embedding] = ()
 
     def planned(self, plan: "JobPlan", options: Options, *, disabled: bool = False) -> "JobPlan":
         """The plan with the networks of each batch, whose first prompt decides.
 
         `disabled` leaves LoRA and hypernetworks out (field disable_extra_networks). Raises
-        `InvalidRequest` for a malformed tag, and if strict for a network that is not there.
+        `InvalidRequest` for a malformed tag, and if strict for a network that is not there,
+        whether a prompt or an option names it.
         """
         embeddings = tuple(self._catalog.embeddings())
+        self._print(embeddings, options)
+        missing: list[str] = []
         if not disabled:
-            plan = self._with_defaults(plan, options)
+            plan, missing = self._with_defaults(plan, options)
         made: dict[tuple[str, str], NetworksPlan] = {}
 
         def networks(prompt: str, field: str) -> NetworksPlan:
@@ -57,7 +67,10 @@ class ExtraNetworks:
             if key not in made:
                 found = NetworksPlan() if disabled else self._found(prompt, field)
                 made[key] = msgspec.structs.replace(
-                    found, embeddings=embeddings, strict=self._strict
+                    found,
+                    comments=(*missing, *found.comments),
+                    embeddings=embeddings,
+                    strict=self._strict,
                 )
             return made[key]
 
@@ -74,25 +87,48 @@ class ExtraNetworks:
             first = networks(plan.prompts.positive[start], "prompt")
             batches.append(msgspec.structs.replace(batch, networks=first, hires=hires))
             start += batch.batch_size
+        if options.flag("lora_not_found_warning_console"):
+            for comment in dict.fromkeys(c for each in made.values() for c in each.comments):
+                _log.warning("%s", comment)
         return msgspec.structs.replace(plan, batches=tuple(batches))
 
-    def _with_defaults(self, plan: "JobPlan", options: Options) -> "JobPlan":
-        """Tags for what the options add to every prompt that does not name it already.
+    def _print(self, embeddings: Sequence[Embedding], options: Options) -> None:
+        """What prompts may name now, if it is new and the option wants it told."""
+        if options.flag("textual_inversion_print_at_load") and embeddings != self._printed:
+            names = ", ".join(sorted((each.name for each in embeddings), key=str.lower))
+            _log.warning("%d embeddings: %s", len(embeddings), names)
+        self._printed = embeddings
 
-        A name that no file has is no tag, as in A1111, and no error.
+    def _with_defaults(self, plan: "JobPlan", options: Options) -> tuple["JobPlan", list[str]]:
+        """Tags for what the options add to every prompt that does not name it already, and what
+        is to be said of those that no file has.
+
+        Raises `InvalidRequest` for one of these, naming the option, if strict.
         """
         prompts, second = plan.prompts, plan.hires_prompts
-        known = {
-            "lora": [each.name for each in self._catalog.loras()],
-            "hypernet": [each.name for each in self._catalog.hypernetworks()],
-        }
         multiplier = options.number("extra_networks_default_multiplier")
-        for kind, option in _BY_OPTION.items():
+        missing: list[str] = []
+        for kind, (what, option) in _BY_OPTION.items():
             name = options.text(option)
-            if name != "None" and name in known[kind]:
+            if name in ("None", ""):
+                continue
+            if self._is_there(kind, name):
                 tag = f"<{kind}:{name}:{multiplier}>"
                 prompts, second = (_tagged(each, kind, name, tag) for each in (prompts, second))
-        return msgspec.structs.replace(plan, prompts=prompts, hires_prompts=second)
+            elif self._strict:
+                raise InvalidRequest(option, f"{what} not found: {name}")
+            else:
+                missing.append(f"{what} of option {option} not found: {name}")
+        return msgspec.structs.replace(plan, prompts=prompts, hires_prompts=second), missing
+
+    def _is_there(self, kind: str, name: str) -> bool:
+        """Whether a file has that name, if need be after looking again. Aliases do not count."""
+        if kind == "hypernet":
+            return any(each.name == name for each in self._catalog.hypernetworks())
+        if any(each.name == name for each in self._catalog.loras()):
+            return True
+        self._catalog.refresh_loras()
+        return any(each.name == name for each in self._catalog.loras())
 
     def _found(self, prompt: str, field: str) -> NetworksPlan:
         _, tags = extract_networks(prompt)

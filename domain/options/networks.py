@@ -79,12 +79,8 @@ LORA = Section(
             interface_only=True,
         ),
         Option("lora_in_memory_limit", 0, "Lora cache size"),
-        Option(
-            "lora_not_found_warning_console", False, "warn on the console when a LoRA is missing"
-        ),
-        Option(
-            "lora_not_found_gradio_warning", False, "warn in the interface when a LoRA is missing"
-        ),
+        Option("lora_not_found_warning_console", False, "log what a prompt names and is missing"),
+        Option("lora_not_found_gradio_warning", False, interface_only=True),
     ),
 )
 

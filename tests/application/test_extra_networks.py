@@ -136,10 +136,55 @@ def test_options_add_networks_to_every_prompt(networks):
     assert (lora.te, lora.unet, hypernetwork.multiplier) == (0.5, 0.5, 0.5)
 
 
-def test_options_add_nothing_that_is_there_or_unknown(networks):
+def test_options_add_nothing_that_is_there(networks):
     prompt = "a <lora:cat:0.3>"
-    options = Options({"sd_lora": "cat", "sd_hypernetwork": "nope"})
-    assert networks.planned(job(prompt), options).prompts.positive == (prompt,)
+    plan = networks.planned(job(prompt), Options({"sd_lora": "cat", "sd_hypernetwork": "None"}))
+    assert plan.prompts.positive == (prompt,)
+    assert plan.first.networks.comments == ()
+
+
+MISSING_BY_OPTION = {"sd_lora": "gone", "sd_hypernetwork": "nope"}
+
+
+def test_what_an_option_names_and_is_not_there_is_told(networks):
+    """A1111 says nothing (spec prompts.md 6.1, 6.2); a later file of that name is found."""
+    plan = networks.planned(job("a", hires="b"), Options(MISSING_BY_OPTION))
+    assert plan.prompts.positive == ("a",)
+    assert comments_of(plan.first, Rendered([])) == [
+        "Lora of option sd_lora not found: gone",
+        "Hypernetwork of option sd_hypernetwork not found: nope",
+    ]
+
+
+def test_what_an_option_names_is_looked_for_again(files, networks):
+    networks.planned(job("a"), Options())
+    files["Lora/gone.pt"] = b""
+    plan = networks.planned(job("a"), Options({"sd_lora": "gone"}))
+    assert plan.prompts.positive == ("a<lora:gone:1.0>",)
+
+
+@pytest.mark.parametrize("option", MISSING_BY_OPTION)
+def test_what_an_option_names_and_is_not_there_is_an_error_if_strict(files, option):
+    strict = ExtraNetworks(MemoryNetworks(files), strict=True)
+    with pytest.raises(InvalidRequest, match=f"{option}: .* not found"):
+        strict.planned(job("a"), Options({option: MISSING_BY_OPTION[option]}))
+    assert strict.planned(job("a"), Options(MISSING_BY_OPTION), disabled=True)
+
+
+def test_the_log_is_told_what_is_missing_if_wanted(networks, caplog):
+    """Option lora_not_found_warning_console."""
+    networks.planned(job("<lora:x:1>"), Options())
+    assert caplog.messages == []
+    networks.planned(job("<lora:x:1>"), Options({"lora_not_found_warning_console": True}))
+    assert caplog.messages == ["Lora not found: x"]
+
+
+def test_the_log_is_told_which_embeddings_there_are_if_wanted(networks, files, caplog):
+    """Option textual_inversion_print_at_load: once for each set of them."""
+    wanted = Options({"textual_inversion_print_at_load": True})
+    networks.planned(job("a"), wanted)
+    networks.planned(job("a"), wanted)
+    assert caplog.messages == ["1 embeddings: ti"]
 
 
 def test_what_is_missing_is_told(networks):
