@@ -17,12 +17,14 @@ SOFTNESS = 4
 @dataclass(frozen=True)
 class Finished:
     """A picture of the result, and what goes with it where there is a mask: the mask (RGB), what
-    was masked (RGBA), and the picture before its colours were matched."""
+    was masked (RGBA), and the picture before its colours were matched. `before_faces` is what the
+    backend made, where its faces were restored."""
 
     image: Image.Image
     mask: Image.Image | None = None
     masked: Image.Image | None = None
     before_colours: Image.Image | None = None
+    before_faces: Image.Image | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ INIT_IMAGES = "outdir_init_images"
 FOLDERS = (*(each.folder for each in (SAMPLES, GRIDS, IMG2IMG_SAMPLES, IMG2IMG_GRIDS)), INIT_IMAGES)
 """The options that name folders."""
 
+BEFORE_FACES = "-before-face-restoration"
 BEFORE_COLOURS = "-before-color-correction"
 
 HISTORY = "params.txt"
@@ -156,6 +157,7 @@ class JobFiles:
         if not (self._wanted and worthy and options.flag("samples_save")):
             return
         wanted = (
+            (made.before_faces, "save_images_before_face_restoration", BEFORE_FACES),
             (made.before_colours, "save_images_before_color_correction", BEFORE_COLOURS),
             (made.image, None, ""),
             (made.mask, "save_mask", "-mask"),
