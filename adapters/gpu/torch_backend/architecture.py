@@ -3,7 +3,7 @@
 Pure: no tensor is looked into. Source: spec networks.md 1.4.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import CheckpointError
@@ -21,16 +21,19 @@ CLIP_HEAD_WIDTH = 64
 class UNetArchitecture:
     """A latent-diffusion UNet. Tuples have one entry per resolution, highest first.
 
-    `depths` counts transformer blocks per attention layer, 0 where a level has no attention.
-    `context_width` is the width of the text conditioning, `time_width` of the time embedding,
-    `vector_width` of the vector that joins the latter, None where the network takes none.
+    `depths` counts transformer blocks in each attention layer on the way down, in the order they
+    run, `up_depths` on the way up, `middle_depth` between them; 0 where there is no attention. A
+    pruned network (SSD-1B) has no middle attention, nor the block behind it. `context_width` is the
+    width of the text conditioning, `time_width` of the time embedding, `vector_width` of the vector
+    that joins the latter, None where the network takes none.
     """
 
     in_channels: int
     out_channels: int
     channels: tuple[int, ...]
     res_blocks: tuple[int, ...]
-    depths: tuple[int, ...]
+    depths: tuple[tuple[int, ...], ...]
+    up_depths: tuple[tuple[int, ...], ...]
     middle_depth: int
     heads: tuple[int, ...]
     context_width: int
@@ -54,7 +57,7 @@ class TextArchitecture:
 
     `open_clip` says that they are named as OpenCLIP does, not as transformers does. `projection`
     is the width of pooled vectors, None where they are not used. With `final_norm` the layer
-    taken goes through the model's last norm.
+    taken goes through the model's last norm. `cut` says that the last layer is not in the file.
     """
 
     prefix: str
@@ -68,6 +71,7 @@ class TextArchitecture:
     open_clip: bool = False
     projection: int | None = None
     final_norm: bool = True
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,8 @@ class Shapes:
 def infer_unet(shapes: Shapes) -> UNetArchitecture:
     """Read a UNet off `model.diffusion_model.*`; its head counts are left at 1."""
     channels: list[int] = []
-    res_blocks: list[int] = []
-    depths: list[int] = []
+    depths: list[list[int]] = []
+    attentive: list[str] = []
     new_level = True
     for block in _input_blocks(shapes):
         if f"{block}.0.op.weight" in shapes:
@@ -132,14 +136,14 @@ def infer_unet(shapes: Shapes) -> UNetArchitecture:
         width, depth = shapes[f"{block}.0.out_layers.3.weight"][0], _depth(shapes, f"{block}.1")
         if new_level:
             channels.append(width)
-            res_blocks.append(0)
-            depths.append(depth)
+            depths.append([])
             new_level = False
-        if (width, depth) != (channels[-1], depths[-1]):
+        if width != channels[-1] or (depths[-1] and bool(depth) != bool(depths[-1][0])):
             raise CheckpointError(
                 shapes.file, "differs from its neighbours on the same level", f"{block}.0"
             )
-        res_blocks[-1] += 1
+        depths[-1].append(depth)
+        attentive += [f"{block}.1"] if depth else []
     if not channels:
         raise CheckpointError(shapes.file, "is missing", f"{UNET}input_blocks.1.0.in_layers.2")
     middle = f"{UNET}middle_block.1"
@@ -152,20 +156,38 @@ def infer_unet(shapes: Shapes) -> UNetArchitecture:
             f"{time_input}",
             f"{UNET}input_blocks.0.0.weight",
         )
-    context = _matrix(shapes, f"{middle}.transformer_blocks.0.attn2.to_k.weight")[1]
+    middle_depth = _depth(shapes, middle)
+    attention = middle if middle_depth or not attentive else attentive[0]
+    context = _matrix(shapes, f"{attention}.transformer_blocks.0.attn2.to_k.weight")[1]
     return UNetArchitecture(
         in_channels=first[1],
         out_channels=shapes[f"{UNET}out.2.weight"][0],
         channels=tuple(channels),
-        res_blocks=tuple(res_blocks),
-        depths=tuple(depths),
-        middle_depth=_depth(shapes, middle),
+        res_blocks=tuple(map(len, depths)),
+        depths=tuple(map(tuple, depths)),
+        up_depths=_up_depths(shapes, depths),
+        middle_depth=middle_depth,
         heads=(1,) * len(channels),
         context_width=context,
         time_width=time_width,
-        linear_projection=len(shapes[f"{middle}.proj_in.weight"]) == 2,
+        linear_projection=len(shapes[f"{attention}.proj_in.weight"]) == 2,
         vector_width=_vector_width(shapes),
     )
+
+
+def _up_depths(shapes: Shapes, depths: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Of the output blocks, one more on each level than on the way down; the lowest run first."""
+    found: list[tuple[int, ...]] = []
+    index = 0
+    for level in reversed(depths):
+        blocks = range(index, index + len(level) + 1)
+        layers = tuple(_depth(shapes, f"{UNET}output_blocks.{block}.1") for block in blocks)
+        if any(bool(depth) != bool(level[0]) for depth in layers):
+            name = f"{UNET}output_blocks.{index}"
+            raise CheckpointError(shapes.file, "differs from its level on the way down", name)
+        found.insert(0, layers)
+        index = blocks.stop
+    return tuple(found)
 
 
 def infer_vae(shapes: Shapes) -> VaeArchitecture:

@@ -57,10 +57,11 @@ class ClipConditioner:
 
 
 class OpenClipConditioner:
-    """SD2: OpenCLIP-H, always its penultimate layer."""
+    """SD2: OpenCLIP-H, always its penultimate layer: the last there is where the file is `cut`."""
 
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, *, cut: bool = False) -> None:
         self.encoders = (encoder,)
+        self._layer = 1 if cut else PENULTIMATE
 
     def __call__(
         self, texts: Sequence[str], plan: TextPlan, size: Size, *, negative: bool
@@ -69,7 +70,7 @@ class OpenClipConditioner:
         _refuse_old_emphasis(plan)
         (encoder,) = self.encoders
         prompts = encoder.chunk(texts, plan)
-        return TextRows(encoder.encode(prompts, PENULTIMATE, plan.emphasis).states)
+        return TextRows(encoder.encode(prompts, self._layer, plan.emphasis).states)
 
 
 class XlConditioner:

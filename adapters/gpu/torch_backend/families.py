@@ -27,6 +27,9 @@ from domain.errors import CheckpointError
 SD2_TEXT = "cond_stage_model.model."
 XL_TEXT = "conditioner.embedders."
 
+#: Files that were diffusers' once lack the last layer: the one before it is what is taken.
+SD2_TEXT_LAYERS = 24
+
 SD1_UNET_HEADS = 8
 #: From SD2 on, a level has as many heads of this width as fit.
 UNET_HEAD_WIDTH = 64
@@ -147,11 +150,12 @@ def _infer_sd1(shapes: Shapes) -> Architecture:
 
 
 def _infer_sd2(shapes: Shapes) -> Architecture:
+    text = infer_open_clip_text(shapes, SD2_TEXT, pools=False)
     return Architecture(
         family="SD2",
         unet=_unet_of_wide_heads(shapes),
         vae=infer_vae(shapes),
-        texts=(infer_open_clip_text(shapes, SD2_TEXT, pools=False),),
+        texts=(replace(text, cut=text.layers == SD2_TEXT_LAYERS - 1),),
         prediction=None,
         scale_factor=SCALE_FACTOR,
     )
@@ -220,7 +224,7 @@ _SD2 = _has(_SD2_BLOCK)
 FAMILIES: tuple[Family, ...] = (
     Family("SD3", _has(f"{UNET}x_embedder.proj.weight")),
     Family("SDXL inpainting", _both(_SDXL, _has_size(_FIRST_CONVOLUTION, 1, 9)), _infer_sdxl),
-    Family("SSD-1B", _both(_SDXL, _lacks(_MIDDLE_ATTENTION))),
+    Family("SSD-1B", _both(_SDXL, _lacks(_MIDDLE_ATTENTION)), _infer_sdxl),
     Family("SDXL", _SDXL, _infer_sdxl),
     Family("SDXL refiner", _has(f"{XL_TEXT}0.model.ln_final.weight"), _infer_refiner),
     Family("SD2 depth", _has("depth_model.model.pretrained.act_postprocess3.0.project.0.bias")),

@@ -36,9 +36,6 @@ TIMESTEPS = 1000
 LATENT = 4
 """Channels of a latent."""
 
-INPAINTING = " inpainting"
-"""What the names of families end in whose UNet sees the mask and what it leaves."""
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -85,8 +82,13 @@ class LoadedCheckpoint:
 
     @property
     def sdxl(self) -> bool:
-        """Whether it is SDXL or its refiner."""
+        """Whether it is SDXL, its refiner or pruned from it."""
         return is_sdxl(self.family)
+
+    @property
+    def sd2(self) -> bool:
+        """Whether it is an SD2 of whatever inputs."""
+        return self.family.startswith("SD2")
 
 
 def load_checkpoint(
@@ -124,7 +126,7 @@ def load_checkpoint(
 
 def is_sdxl(family: str) -> bool:
     """Whether that is the SDXL family or one of its relatives."""
-    return family.startswith("SDXL")
+    return family.startswith(("SDXL", "SSD-1B"))
 
 
 def build_conditioner(
@@ -132,15 +134,15 @@ def build_conditioner(
 ) -> TextConditioner:
     """The checkpoint's text encoders, put together as its family does. Errors as `build_unet`."""
     encoders = [_encoder(text, weights, device, dtype) for text in architecture.texts]
-    match architecture.family.removesuffix(INPAINTING), encoders:
-        case "SDXL", [clip, open_clip]:
+    match encoders:
+        case [clip, open_clip]:
             return XlConditioner(clip, open_clip)
-        case "SDXL refiner", [open_clip]:
-            return RefinerConditioner(open_clip)
-        case "SD2", [open_clip]:
-            return OpenClipConditioner(open_clip)
-        case _, [clip]:
-            return ClipConditioner(clip)
+        case [only] if is_sdxl(architecture.family):
+            return RefinerConditioner(only)
+        case [only] if architecture.texts[0].open_clip:
+            return OpenClipConditioner(only, cut=architecture.texts[0].cut)
+        case [only]:
+            return ClipConditioner(only)
     raise AssertionError(f"{architecture.family} with {len(encoders)} encoders")
 
 

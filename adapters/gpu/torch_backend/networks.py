@@ -62,18 +62,23 @@ def build_unet(
             block_out_channels=architecture.channels,
             layers_per_block=architecture.res_blocks,
             down_block_types=tuple(
-                "CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in architecture.depths
+                "CrossAttnDownBlock2D" if any(depths) else "DownBlock2D"
+                for depths in architecture.depths
+            ),
+            mid_block_type=(
+                "UNetMidBlock2DCrossAttn" if architecture.middle_depth else "UNetMidBlock2D"
             ),
             up_block_types=tuple(
-                "CrossAttnUpBlock2D" if depth else "UpBlock2D"
-                for depth in reversed(architecture.depths)
+                "CrossAttnUpBlock2D" if any(depths) else "UpBlock2D"
+                for depths in reversed(architecture.up_depths)
             ),
             # diffusers reads the middle block's depth from the last entry, and ignores the
             # entry of a level without attention
             transformer_layers_per_block=(
-                *(depth or 1 for depth in architecture.depths[:-1]),
-                _last_depth(architecture, weights.file),
+                *architecture.depths[:-1],
+                _last_depths(architecture, weights.file),
             ),
+            reverse_transformer_layers_per_block=tuple(reversed(architecture.up_depths)),
             attention_head_dim=architecture.heads,  # a misnomer of diffusers: it is the head count
             cross_attention_dim=architecture.context_width,
             use_linear_projection=architecture.linear_projection,
@@ -189,13 +194,13 @@ def _resize_after_upsampling(unet: "UNet2DConditionModel") -> None:
             block.upsamplers = nn.ModuleList(fitted)
 
 
-def _last_depth(architecture: UNetArchitecture, file: str) -> int:
+def _last_depths(architecture: UNetArchitecture, file: str) -> tuple[int, ...]:
     last, middle = architecture.depths[-1], architecture.middle_depth
-    if last and last != middle:
+    if middle and last[0] and last[0] != middle:
         raise CheckpointError(
-            file, f"has {last} transformer blocks on its last level and {middle} in the middle"
+            file, f"has {last[0]} transformer blocks on its last level and {middle} in the middle"
         )
-    return middle
+    return last if last[0] else (middle,)
 
 
 def _filled(

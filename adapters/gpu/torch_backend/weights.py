@@ -1,23 +1,20 @@
 """Reading the tensors of a checkpoint file, and nothing else in it.
 
-Safetensors files are mapped into memory; `.ckpt` and `.pt` files go through torch's weights-only
-loader, so no code from a file ever runs. Source: spec networks.md 1.4.
+Safetensors files are read tensor by tensor; `.ckpt` and `.pt` files go through torch's
+weights-only loader, so no code from a file ever runs. Source: spec networks.md 1.4.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
+from adapters.gpu.torch_backend.safetensors_file import SafetensorsFile
 from domain.errors import CheckpointError
 
-#: The longest header the safetensors format allows, in bytes.
-MAX_HEADER = 100_000_000
-
+_FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 _OLD_TEXT_PREFIX = "cond_stage_model.transformer."
 _TEXT_PREFIX = "cond_stage_model.transformer.text_model."
 _XL_TEXT = "conditioner.embedders.0."
@@ -27,7 +24,9 @@ _OLD_TEXT_PARTS = ("embeddings.", "encoder.", "final_layer_norm.")
 
 @dataclass(frozen=True, eq=False)
 class Weights(Mapping[str, Tensor]):
-    """The tensors of one file by their original names, still on the CPU and as stored.
+    """The tensors of one file by their original names, on the CPU and as stored.
+
+    They may be read, or copied, only when they are asked for: what is kept is best put elsewhere.
 
     `metadata` is what a safetensors header says beside them; empty for other files.
     """
@@ -53,7 +52,40 @@ class Weights(Mapping[str, Tensor]):
         return len(self.tensors)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
+        """By name; nothing is read for it."""
+        if isinstance(self.tensors, _Renamed):
+            return {name: self.tensors.shape(name) for name in self.tensors}
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
+
+class _Renamed(Mapping[str, Tensor]):
+    """Tensors under other names: `names` has the old one for each."""
+
+    def __init__(self, names: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+        self._names = names
+        self._tensors = tensors
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return _shape(self._tensors, self._names[name])
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[self._names[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
+    """A tensor's, without reading it."""
+    if isinstance(tensors, SafetensorsFile):
+        return tensors.shape(name)
+    return tuple(tensors[name].shape)
 
 
 def read_weights(
@@ -61,27 +93,43 @@ def read_weights(
 ) -> Weights:
     """All tensors of a `.safetensors`, `.ckpt` or `.pt` file.
 
-    With `mmap` the tensors are views of the file until they are copied. What a torch file holds
-    under the first of the names `inside` is unwrapped, and old text-encoder names are rewritten.
-    Raises `CheckpointError` for a file that is missing, truncated, garbage, or holds anything but
-    plain tensors.
+    With `mmap` a torch file is mapped, and a safetensors file's tensors are read when they are
+    asked for; without it everything is read now. What a torch file holds under the first of the
+    names `inside` is unwrapped, and old text-encoder names are rewritten. Raises
+    `CheckpointError` for a file that is missing, truncated, garbage, or holds anything but plain
+    tensors.
     """
     file = str(path)
     metadata: Mapping[str, str] = {}
+    tensors: Mapping[str, Tensor]
     try:
         if path.suffix.lower() == ".safetensors":
-            metadata = check_safetensors_header(path)
-            tensors = _read_safetensors(path, mmap)
+            stored = SafetensorsFile(path)
+            tensors, metadata = stored if mmap else dict(stored), stored.metadata
         else:
             tensors = _read_torch(path, mmap, inside)
     except OSError as error:
         raise CheckpointError(file, f"cannot be read: {error.strerror or error}") from error
     if not tensors:
         raise CheckpointError(file, "holds no tensors")
-    named = {modern_name(name): tensor for name, tensor in tensors.items()}
-    if _is_sd2_in_new_layout(named):
-        named = {_sd2_name(name): tensor for name, tensor in named.items()}
-    return Weights(file, named, metadata)
+    return Weights(file, _Renamed(_names(tensors), tensors), metadata)
+
+
+def _names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """From the names that we know tensors by to those in the file."""
+    wrapper = _wrapper(tensors)
+    names = {modern_name(name.removeprefix(wrapper)): name for name in tensors}
+    norm = names.get(f"{_XL_TEXT}model.ln_final.weight")
+    # SD2-turbo is laid out as SDXL's refiner; the width of its text encoder tells them apart
+    if norm is not None and _shape(tensors, norm) == (1024,):
+        return {_sd2_name(name): old for name, old in names.items()}
+    return names
+
+
+def _wrapper(names: Iterable[str]) -> str:
+    """What leads all names where a trainer saved what it wrapped the model in: `module.`, say."""
+    first = next((name for name in names if name.endswith(f".{_FIRST}")), _FIRST)
+    return first.removesuffix(_FIRST)
 
 
 def modern_name(name: str) -> str:
@@ -93,72 +141,8 @@ def modern_name(name: str) -> str:
     return name
 
 
-def _is_sd2_in_new_layout(tensors: Mapping[str, Tensor]) -> bool:
-    """SD2-turbo is laid out as SDXL's refiner; the width of its text encoder tells them apart."""
-    norm = tensors.get(f"{_XL_TEXT}model.ln_final.weight")
-    return norm is not None and norm.shape == (1024,)
-
-
 def _sd2_name(name: str) -> str:
     return _SD2_TEXT + name.removeprefix(_XL_TEXT) if name.startswith(_XL_TEXT) else name
-
-
-def check_safetensors_header(path: Path) -> dict[str, str]:
-    """The header's metadata. Raises `CheckpointError` unless the header is sound and all its
-    tensors are in the file.
-
-    The library would refuse such files too, but without saying which tensor is cut off.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        header, data_size = _read_header(stream, str(path), size)
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        end = _end_offset(entry)
-        if end is None:
-            raise CheckpointError(str(path), "has a malformed header entry", name)
-        if end > data_size:
-            message = f"ends at byte {end} of the data, but the file holds {data_size}: truncated"
-            raise CheckpointError(str(path), message, name)
-    metadata = header.get("__metadata__")
-    texts = metadata.items() if isinstance(metadata, dict) else ()
-    return {key: value for key, value in texts if isinstance(value, str)}
-
-
-def _read_header(stream: BinaryIO, file: str, size: int) -> tuple[dict[str, object], int]:
-    if size < 8:
-        raise CheckpointError(file, f"is {size} bytes long: not a safetensors file")
-    length = int.from_bytes(stream.read(8), "little")
-    if length > MAX_HEADER:
-        raise CheckpointError(file, f"claims a header of {length} bytes: not a safetensors file")
-    if length > size - 8:
-        raise CheckpointError(file, f"is truncated within its header of {length} bytes")
-    try:
-        header = json.loads(stream.read(length))
-    except (ValueError, RecursionError):
-        raise CheckpointError(file, "has a header that is not JSON") from None
-    if not isinstance(header, dict):
-        raise CheckpointError(file, "has a header that is not a JSON object")
-    return header, size - 8 - length
-
-
-def _end_offset(entry: object) -> int | None:
-    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-    match offsets:
-        case [int(start), int(end)] if 0 <= start <= end:
-            return end
-    return None
-
-
-def _read_safetensors(path: Path, mmap: bool) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load, load_file
-
-    try:
-        return load_file(path) if mmap else load(path.read_bytes())
-    except SafetensorError as error:
-        raise CheckpointError(str(path), f"is not a sound safetensors file: {error}") from error
 
 
 def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tensor]:

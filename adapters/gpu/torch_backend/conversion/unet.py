@@ -59,7 +59,7 @@ def _up(unet: UNetArchitecture) -> dict[str, str]:
             names |= _resnet(f"{ours}.resnets.{block}", f"output_blocks.{index}.0")
             names[f"{ours}.attentions.{block}"] = f"output_blocks.{index}.1"
             index += 1
-        position = 2 if unet.depths[level] else 1
+        position = 2 if unet.up_depths[level][-1] else 1
         names[f"{ours}.upsamplers.0.conv"] = f"output_blocks.{index - 1}.{position}.conv"
     return names
 

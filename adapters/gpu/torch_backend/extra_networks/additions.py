@@ -153,8 +153,8 @@ class NetworkStore:
         if model.unet not in self._layers:
             self._layers[model.unet] = layers_of(model)
         layers = self._layers[model.unet]
-        sd2 = model.family == "SD2"
-        files = {path: read_lora(Path(path), layers, sd2=sd2) for path in {e.path for e in loras}}
+        paths = {each.path for each in loras}
+        files = {path: read_lora(Path(path), layers, sd2=model.sd2) for path in paths}
         changes: dict[Layer, list[Change]] = {}
         for index, use in enumerate(loras):
             for name, (kind, parts) in files[use.path].layers.items():

@@ -56,6 +56,16 @@ SDXL = {
     "clip": {"width": 768, "layers": 12},
     "open_clip": {"width": 1280, "layers": 32, "projection": 1280},
 }
+#: Segmind's: SDXL without the middle's attention and some transformer blocks (spec 1.4).
+SSD_1B = {
+    **SDXL,
+    "unet": {
+        **SDXL["unet"],
+        "depths": (0, 2, 4),
+        "up_depths": ((0, 0, 0), (2, 1, 1), (4, 4, 10)),
+        "middle": 0,
+    },
+}
 REFINER = {
     "unet": {
         "channels": (384, 768, 1536, 1536),
@@ -93,6 +103,10 @@ SMALL_SDXL = {
     "vae": {"channels": (32, 32, 32, 32), "blocks": 1},
     "clip": {"width": 64, "layers": 4},
     "open_clip": {"width": 128, "layers": 3, "projection": 96},
+}
+SMALL_SSD_1B = {
+    **SMALL_SDXL,
+    "unet": {**SMALL_SDXL["unet"], "up_depths": ((0, 0), (1, 3)), "middle": 0},
 }
 SMALL_REFINER = {
     "unet": {
@@ -164,7 +178,12 @@ def unet_layout(
     linear: bool = False,
     vector: int | None = None,
     middle: int | None = None,
+    up_depths: Sequence[Sequence[int]] | None = None,
 ) -> Layout:
+    """`middle` is the depth there, the last level's unless said; 0 leaves all but one block out.
+
+    `up_depths` has the depths of each level's blocks on the way up, where they are others.
+    """
     time, width = 4 * channels[0], channels[0]
     layout = {
         **_linear("time_embed.0", channels[0], time),
@@ -187,14 +206,16 @@ def unet_layout(
             index += 1
             skips.append(width)
     layout |= _res_block("middle_block.0", width, width, time)
-    layout |= _transformer("middle_block.1", width, middle or depths[-1] or 1, context, linear)
-    layout |= _res_block("middle_block.2", width, width, time)
+    if middle != 0:
+        layout |= _transformer("middle_block.1", width, middle or depths[-1] or 1, context, linear)
+        layout |= _res_block("middle_block.2", width, width, time)
     index = 0
     for level, out in reversed(list(enumerate(channels))):
         for block in range(res_blocks[level] + 1):
             here = f"output_blocks.{index}"
             layout |= _res_block(f"{here}.0", width + skips.pop(), out, time)
-            layout |= _transformer(f"{here}.1", out, depths[level], context, linear)
+            depth = up_depths[level][block] if up_depths else depths[level]
+            layout |= _transformer(f"{here}.1", out, depth, context, linear)
             width, index = out, index + 1
             if level and block == res_blocks[level]:
                 layout |= _conv(f"{here}.{2 if depths[level] else 1}.conv", width, width)

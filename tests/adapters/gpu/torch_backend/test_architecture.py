@@ -20,6 +20,7 @@ from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_REFINER,
     SMALL_SD2,
     SMALL_SDXL,
+    SSD_1B,
     refiner_layout,
     sd1_layout,
     sd2_layout,
@@ -85,8 +86,8 @@ def test_anything_else_is_refused(shapes):
 
 
 def test_a_family_that_cannot_run_yet_is_named():
-    with pytest.raises(CheckpointError, match="is of the SSD-1B family, which is not supported"):
-        inferred({XL_NORM: (1280,)})
+    with pytest.raises(CheckpointError, match="is of the SD3 family, which is not supported"):
+        inferred({"model.diffusion_model.x_embedder.proj.weight": (1536, 16, 2, 2)})
 
 
 def test_stable_diffusion_15():
@@ -98,7 +99,8 @@ def test_stable_diffusion_15():
         out_channels=4,
         channels=(320, 640, 1280, 1280),
         res_blocks=(2, 2, 2, 2),
-        depths=(1, 1, 1, 0),
+        depths=((1, 1), (1, 1), (1, 1), (0, 0)),
+        up_depths=((1, 1, 1), (1, 1, 1), (1, 1, 1), (0, 0, 0)),
         middle_depth=1,
         heads=(8, 8, 8, 8),
         context_width=768,
@@ -130,7 +132,8 @@ def test_stable_diffusion_xl():
     found = inferred(sdxl_layout(**SDXL))
     assert found.family == "SDXL"
     assert found.unet.heads == (5, 10, 20)
-    assert (found.unet.depths, found.unet.middle_depth) == ((0, 2, 10), 10)
+    assert found.unet.depths == ((0, 0), (2, 2), (10, 10))
+    assert found.unet.middle_depth == 10
     assert (found.unet.context_width, found.unet.vector_width) == (2048, 2816)
     clip, open_clip = found.texts
     assert (clip.width, clip.layers, clip.heads) == (768, 12, 12)
@@ -143,11 +146,31 @@ def test_stable_diffusion_xl():
     assert (found.prediction, found.scale_factor) == ("epsilon", 0.13025)
 
 
+def test_segmind_stable_diffusion_1b():
+    """Spec networks.md 1.4: what is left of SDXL, block by block."""
+    found = inferred(sdxl_layout(**SSD_1B))
+    assert found.family == "SSD-1B"
+    assert found.unet.depths == ((0, 0), (2, 2), (4, 4))
+    assert found.unet.up_depths == ((0, 0, 0), (2, 1, 1), (4, 4, 10))
+    assert found.unet.middle_depth == 0
+    assert (found.unet.context_width, found.unet.vector_width) == (2048, 2816)
+    assert (found.prediction, found.scale_factor, found.numbers) == ("epsilon", 0.13025, 6)
+
+
+@pytest.mark.parametrize("side", ["input_blocks.5", "output_blocks.1"])
+def test_a_level_pays_attention_in_all_its_blocks_or_in_none(side):
+    layout = sdxl_layout(**SSD_1B)
+    gone = f"model.diffusion_model.{side}.1."
+    with pytest.raises(CheckpointError, match="differs from its"):
+        inferred({name: shape for name, shape in layout.items() if not name.startswith(gone)})
+
+
 def test_the_refiner_of_xl():
     found = inferred(refiner_layout(**REFINER))
     assert found.family == "SDXL refiner"
     assert found.unet.heads == (6, 12, 24, 24)
-    assert (found.unet.depths, found.unet.middle_depth) == ((0, 4, 4, 0), 4)
+    assert found.unet.depths == ((0, 0), (4, 4), (4, 4), (0, 0))
+    assert found.unet.middle_depth == 4
     assert (found.unet.context_width, found.unet.vector_width) == (1280, 2560)
     assert [text.prefix for text in found.texts] == ["conditioner.embedders.0.model."]
     assert (found.prediction, found.scale_factor) == ("epsilon", 0.13025)
@@ -181,7 +204,7 @@ def test_uneven_levels():
     found = inferred(sd1_layout(**SMALL, linear_projection=True))
     assert found.unet.channels == (32, 64, 96)
     assert found.unet.res_blocks == (2, 1, 2)
-    assert found.unet.depths == (0, 2, 1)
+    assert found.unet.depths == ((0, 0), (2,), (1, 1))
     assert found.unet.linear_projection
     assert found.vae == VaeArchitecture((32, 64, 64, 64), 1, 4)
     (text,) = found.texts

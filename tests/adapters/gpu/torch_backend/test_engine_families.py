@@ -25,6 +25,7 @@ from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_REFINER,
     SMALL_SD2,
     SMALL_SDXL,
+    SMALL_SSD_1B,
     refiner_layout,
     sd2_layout,
     sdxl_layout,
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.torch
 LAYOUTS = {
     "SD2": sd2_layout(**SMALL_SD2),
     "SDXL": sdxl_layout(**SMALL_SDXL),
+    "SSD-1B": sdxl_layout(**SMALL_SSD_1B),
     "refiner": refiner_layout(**SMALL_REFINER),
 }
 

@@ -18,6 +18,7 @@ from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_REFINER,
     SMALL_SD2,
     SMALL_SDXL,
+    SMALL_SSD_1B,
     refiner_layout,
     sd2_layout,
     sdxl_layout,
@@ -51,9 +52,10 @@ def drawn(loaded: LoadedCheckpoint) -> torch.Tensor:
     [
         (sd2_layout(**SMALL_SD2), "SD2", 0.18215, 1),
         (sdxl_layout(**SMALL_SDXL), "SDXL", 0.13025, 2),
+        (sdxl_layout(**SMALL_SSD_1B), "SSD-1B", 0.13025, 2),
         (refiner_layout(**SMALL_REFINER), "SDXL refiner", 0.13025, 1),
     ],
-    ids=["SD2", "SDXL", "refiner"],
+    ids=["SD2", "SDXL", "SSD-1B", "refiner"],
 )
 def test_a_file_is_all_it_takes(path, layout, family, scale, encoders, caplog):
     write(path, layout)

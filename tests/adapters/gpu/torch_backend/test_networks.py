@@ -7,7 +7,6 @@ import torch
 
 from adapters.gpu.torch_backend.architecture import (
     Shapes,
-    UNetArchitecture,
     VaeArchitecture,
 )
 from adapters.gpu.torch_backend.conversion import original_name
@@ -32,6 +31,7 @@ from tests.adapters.gpu.torch_backend.layouts import (
     SDXL,
     SMALL,
     SMALL_SDXL,
+    SSD_1B,
     open_clip_layout,
     random_tensors,
     refiner_layout,
@@ -62,9 +62,10 @@ def architecture_of(layout):
         sd1_layout(**{**SMALL, "channels": (32, 64), "res_blocks": (1, 3), "depths": (0, 2)}),
         sd2_layout(**SD2),
         sdxl_layout(**SDXL),
+        sdxl_layout(**SSD_1B),
         refiner_layout(**REFINER),
     ],
-    ids=["SD1.5", "inpainting", "linear", "shallow", "uneven", "SD2", "SDXL", "refiner"],
+    ids=["SD1.5", "inpainting", "linear", "shallow", "uneven", "SD2", "SDXL", "SSD-1B", "refiner"],
 )
 def test_every_tensor_of_a_layout_finds_its_place(layout, caplog):
     """All names and shapes agree both ways, at full size, without allocating a weight."""
@@ -90,10 +91,7 @@ def test_unet_names_agree_with_diffusers_converter():
     layout = unet_layout(**{k: SD15[k] for k in ("channels", "res_blocks", "depths", "context")})
     file = {f"model.diffusion_model.{name}": name for name in layout}
     theirs = convert_ldm_unet_checkpoint(file, {"layers_per_block": 2})
-    unet = UNetArchitecture(
-        4, 4, SD15["channels"], SD15["res_blocks"], SD15["depths"], 1, (8,) * 4, 768, 1280, False
-    )
-    modules = unet_modules(unet)
+    modules = unet_modules(architecture_of(sd1_layout(**SD15)).unet)
     assert set(theirs.values()) == set(layout)
     for parameter, original in theirs.items():
         assert original_name(modules, parameter) == f"model.diffusion_model.{original}"

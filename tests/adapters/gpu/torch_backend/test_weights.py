@@ -37,6 +37,60 @@ def test_safetensors(path, mmap):
     assert weights.shapes() == {"a.weight": (2, 3), "b.bias": (4,)}
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float64, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.int64,
+     torch.int16, torch.uint8, torch.bool],
+)  # fmt: skip
+def test_elements_of_every_type(tmp_path, dtype):
+    bits = torch.randint(0, 2, (48,), dtype=torch.uint8)
+    tensors = {"a": bits.view(dtype).reshape(2, -1), "none": torch.empty(0, 3, dtype=dtype)}
+    tensors["scalar"] = tensors["a"][0, 0].clone()
+    save_file(tensors, tmp_path / "m.safetensors")
+    weights = read_weights(tmp_path / "m.safetensors")
+    assert {name: tuple(each.shape) for name, each in tensors.items()} == weights.shapes()
+    for name, tensor in tensors.items():
+        assert (weights[name].dtype, weights[name].shape) == (dtype, tensor.shape)
+        same_bytes = weights[name].reshape(-1).view(torch.uint8) == tensor.reshape(-1).view(
+            torch.uint8
+        )
+        assert same_bytes.all()
+
+
+def test_a_file_is_not_in_memory_before_a_tensor_is_asked_for(path, tmp_path):
+    """One that is replaced meanwhile is read to the end as it was."""
+    weights = read_weights(path)
+    save_file({name: tensor * 0 for name, tensor in TENSORS.items()}, tmp_path / "new.safetensors")
+    (tmp_path / "new.safetensors").replace(path)
+    assert same(weights)
+
+
+def test_a_file_that_is_cut_while_it_is_read(path):
+    weights = read_weights(path)
+    with path.open("r+b") as stream:
+        stream.truncate(path.stat().st_size - 9)
+    with pytest.raises(CheckpointError, match="cut off while it was read") as refused:
+        dict(weights)
+    assert refused.value.tensor in TENSORS
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "model.", "state_dict.module."])
+@pytest.mark.parametrize("name", ["m.safetensors", "m.ckpt"])
+def test_what_a_trainer_wrapped_the_model_in_is_taken_off(tmp_path, wrapper, name):
+    inside = (
+        "model.diffusion_model.input_blocks.0.0.weight",
+        "first_stage_model.quant_conv.bias",
+        "cond_stage_model.transformer.text_model.final_layer_norm.bias",
+    )
+    old = inside[2].replace("text_model.", "")
+    tensors = {wrapper + each: torch.ones(1) for each in (*inside[:2], old)}
+    if name.endswith("ckpt"):
+        torch.save({"state_dict": tensors}, tmp_path / name)
+    else:
+        save_file(tensors, tmp_path / name)
+    assert set(read_weights(tmp_path / name)) == set(inside)
+
+
 def test_metadata(tmp_path):
     save_file(TENSORS, tmp_path / "m.safetensors", {"modelspec.title": "Name"})
     assert read_weights(tmp_path / "m.safetensors").metadata == {"modelspec.title": "Name"}
@@ -101,6 +155,7 @@ def with_header(header: bytes, length: int | None = None) -> bytes:
         (with_header(b'{"x": {"data_offsets": [0, "4"]}}'), "malformed"),
         (with_header(b'{"x":{"dtype":"F32","shape":[9],"data_offsets":[0,0]}}'), "not a sound"),
         (with_header(b'{"x":{"dtype":"Q7","shape":[0],"data_offsets":[0,0]}}'), "not a sound"),
+        (with_header(b'{"x":{"dtype":"U64","shape":[0],"data_offsets":[0,0]}}'), "type U64"),
         (b"<!DOCTYPE html><html>404: Not Found</html>", "claims a header"),
         (b"version https://git-lfs.github.com/spec/v1", "claims a header"),
     ],
