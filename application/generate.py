@@ -168,6 +168,8 @@ class Generate:
             complete = not (job.interrupted or job.skipped)
             finished = start.finish(rendered, plan)
             job.show([each.image for each in finished])
+            for index, first in enumerate(rendered.first_pass, start=made.count):
+                files.save_first_pass(index, first, described.infotext(index, made.facts))
             for picture in finished:
                 index = made.count
                 infotext = described.infotext(index, made.facts)

@@ -33,6 +33,7 @@ FOLDERS = (*(each.folder for each in (SAMPLES, GRIDS, IMG2IMG_SAMPLES, IMG2IMG_G
 """The options that name folders."""
 
 BEFORE_FACES = "-before-face-restoration"
+BEFORE_HIRES = "-before-highres-fix"
 BEFORE_COLOURS = "-before-color-correction"
 
 HISTORY = "params.txt"
@@ -166,6 +167,11 @@ class JobFiles:
         for image, option, suffix in wanted:
             if image is not None and (option is None or options.flag(option)):
                 self._save(number, image, infotext, suffix)
+
+    def save_first_pass(self, number: int, image: Image, infotext: str) -> None:
+        """Save what that picture was before hires fix. Raises as `save` does."""
+        if self._wanted and self._options.flag("samples_save"):
+            self._save(number, image, infotext, BEFORE_HIRES)
 
     def _save(self, number: int, image: Image, infotext: str, suffix: str) -> None:
         batch, index = divmod(number, self._facts.batch_size)

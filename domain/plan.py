@@ -182,7 +182,7 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
     The first pass's pictures become `width` x `height` by `upscaler`, then lose `crop` (x, y)
     cells of the latent, half at each side, an odd one at the far side. The pass makes all of its
     `sampling.steps`, at whatever strength. `first_pass_encoder` has its texts encoded by the first
-    pass's checkpoint.
+    pass's checkpoint. With `keep_first_pass` the pictures before it are wanted too.
     """
 
     upscaler: str
@@ -190,6 +190,7 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
     upscaling: UpscaleSettings = UpscaleSettings()
     crop: tuple[int, int] = (0, 0)
     first_pass_encoder: bool = False
+    keep_first_pass: bool = False
 
 
 class InitPlan(msgspec.Struct, frozen=True, kw_only=True):

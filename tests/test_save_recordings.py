@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,29 @@ def test_the_same_files_are_written(shared: Path, data: Path, backend: str) -> N
                 assert distance(picture, Image.open(path)) <= 2, (name, index)
     params = (data / "params.txt").read_text("utf-8")
     assert params == recorded["infotexts"][0]  # the last job's, which saved no picture
+
+
+@pytest.mark.torch
+def test_masks_and_the_picture_it_started_from_are_written_too(shared: Path, data: Path) -> None:
+    """Recording save/img2img: the same names, and under its hash the very picture."""
+    recording = json.loads((shared / "golden/save/img2img.json").read_text("utf-8"))
+    request = recording["request"]["json"]
+    inputs = {}
+    for field, given in (("init_images", request["init_images"][0]), ("mask", request["mask"])):
+        inputs[field] = (shared / "golden" / given["$b64"]).read_bytes()
+    request["init_images"] = [b64encode(inputs["init_images"]).decode("ascii")]
+    request["mask"] = b64encode(inputs["mask"]).decode("ascii")
+    before = files_below(data)
+    result = client_of(data, "torch").simulate_post("/sdapi/v1/img2img", json=request)
+    recorded, info = (json.loads(body["info"]) for body in (recording["body"], result.json))
+    assert info["infotexts"] == recorded["infotexts"]
+    new = recording["new_files"]
+    assert files_below(data) - before == set(new)
+    picture, mask, masked, start = (Image.open(data / file) for file in new)
+    assert distance(picture, Image.open(shared / "golden/save/img2img_0.png")) <= 2
+    assert (mask.mode, masked.mode) == ("RGB", "RGBA")
+    original = Image.open(io.BytesIO(inputs["init_images"]))
+    assert (start.mode, start.tobytes()) == (original.mode, original.tobytes())
 
 
 def test_what_cannot_be_saved_is_told(data: Path) -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from application.ports.inference import Observer, Rendered, Sources, Verdict
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
-from domain.plan import NoisePlan, Pass, Plan, PreviewPlan
+from domain.plan import HiresPlan, NoisePlan, Pass, Plan, PreviewPlan
 
 
 def read_nothing(checkpoint: Checkpoint) -> None:
@@ -74,9 +74,11 @@ class FakeInference:
         interrupted = verdict is Verdict.INTERRUPT
         size = plan.size_if_interrupted(done) if interrupted else plan.size
         soft = plan.init is not None and plan.init.soft is not None
+        keep = plan.hires is not None and plan.hires.keep_first_pass and done > plan.pass_steps[0]
         return Rendered(
             [_draw(plan, i, done, size, sources) for i in range(plan.batch_size)],
             changed=[sources.mask] * plan.batch_size if soft and sources and sources.mask else (),
+            first_pass=[_first_pass(plan, i) for i in range(plan.batch_size)] if keep else (),
         )
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -113,6 +115,11 @@ def _draw(
     return Image.composite(Image.blend(under, drawn, strength), start, sources.mask.resize(size))
 
 
+def _first_pass(plan: Plan, index: int) -> Image.Image:
+    first = msgspec.structs.replace(plan, hires=None)
+    return _drawn(first, index, first.steps, first.size)
+
+
 def _drawn(plan: Plan, index: int, done: int, size: tuple[int, int]) -> Image.Image:
     digest = hashlib.sha256(_identity(plan, index)).digest()
     picture = Image.new("RGB", size, tuple(digest[:3]))
@@ -144,6 +151,8 @@ def _pass_identity(each: Pass, index: int) -> Pass:
         each.text, positive=(each.text.positive[index],), negative=(each.text.negative[index],)
     )
     alone = msgspec.structs.replace(each, text=text)
+    if isinstance(alone, HiresPlan):
+        return msgspec.structs.replace(alone, keep_first_pass=False)
     if isinstance(alone, Plan):
         nobody = NoisePlan(seeds=(), subseeds=())
         init = alone.init and msgspec.structs.replace(

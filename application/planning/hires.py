@@ -89,4 +89,5 @@ def plan_hires(
         sampling=sampling,
         tweaks=plan_tweaks(request, options, seed, second_pass=True),
         first_pass_encoder=options.flag("hires_fix_use_firstpass_conds"),
+        keep_first_pass=request.save_images and options.flag("save_images_before_highres_fix"),
     )

@@ -54,6 +54,8 @@ class Rendered:
     whether prompts had to be padded, or guidance was left out. `embeddings` are those that prompts
     named, in infotext's order; `comments` say what networks could not be used, and why. `changed`
     is where each picture changed ("L", white where it did, of any size) after soft inpainting.
+    `first_pass` are the pictures before the second pass, if the plan wants them kept; none where
+    the first pass was cut short.
     """
 
     pictures: Sequence[Image]
@@ -61,6 +63,7 @@ class Rendered:
     embeddings: Sequence[UsedEmbedding] = ()
     comments: Sequence[str] = ()
     changed: Sequence[Image] = ()
+    first_pass: Sequence[Image] = ()
 
 
 class Inference(Protocol):

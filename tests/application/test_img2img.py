@@ -1,7 +1,9 @@
 """img2img as a use-case, on the fake backend (spec api.md 6, images.md 1 to 8)."""
 
 import hashlib
+import io
 
+import msgspec
 import pytest
 from PIL import Image, ImageChops
 
@@ -164,6 +166,20 @@ def test_colours_are_matched_if_an_option_says_so():
     plain, matched = made(small()), made(small(override_settings=options))
     red = [each.pictures[0].image.resize((1, 1)).getpixel((0, 0))[0] for each in (plain, matched)]
     assert red[1] > red[0]
+
+
+def test_what_a_picture_was_before_its_colours_were_matched_is_saved_if_wished():
+    """Spec prompts.md 9.1, images.md 7.2: put back, as without matching."""
+    it = world()
+    options = {"save_images_before_color_correction": True, "img2img_color_correction": True}
+    request = small(save_images=True, inpaint_full_res=False, mask_blur=0)
+    matched = msgspec.structs.replace(request, override_settings=options)
+    result = made(matched, mask=square(), it=it)
+    names = [path.rsplit("/", 1)[1] for path in result.files]
+    assert names == ["00000-1-before-color-correction.png", "00001-1.png"]
+    before = Image.open(io.BytesIO(it.archive.read(result.files[0])))
+    (plain,) = made(request, mask=square()).pictures
+    assert before.tobytes() == plain.image.tobytes() != result.pictures[0].image.tobytes()
 
 
 def test_a_transparent_picture_lies_on_the_background_colour():

@@ -304,15 +304,6 @@ def test_a_picture_too_large_for_its_format_becomes_a_png():
     assert list(archive.files) == [path, f"{SAMPLES_TODAY}/00000-5.txt"]
 
 
-def test_a_suffix_ends_the_name():
-    archive = MemoryImages()
-    picture = PIL.Image.new("RGB", (8, 8))
-    path = PictureFiles(archive, DEFAULT_RULES).save(
-        picture, "text", SAMPLES, facts(), Options(), suffix="-before-highres-fix"
-    )
-    assert path == f"{SAMPLES_TODAY}/00000-5-before-highres-fix.png"
-
-
 class Stopping(FakeInference):
     """Calls `stop` in the first step of the second batch."""
 
@@ -330,6 +321,25 @@ class Stopping(FakeInference):
             return observer(step, of, preview)
 
         return super().render(plan, observe)
+
+
+def test_what_a_picture_was_before_hires_fix_is_saved_if_wished():
+    """Spec prompts.md 9.1: all of a batch before the pictures themselves, at their own size."""
+    it = at_noon()
+    hires = {"enable_hr": True, "denoising_strength": 0.5, "batch_size": 2}
+    it.options.update({"save_images_before_highres_fix": True, "grid_save": False})
+    result = it.txt2img(saved(**hires))
+    today = [f"{SAMPLES_TODAY}/{name}.png" for name in (
+        "00000-5-before-highres-fix", "00001-6-before-highres-fix", "00002-5", "00003-6",
+    )]  # fmt: skip
+    assert list(result.files) == today
+    assert [opened(it, path).size for path in today] == [(64, 64)] * 2 + [(128, 128)] * 2
+    texts = [read_infotext(opened(it, path)) for path in today]
+    assert texts == result.info.infotexts[1:] * 2
+    again = at_noon()
+    again.options.update({"save_images_before_highres_fix": True, "samples_save": False})
+    assert [path for path in again.txt2img(saved(**hires)).files if "before" in path] == []
+    assert it.txt2img(saved(**hires, save_images=False)).files == ()
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -277,6 +277,29 @@ def leave_out(path: Path, sound: bytes) -> None:
     pass
 
 
+class KeepsFirstPasses:
+    """What a backend must do that keeps the first passes of hires fix. Fixtures as above."""
+
+    @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
+    def test_the_first_passs_pictures_are_kept_if_wanted(self, backend, checkpoint, upscaler):
+        """Spec prompts.md 9.1: as they would be without a second pass, which they do not change."""
+        first = plan(checkpoint, seeds=(1, 2), steps=2)
+        plain = with_hires(first, upscaler=upscaler)
+        hires = msgspec.structs.replace(plain.hires, keep_first_pass=True)
+        made = backend.render(msgspec.structs.replace(plain, hires=hires), Witness())
+        assert pixels(made.first_pass) == pixels(render(backend, first))
+        assert pixels(made.pictures) == pixels(render(backend, plain))
+        assert list(backend.render(plain, Witness()).first_pass) == []
+
+    @pytest.mark.parametrize(("at", "kept"), [(2, 0), (4, 1)])
+    @pytest.mark.parametrize("verdict", [Verdict.SKIP, Verdict.INTERRUPT])
+    def test_a_first_pass_cut_short_is_not_kept(self, backend, checkpoint, verdict, at, kept):
+        plain = with_hires(plan(checkpoint, steps=3))
+        hires = msgspec.structs.replace(plain.hires, keep_first_pass=True)
+        wanted = msgspec.structs.replace(plain, hires=hires)
+        assert len(backend.render(wanted, Witness(verdict, at)).first_pass) == kept
+
+
 class StartsFromPictures:
     """What a backend must do that can start from pictures. Fixtures as for `InferenceContract`."""
 

@@ -76,6 +76,7 @@ class Batch:
         self._verdict = Verdict.CONTINUE
         self._happened: set[str] = set()
         self._changed: list[Image] = []
+        self._kept: list[Image] = []
         self._encoding = torch.Generator()
         self._retry = retry_dtype(
             auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
@@ -103,6 +104,7 @@ class Batch:
             embeddings=added.used,
             comments=added.comments,
             changed=self._changed,
+            first_pass=self._kept,
         )
 
     def _first_pass(self) -> Tensor:
@@ -193,12 +195,16 @@ class Batch:
 
     def _enlarged(self, latents: Tensor, hires: HiresPlan) -> Tensor:
         """What the second pass starts from, (B, C, H, W): enlarged as latents or as pictures."""
-        if hires.upscaler in MODES:
+        by_latents = hires.upscaler in MODES
+        keep = hires.keep_first_pass and self._verdict is Verdict.CONTINUE
+        decoded = [] if by_latents and not keep else self._pictures(latents)
+        if keep:
+            self._kept = decoded
+        if by_latents:
             size = hires.height // CELL, hires.width // CELL
             enlarged = upscale_latents(latents, size, hires.upscaler)
         else:
             size = hires.width, hires.height
-            decoded = self._pictures(latents)
 
             def advance(done: int, of: int) -> Verdict:
                 # The first pass's last step again, so that the job can be stopped here too.

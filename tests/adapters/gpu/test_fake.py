@@ -10,6 +10,7 @@ from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
 from tests.contracts.inference import (
     InferenceContract,
+    KeepsFirstPasses,
     ModelHostContract,
     StartsFromPictures,
     plan,
@@ -24,7 +25,7 @@ def sound(path: Path) -> Checkpoint:
     return Checkpoint(name=path.name, filename=str(path))
 
 
-class TestFakeInference(InferenceContract, StartsFromPictures):
+class TestFakeInference(InferenceContract, KeepsFirstPasses, StartsFromPictures):
     @pytest.fixture
     def backend(self):
         return FakeInference()

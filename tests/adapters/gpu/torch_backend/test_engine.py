@@ -18,6 +18,7 @@ from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
 )
 from tests.contracts.inference import (  # noqa: E402
     InferenceContract,
+    KeepsFirstPasses,
     ModelHostContract,
     StartsFromPictures,
 )
@@ -50,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
     return [Checkpoint(name=path.name, filename=str(path)) for path in paths]
 
 
-class TestTorchInference(InferenceContract, StartsFromPictures):
+class TestTorchInference(InferenceContract, KeepsFirstPasses, StartsFromPictures):
     """With the recorded checkpoint."""
 
     batch_tolerance = 1
