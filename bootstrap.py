@@ -33,17 +33,17 @@ from adapters.http.server import serve, threads_for
 from adapters.http.tls import server_context
 from adapters.machine import Process, read_machine, read_ram
 from adapters.storage.atomic_write import write_atomically
-from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
 from adapters.storage.folders import files_below
-from adapters.storage.hash_cache import HashCache
-from adapters.storage.images_files import FileImages
-from adapters.storage.jobs_files import FileJobs
-from adapters.storage.jobs_memory import MemoryJobs
-from adapters.storage.networks_files import FileNetworks
 from adapters.storage.options_file import FileOptions
-from adapters.storage.starter import install_starter
+from adapters.storage.parts import (
+    file_catalog,
+    file_networks,
+    file_vaes,
+    hash_cache,
+    image_archive,
+    job_store,
+)
 from adapters.storage.styles_files import FileStyles
-from adapters.storage.vaes_files import FileVaes, vae_folders
 from application.extra_networks import ExtraNetworks
 from application.extras import ProcessExtras
 from application.fetching import FetchPicture
@@ -55,12 +55,11 @@ from application.models import Models
 from application.networks import ListEmbeddings
 from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
-from application.ports.jobs import JobStore
 from application.ports.options import OptionsStore
 from application.ports.vaes import VaeCatalog
 from application.progress import ReadProgress
 from application.retention import Retention
-from application.saving import FOLDERS, SaveImages
+from application.saving import SaveImages
 from application.scripts import ListScripts
 from application.sysinfo import ReadSysinfo
 from application.system import ReadMemory
@@ -90,49 +89,11 @@ def torch_parts(flags: Flags, options: OptionsStore) -> Parts:
     return TorchParts(flags, options, files_below=files_below, write=write_atomically)
 
 
-def hash_cache(flags: Flags) -> HashCache:
-    """Of this data folder. There must be one alone, since it writes what it remembers."""
-    return HashCache(Path(flags.text("data_dir")) / "cache.json")
-
-
-def file_catalog(flags: Flags, hashes: HashCache) -> FileCatalog:
-    """Checkpoints on disk; a data directory without any gets the one that ships."""
-    models, extra = Path(flags.models_dir), flags.text("ckpt_dir")
-    folders = checkpoint_folders(models, Path(extra) if extra else None)
-    selected = Path(flags.text("ckpt"))
-    if not flags.switch("no_download_sd_model") and not selected.is_file():
-        install_starter(folders)
-    return FileCatalog(folders, hashes, selected=selected)
-
-
-def file_vaes(flags: Flags, hashes: HashCache) -> FileVaes:
-    """VAEs on disk."""
-    given = (flags.text("ckpt_dir"), flags.text("vae_dir"))
-    extra = [Path(folder) if folder else None for folder in given]
-    return FileVaes(vae_folders(Path(flags.models_dir), *extra), hashes)
-
-
 def vae_choice(flags: Flags, catalog: VaeCatalog) -> Vaes:
     """Who chooses VAEs; `--vae-path` leaves no choice."""
     path = flags.text("vae_path")
     forced = VaeFile(name=Path(path).name, filename=path) if path else None
     return Vaes(catalog, forced=forced, hashing=not flags.switch("no_hashing"))
-
-
-def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
-    """Below the data folder, and below the output folders that the settings name at start.
-
-    A client that changes the settings later cannot open further folders.
-    """
-    stored = options.snapshot()
-    folders = (Path(stored.text(option)) for option in FOLDERS)
-    return FileImages(Path(flags.text("data_dir")), *folders)
-
-
-def job_store(flags: Flags) -> JobStore:
-    """Where finished jobs are kept: in memory, or in files that outlive the server."""
-    folder = flags.text("job_dir")
-    return FileJobs(Path(folder)) if folder else MemoryJobs()
 
 
 def retention(flags: Flags) -> Retention:
@@ -149,16 +110,6 @@ def name_rules(flags: Flags) -> NameRules:
     return NameRules(
         max_length=flags.integer("filenames_max_length"),
         unix=flags.switch("unix_filenames_sanitization"),
-    )
-
-
-def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:
-    """LoRA, hypernetworks and embeddings on disk."""
-    return FileNetworks(
-        hashes,
-        loras=[Path(flags.text("lora_dir")), Path(flags.text("lyco_dir_backcompat"))],
-        embeddings=Path(flags.text("embeddings_dir")),
-        hypernetworks=Path(flags.text("hypernetwork_dir")),
     )
 
 

@@ -18,8 +18,12 @@ STAND_FOR = {
 }
 
 
-#: bootstrap.py, and what a backend makes of the flags when it is chosen.
-WIRING = (Path("bootstrap.py"), Path("adapters/gpu/torch_backend/parts.py"))
+#: bootstrap.py, what lies on disk, and what a backend makes of the flags when it is chosen.
+WIRING = (
+    Path("bootstrap.py"),
+    Path("adapters/storage/parts.py"),
+    Path("adapters/gpu/torch_backend/parts.py"),
+)
 
 
 def read_by_wiring() -> set[str]:

@@ -1,0 +1,64 @@
+"""What lies on disk, opened as the flags say."""
+
+from pathlib import Path
+
+from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
+from adapters.storage.hash_cache import HashCache
+from adapters.storage.images_files import FileImages
+from adapters.storage.jobs_files import FileJobs
+from adapters.storage.jobs_memory import MemoryJobs
+from adapters.storage.networks_files import FileNetworks
+from adapters.storage.starter import install_starter
+from adapters.storage.vaes_files import FileVaes, vae_folders
+from application.ports.jobs import JobStore
+from application.ports.options import OptionsStore
+from application.saving import FOLDERS
+from domain.flags import Flags
+
+
+def hash_cache(flags: Flags) -> HashCache:
+    """Of this data folder. There must be one alone, since it writes what it remembers."""
+    return HashCache(Path(flags.text("data_dir")) / "cache.json")
+
+
+def file_catalog(flags: Flags, hashes: HashCache) -> FileCatalog:
+    """Checkpoints on disk; a data directory without any gets the one that ships."""
+    models, extra = Path(flags.models_dir), flags.text("ckpt_dir")
+    folders = checkpoint_folders(models, Path(extra) if extra else None)
+    selected = Path(flags.text("ckpt"))
+    if not flags.switch("no_download_sd_model") and not selected.is_file():
+        install_starter(folders)
+    return FileCatalog(folders, hashes, selected=selected)
+
+
+def file_vaes(flags: Flags, hashes: HashCache) -> FileVaes:
+    """VAEs on disk."""
+    given = (flags.text("ckpt_dir"), flags.text("vae_dir"))
+    extra = [Path(folder) if folder else None for folder in given]
+    return FileVaes(vae_folders(Path(flags.models_dir), *extra), hashes)
+
+
+def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
+    """Below the data folder, and below the output folders that the settings name at start.
+
+    A client that changes the settings later cannot open further folders.
+    """
+    stored = options.snapshot()
+    folders = (Path(stored.text(option)) for option in FOLDERS)
+    return FileImages(Path(flags.text("data_dir")), *folders)
+
+
+def job_store(flags: Flags) -> JobStore:
+    """Where finished jobs are kept: in memory, or in files that outlive the server."""
+    folder = flags.text("job_dir")
+    return FileJobs(Path(folder)) if folder else MemoryJobs()
+
+
+def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:
+    """LoRA, hypernetworks and embeddings on disk."""
+    return FileNetworks(
+        hashes,
+        loras=[Path(flags.text("lora_dir")), Path(flags.text("lyco_dir_backcompat"))],
+        embeddings=Path(flags.text("embeddings_dir")),
+        hypernetworks=Path(flags.text("hypernetwork_dir")),
+    )
