@@ -75,10 +75,47 @@ class TextArchitecture:
 
 
 @dataclass(frozen=True)
+class VisionArchitecture:
+    """A CLIP image encoder (a ViT) in OpenCLIP's layout, for square pictures of `side` pixels."""
+
+    prefix: str
+    width: int
+    layers: int
+    heads: int
+    intermediate: int
+    activation: str
+    patch: int
+    side: int
+    projection: int
+
+
+@dataclass(frozen=True)
+class DepthArchitecture:
+    """A DPT-hybrid: a ResNet of three stages, a ViT behind it, and what fuses their features.
+
+    `grid` is the side of the square of patches it was made for; `neck` has the channels of the
+    four feature maps that are fused, `fusion` those of the fused ones.
+    """
+
+    prefix: str
+    stem: int
+    stages: tuple[int, ...]
+    stage_blocks: tuple[int, ...]
+    width: int
+    layers: int
+    heads: int
+    intermediate: int
+    grid: int
+    neck: tuple[int, ...]
+    fusion: int
+
+
+@dataclass(frozen=True)
 class Architecture:
     """Everything needed to build a checkpoint's networks.
 
-    `texts` are the text models, in the order in which their outputs are put together.
+    `texts` are the text models, in the order in which their outputs are put together; `vision` is
+    an unCLIP's image encoder, `depth` a depth model's estimator.
     `prediction` is what the UNet predicts: "epsilon" or "v", None where only the network itself
     can tell. Latents are the VAE's mean times `scale_factor`. `numbers` says how many numbers are
     put into the vector beside the pooled text.
@@ -91,6 +128,8 @@ class Architecture:
     prediction: str | None
     scale_factor: float
     numbers: int = 0
+    vision: VisionArchitecture | None = None
+    depth: DepthArchitecture | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +186,7 @@ def infer_unet(shapes: Shapes) -> UNetArchitecture:
     if not channels:
         raise CheckpointError(shapes.file, "is missing", f"{UNET}input_blocks.1.0.in_layers.2")
     middle = f"{UNET}middle_block.1"
-    time_width, time_input = _matrix(shapes, f"{UNET}time_embed.0.weight")
+    time_width, time_input = matrix(shapes, f"{UNET}time_embed.0.weight")
     first = shapes[f"{UNET}input_blocks.0.0.weight"]
     if not first[0] == channels[0] == time_input:
         raise CheckpointError(
@@ -158,7 +197,7 @@ def infer_unet(shapes: Shapes) -> UNetArchitecture:
         )
     middle_depth = _depth(shapes, middle)
     attention = middle if middle_depth or not attentive else attentive[0]
-    context = _matrix(shapes, f"{attention}.transformer_blocks.0.attn2.to_k.weight")[1]
+    context = matrix(shapes, f"{attention}.transformer_blocks.0.attn2.to_k.weight")[1]
     return UNetArchitecture(
         in_channels=first[1],
         out_channels=shapes[f"{UNET}out.2.weight"][0],
@@ -202,39 +241,39 @@ def infer_vae(shapes: Shapes) -> VaeArchitecture:
     return VaeArchitecture(
         channels=tuple(shapes[f"{down}{i}.block.0.conv1.weight"][0] for i in range(levels)),
         res_blocks=blocks[0],
-        latent_channels=_convolution(shapes, f"{VAE}decoder.conv_in.weight")[1],
+        latent_channels=convolution(shapes, f"{VAE}decoder.conv_in.weight")[1],
     )
 
 
 def infer_clip_text(shapes: Shapes, prefix: str = CLIP_TEXT) -> TextArchitecture:
     """Read a CLIP text model of transformers' layout off `prefix`."""
-    vocabulary, width = _matrix(shapes, f"{prefix}embeddings.token_embedding.weight")
+    vocabulary, width = matrix(shapes, f"{prefix}embeddings.token_embedding.weight")
     return TextArchitecture(
         prefix=prefix,
         vocabulary=vocabulary,
-        positions=_matrix(shapes, f"{prefix}embeddings.position_embedding.weight")[0],
+        positions=matrix(shapes, f"{prefix}embeddings.position_embedding.weight")[0],
         width=width,
         layers=shapes.count(prefix + "encoder.layers.{}.mlp.fc1.weight"),
         heads=max(1, width // CLIP_HEAD_WIDTH),
-        intermediate=_matrix(shapes, f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
+        intermediate=matrix(shapes, f"{prefix}encoder.layers.0.mlp.fc1.weight")[0],
         activation="quick_gelu",
     )
 
 
 def infer_open_clip_text(shapes: Shapes, prefix: str, *, pools: bool) -> TextArchitecture:
     """Read a text model of OpenCLIP's layout off `prefix`; its projection only if it `pools`."""
-    vocabulary, width = _matrix(shapes, f"{prefix}token_embedding.weight")
+    vocabulary, width = matrix(shapes, f"{prefix}token_embedding.weight")
     return TextArchitecture(
         prefix=prefix,
         vocabulary=vocabulary,
-        positions=_matrix(shapes, f"{prefix}positional_embedding")[0],
+        positions=matrix(shapes, f"{prefix}positional_embedding")[0],
         width=width,
         layers=shapes.count(prefix + "transformer.resblocks.{}.mlp.c_fc.weight"),
         heads=max(1, width // CLIP_HEAD_WIDTH),
-        intermediate=_matrix(shapes, f"{prefix}transformer.resblocks.0.mlp.c_fc.weight")[0],
+        intermediate=matrix(shapes, f"{prefix}transformer.resblocks.0.mlp.c_fc.weight")[0],
         activation="gelu",
         open_clip=True,
-        projection=_matrix(shapes, f"{prefix}text_projection")[1] if pools else None,
+        projection=matrix(shapes, f"{prefix}text_projection")[1] if pools else None,
     )
 
 
@@ -251,21 +290,23 @@ def _input_blocks(shapes: Shapes) -> Iterator[str]:
 
 def _vector_width(shapes: Shapes) -> int | None:
     name = f"{UNET}label_emb.0.0.weight"
-    return _matrix(shapes, name)[1] if name in shapes else None
+    return matrix(shapes, name)[1] if name in shapes else None
 
 
 def _depth(shapes: Shapes, layer: str) -> int:
     return shapes.count(layer + ".transformer_blocks.{}.attn1.to_q.weight")
 
 
-def _matrix(shapes: Shapes, name: str) -> tuple[int, int]:
+def matrix(shapes: Shapes, name: str) -> tuple[int, int]:
+    """The shape of a tensor with two axes. Raises `CheckpointError` naming it."""
     shape = shapes[name]
     if len(shape) != 2:
         raise CheckpointError(shapes.file, f"has shape {list(shape)}, not two axes", name)
     return shape[0], shape[1]
 
 
-def _convolution(shapes: Shapes, name: str) -> tuple[int, int]:
+def convolution(shapes: Shapes, name: str) -> tuple[int, int]:
+    """Outputs and inputs of a convolution's weight. Raises `CheckpointError` naming it."""
     shape = shapes[name]
     if len(shape) != 4:
         raise CheckpointError(shapes.file, f"has shape {list(shape)}, not four axes", name)

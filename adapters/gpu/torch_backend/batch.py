@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adapters.gpu.torch_backend.conditioning import condition
 from adapters.gpu.torch_backend.denoiser import LatentMask
+from adapters.gpu.torch_backend.depth import beside_depth
 from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.extra_networks.job import JobAdditions
 from adapters.gpu.torch_backend.facts import facts_of
@@ -37,6 +38,7 @@ from adapters.gpu.torch_backend.previews import decodes, preview
 from adapters.gpu.torch_backend.soft_mask import SoftMask, changed_masks
 from adapters.gpu.torch_backend.starts import encode_pictures, repainted
 from adapters.gpu.torch_backend.tweaks import computing
+from adapters.gpu.torch_backend.unclip import ImageEmbedder, showing
 from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictures
 from application.ports.inference import Observer, Rendered, Sources, Verdict
 from application.ports.upscale import Upscaler
@@ -256,26 +258,46 @@ class Batch:
         return Refiner(each.refiner, take_over)
 
     def _texts(self, each: Pass, model: LoadedCheckpoint) -> Conditioning:
-        networks = each.networks
+        networks, embedder = each.networks, model.embedder
         if isinstance(each, HiresPlan) and each.first_pass_encoder:
             model = self._models[self._plan.checkpoint.filename]
             networks = self._plan.networks
         with self._turn, self._adding(networks, model):
-            return condition(
+            texts = condition(
                 model.text,
                 each.text,
                 height=each.height,
                 width=each.width,
                 with_empty=each.sampling.options.pad_cond_uncond,
             )
+            return showing(texts, self._embedded(each, embedder)) if embedder else texts
+
+    def _embedded(self, each: Pass, embedder: ImageEmbedder) -> Tensor:
+        """What an unCLIP is told of each picture: nothing where there is none."""
+        sources = self._sources_of(each)
+        if sources is None:
+            vectors = torch.zeros(self._plan.batch_size, embedder.vector_width)
+        else:
+            vectors = embedder(sources.pictures, self._generator_beside())
+        return vectors.to(self._device)
+
+    def _sources_of(self, each: Pass) -> Sources | None:
+        """The pictures that a pass starts from; a second pass is told of none."""
+        return None if isinstance(each, HiresPlan) else self._sources
 
     def _beside(self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]) -> Tensor | None:
         """What the model's UNet sees beside a latent of that (height, width) in cells, if anything.
 
         In a second pass it is shown grey, as where there is no picture.
         """
-        plan, sources = self._plan, None if isinstance(each, HiresPlan) else self._sources
+        plan, sources = self._plan, self._sources_of(each)
         count, (height, width) = plan.batch_size, size
+        if model.depth:
+            if sources is None:
+                message = "this checkpoint paints by the depth of a picture: use img2img"
+                raise InvalidRequest("init_images", message)
+            with self._turn:
+                return beside_depth(model.depth, sources.pictures, size)
         if model.edits:
             with self._turn:
                 if sources is None:

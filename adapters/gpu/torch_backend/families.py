@@ -20,6 +20,7 @@ from adapters.gpu.torch_backend.architecture import (
     infer_unet,
     infer_vae,
 )
+from adapters.gpu.torch_backend.architecture_vision import DEPTH, VISION, infer_depth, infer_vision
 from adapters.gpu.torch_backend.original_config import OriginalConfig
 from adapters.gpu.torch_backend.size_embedding import NUMBER_WIDTH
 from domain.errors import CheckpointError
@@ -29,6 +30,9 @@ XL_TEXT = "conditioner.embedders."
 
 #: Files that were diffusers' once lack the last layer: the one before it is what is taken.
 SD2_TEXT_LAYERS = 24
+
+#: Its encoder's statistics are in a file of their own.
+UNCLIP_L = "SD2 unCLIP-L"
 
 SD1_UNET_HEADS = 8
 #: From SD2 on, a level has as many heads of this width as fit.
@@ -129,12 +133,18 @@ def _check_widths(file: str, architecture: Architecture) -> None:
         raise CheckpointError(
             file, f"has a UNet for texts {unet.context_width} wide, but its encoders give {width}"
         )
-    pooled = architecture.texts[-1].projection
-    vector = None if pooled is None else pooled + NUMBER_WIDTH * architecture.numbers
+    vector = _vector_width(architecture)
     if unet.vector_width != vector:
         raise CheckpointError(
             file, f"has a UNet for vectors of {unet.vector_width} elements, expected {vector}"
         )
+
+
+def _vector_width(architecture: Architecture) -> int | None:
+    if architecture.vision:  # what the picture says, and how much noise was added to it
+        return 2 * architecture.vision.projection
+    pooled = architecture.texts[-1].projection
+    return None if pooled is None else pooled + NUMBER_WIDTH * architecture.numbers
 
 
 def _infer_sd1(shapes: Shapes) -> Architecture:
@@ -150,6 +160,9 @@ def _infer_sd1(shapes: Shapes) -> Architecture:
 
 
 def _infer_sd2(shapes: Shapes) -> Architecture:
+    if f"{UNET}label_emb.0.0.weight" in shapes and f"{VISION}proj" not in shapes:
+        message = "is missing: the image encoder of this unCLIP is not in the file"
+        raise CheckpointError(shapes.file, message, f"{VISION}proj")
     text = infer_open_clip_text(shapes, SD2_TEXT, pools=False)
     return Architecture(
         family="SD2",
@@ -163,6 +176,23 @@ def _infer_sd2(shapes: Shapes) -> Architecture:
 
 def _infer_sd2_inpainting(shapes: Shapes) -> Architecture:
     return replace(_infer_sd2(shapes), prediction="epsilon")
+
+
+def _infer_depth(shapes: Shapes) -> Architecture:
+    if _DEPTH_READOUT not in shapes:
+        message = "is missing: the depth estimator of this depth model is not in the file"
+        raise CheckpointError(shapes.file, message, _DEPTH_READOUT)
+    return replace(_infer_sd2(shapes), prediction="epsilon", depth=infer_depth(shapes))
+
+
+def _infer_unclip_l(shapes: Shapes) -> Architecture:
+    vision = infer_vision(shapes, open_clip=False)
+    return replace(_infer_sd2(shapes), prediction="v", vision=vision)
+
+
+def _infer_unclip_h(shapes: Shapes) -> Architecture:
+    vision = infer_vision(shapes, open_clip=True)
+    return replace(_infer_sd2(shapes), prediction="v", vision=vision)
 
 
 def _infer_sdxl(shapes: Shapes) -> Architecture:
@@ -195,6 +225,7 @@ def _unet_of_wide_heads(shapes: Shapes) -> UNetArchitecture:
 
 
 _FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
+_DEPTH_READOUT = f"{DEPTH}pretrained.act_postprocess3.0.project.0.bias"
 _UNCLIP = "embedder.model.ln_final.weight"
 _MIDDLE_ATTENTION = f"{UNET}middle_block.1.transformer_blocks.0.attn1.to_q.weight"
 _SD2_BLOCK = f"{SD2_TEXT}transformer.resblocks.0.attn.in_proj_weight"
@@ -213,12 +244,21 @@ def _both(*rules: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
     return lambda shapes: all(rule(shapes) for rule in rules)
 
 
+def _either(*rules: Callable[[Shapes], bool]) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(rule(shapes) for rule in rules)
+
+
 def _lacks(name: str) -> Callable[[Shapes], bool]:
     return lambda shapes: name not in shapes
 
 
 _SDXL = _has(f"{XL_TEXT}1.model.ln_final.weight")
 _SD2 = _has(_SD2_BLOCK)
+
+
+def _sd2_with_channels(count: int) -> Callable[[Shapes], bool]:
+    return _both(_SD2, _has_size(_FIRST_CONVOLUTION, 1, count))
+
 
 #: In the order of the tests: the first that holds decides.
 FAMILIES: tuple[Family, ...] = (
@@ -227,12 +267,10 @@ FAMILIES: tuple[Family, ...] = (
     Family("SSD-1B", _both(_SDXL, _lacks(_MIDDLE_ATTENTION)), _infer_sdxl),
     Family("SDXL", _SDXL, _infer_sdxl),
     Family("SDXL refiner", _has(f"{XL_TEXT}0.model.ln_final.weight"), _infer_refiner),
-    Family("SD2 depth", _has("depth_model.model.pretrained.act_postprocess3.0.project.0.bias")),
-    Family("unCLIP-L", _has_size(_UNCLIP, 0, 768)),
-    Family("unCLIP-H", _has_size(_UNCLIP, 0, 1024)),
-    Family(
-        "SD2 inpainting", _both(_SD2, _has_size(_FIRST_CONVOLUTION, 1, 9)), _infer_sd2_inpainting
-    ),
+    Family("SD2 depth", _either(_has(_DEPTH_READOUT), _sd2_with_channels(5)), _infer_depth),
+    Family(UNCLIP_L, _has_size(_UNCLIP, 0, 768), _infer_unclip_l),
+    Family("SD2 unCLIP-H", _has_size(_UNCLIP, 0, 1024), _infer_unclip_h),
+    Family("SD2 inpainting", _sd2_with_channels(9), _infer_sd2_inpainting),
     Family("SD2", _SD2, _infer_sd2),
     Family("Alt-Diffusion", _has(_ALT_TEXT)),
     Family("SD1 inpainting", _has_size(_FIRST_CONVOLUTION, 1, 9), _infer_sd1),

@@ -16,12 +16,14 @@ from adapters.gpu.torch_backend.conditioners import (
     TextConditioner,
     XlConditioner,
 )
-from adapters.gpu.torch_backend.families import infer_architecture
+from adapters.gpu.torch_backend.depth import DepthEstimator, build_depth
+from adapters.gpu.torch_backend.families import UNCLIP_L, infer_architecture
 from adapters.gpu.torch_backend.networks import build_text, build_unet, build_vae
 from adapters.gpu.torch_backend.original_config import OriginalConfig, read_original_config
 from adapters.gpu.torch_backend.prediction import measure_prediction
 from adapters.gpu.torch_backend.text_encoder import TextEncoder
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer, open_clip_tokenizer
+from adapters.gpu.torch_backend.unclip import ImageEmbedder, build_image_embedder
 from adapters.gpu.torch_backend.vae import LatentRgb, own_latent_rgb
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError
@@ -56,7 +58,8 @@ class LoadedCheckpoint:
 
     `alphas_cumprod` is (1000,) float32 on the CPU where the file or its `.yaml` sets the noise
     table, None where the standard one applies (spec sampling.md 2.1). `prediction` is "epsilon"
-    or "v". `latent_rgb` is the file's own map for previews, if it brings one.
+    or "v". `latent_rgb` is the file's own map for previews, if it brings one. An unCLIP has an
+    `embedder` of pictures, a depth model an estimator of their `depth`.
     """
 
     file: str
@@ -69,6 +72,8 @@ class LoadedCheckpoint:
     prediction: str
     scale_factor: float
     latent_rgb: LatentRgb | None
+    embedder: ImageEmbedder | None = None
+    depth: DepthEstimator | None = None
 
     @property
     def inpaints(self) -> bool:
@@ -121,7 +126,18 @@ def load_checkpoint(
         prediction=prediction,
         scale_factor=architecture.scale_factor,
         latent_rgb=own_latent_rgb(weights.metadata, architecture.vae.latent_channels),
+        embedder=_embedder(architecture, weights, device, precision.text),
+        depth=build_depth(architecture.depth, weights, device) if architecture.depth else None,
     )
+
+
+def _embedder(
+    architecture: Architecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> ImageEmbedder | None:
+    if architecture.vision is None:
+        return None
+    statistics = architecture.family == UNCLIP_L
+    return build_image_embedder(architecture.vision, weights, device, dtype, statistics=statistics)
 
 
 def is_sdxl(family: str) -> bool:

@@ -42,8 +42,16 @@ Network = TypeVar("Network", bound=nn.Module)
 
 log = logging.getLogger(__name__)
 
-#: Tensors that files carry along and nobody needs: numbers 0 to 76, and OpenCLIP's other half.
-_NEEDLESS = (".position_ids", ".logit_scale", ".attn_mask", ".text_projection")
+#: Tensors that files carry along and nobody needs: numbers 0 to 76, OpenCLIP's other half, and
+#: the classes that a depth estimator's ViT once told apart.
+_NEEDLESS = (
+    ".position_ids",
+    ".logit_scale",
+    ".attn_mask",
+    ".text_projection",
+    ".pretrained.model.head.weight",
+    ".pretrained.model.head.bias",
+)
 
 
 def build_unet(
@@ -92,7 +100,7 @@ def build_unet(
     prepare_unet(unet)
     make_adjustable(unet)
     prepare_attention(unet)
-    return _filled(unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype)
+    return filled(unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype)
 
 
 def build_vae(
@@ -112,7 +120,7 @@ def build_vae(
             norm_num_groups=GROUPS,
         )
     prepare_vae(vae)
-    return _filled(vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype)
+    return filled(vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype)
 
 
 def build_text(
@@ -141,7 +149,7 @@ def build_text(
         network = CLIPTextModelWithProjection(config) if pools else CLIPTextModel(config)
     make_adjustable(network)
     prepare_tokens(network)
-    network = _filled(network, locate, prefix, weights, device, dtype)
+    network = filled(network, locate, prefix, weights, device, dtype)
     positions = torch.arange(architecture.positions, device=device).expand(1, -1)
     for module in network.modules():  # not in the state dict: its place is still on meta
         if isinstance(getattr(module, "position_ids", None), Tensor):
@@ -203,7 +211,7 @@ def _last_depths(architecture: UNetArchitecture, file: str) -> tuple[int, ...]:
     return last if last[0] else (middle,)
 
 
-def _filled(
+def filled(
     network: Network,
     locate: Locate,
     prefix: str,

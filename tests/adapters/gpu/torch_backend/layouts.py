@@ -137,35 +137,35 @@ def sd1_layout(
     """Every tensor of a checkpoint with its shape."""
     unet = unet_layout(channels, res_blocks, depths, context, in_channels, linear_projection)
     return {
-        **_under("model.diffusion_model", unet),
-        **_under("first_stage_model", vae_layout(vae_channels, vae_blocks)),
-        **_under("cond_stage_model.transformer.text_model", text_layout(context, text_layers)),
+        **under("model.diffusion_model", unet),
+        **under("first_stage_model", vae_layout(vae_channels, vae_blocks)),
+        **under("cond_stage_model.transformer.text_model", text_layout(context, text_layers)),
     }
 
 
 def sd2_layout(unet: dict, vae: dict, open_clip: dict) -> Layout:
     return {
-        **_under("model.diffusion_model", unet_layout(**unet)),
-        **_under("first_stage_model", vae_layout(**vae)),
-        **_under("cond_stage_model.model", open_clip_layout(**open_clip)),
+        **under("model.diffusion_model", unet_layout(**unet)),
+        **under("first_stage_model", vae_layout(**vae)),
+        **under("cond_stage_model.model", open_clip_layout(**open_clip)),
     }
 
 
 def sdxl_layout(unet: dict, vae: dict, clip: dict, open_clip: dict) -> Layout:
     embedders = "conditioner.embedders"
     return {
-        **_under("model.diffusion_model", unet_layout(**unet)),
-        **_under("first_stage_model", vae_layout(**vae)),
-        **_under(f"{embedders}.0.transformer.text_model", text_layout(**clip)),
-        **_under(f"{embedders}.1.model", open_clip_layout(**open_clip)),
+        **under("model.diffusion_model", unet_layout(**unet)),
+        **under("first_stage_model", vae_layout(**vae)),
+        **under(f"{embedders}.0.transformer.text_model", text_layout(**clip)),
+        **under(f"{embedders}.1.model", open_clip_layout(**open_clip)),
     }
 
 
 def refiner_layout(unet: dict, vae: dict, open_clip: dict) -> Layout:
     return {
-        **_under("model.diffusion_model", unet_layout(**unet)),
-        **_under("first_stage_model", vae_layout(**vae)),
-        **_under("conditioner.embedders.0.model", open_clip_layout(**open_clip)),
+        **under("model.diffusion_model", unet_layout(**unet)),
+        **under("first_stage_model", vae_layout(**vae)),
+        **under("conditioner.embedders.0.model", open_clip_layout(**open_clip)),
     }
 
 
@@ -186,14 +186,14 @@ def unet_layout(
     """
     time, width = 4 * channels[0], channels[0]
     layout = {
-        **_linear("time_embed.0", channels[0], time),
-        **_linear("time_embed.2", time, time),
-        **_conv("input_blocks.0.0", in_channels, width),
-        **_norm("out.0", width),
-        **_conv("out.2", width, 4),
+        **dense("time_embed.0", channels[0], time),
+        **dense("time_embed.2", time, time),
+        **conv("input_blocks.0.0", in_channels, width),
+        **norm("out.0", width),
+        **conv("out.2", width, 4),
     }
     if vector is not None:
-        layout |= _linear("label_emb.0.0", vector, time) | _linear("label_emb.0.2", time, time)
+        layout |= dense("label_emb.0.0", vector, time) | dense("label_emb.0.2", time, time)
     skips, index = [width], 1
     for level, out in enumerate(channels):
         for _ in range(res_blocks[level]):
@@ -202,7 +202,7 @@ def unet_layout(
             width, index = out, index + 1
             skips.append(width)
         if level < len(channels) - 1:
-            layout |= _conv(f"input_blocks.{index}.0.op", width, width)
+            layout |= conv(f"input_blocks.{index}.0.op", width, width)
             index += 1
             skips.append(width)
     layout |= _res_block("middle_block.0", width, width, time)
@@ -218,41 +218,41 @@ def unet_layout(
             layout |= _transformer(f"{here}.1", out, depth, context, linear)
             width, index = out, index + 1
             if level and block == res_blocks[level]:
-                layout |= _conv(f"{here}.{2 if depths[level] else 1}.conv", width, width)
+                layout |= conv(f"{here}.{2 if depths[level] else 1}.conv", width, width)
     return layout
 
 
 def vae_layout(channels: Sequence[int], blocks: int, latents: int = 4) -> Layout:
     first, last, levels = channels[0], channels[-1], len(channels)
     layout = {
-        **_conv("encoder.conv_in", 3, first),
-        **_norm("encoder.norm_out", last),
-        **_conv("encoder.conv_out", last, 2 * latents),
-        **_conv("quant_conv", 2 * latents, 2 * latents, 1),
-        **_conv("post_quant_conv", latents, latents, 1),
-        **_conv("decoder.conv_in", latents, last),
-        **_norm("decoder.norm_out", first),
-        **_conv("decoder.conv_out", first, 3),
+        **conv("encoder.conv_in", 3, first),
+        **norm("encoder.norm_out", last),
+        **conv("encoder.conv_out", last, 2 * latents),
+        **conv("quant_conv", 2 * latents, 2 * latents, 1),
+        **conv("post_quant_conv", latents, latents, 1),
+        **conv("decoder.conv_in", latents, last),
+        **norm("decoder.norm_out", first),
+        **conv("decoder.conv_out", first, 3),
     }
     for half in ("encoder", "decoder"):
         layout |= _vae_block(f"{half}.mid.block_1", last, last)
         layout |= _vae_block(f"{half}.mid.block_2", last, last)
-        layout |= _norm(f"{half}.mid.attn_1.norm", last)
+        layout |= norm(f"{half}.mid.attn_1.norm", last)
         for part in ("q", "k", "v", "proj_out"):
-            layout |= _conv(f"{half}.mid.attn_1.{part}", last, last, 1)
+            layout |= conv(f"{half}.mid.attn_1.{part}", last, last, 1)
     width = first
     for level, out in enumerate(channels):
         for block in range(blocks):
             layout |= _vae_block(f"encoder.down.{level}.block.{block}", width, out)
             width = out
         if level < levels - 1:
-            layout |= _conv(f"encoder.down.{level}.downsample.conv", width, width)
+            layout |= conv(f"encoder.down.{level}.downsample.conv", width, width)
     for level, out in reversed(list(enumerate(channels))):
         for block in range(blocks + 1):
             layout |= _vae_block(f"decoder.up.{level}.block.{block}", width, out)
             width = out
         if level:
-            layout |= _conv(f"decoder.up.{level}.upsample.conv", width, width)
+            layout |= conv(f"decoder.up.{level}.upsample.conv", width, width)
     return layout
 
 
@@ -261,15 +261,15 @@ def text_layout(width: int, layers: int, vocabulary: int = 49408) -> Layout:
         "embeddings.token_embedding.weight": (vocabulary, width),
         "embeddings.position_embedding.weight": (77, width),
         "embeddings.position_ids": (1, 77),
-        **_norm("final_layer_norm", width),
+        **norm("final_layer_norm", width),
     }
     for layer in range(layers):
         here = f"encoder.layers.{layer}"
-        layout |= _norm(f"{here}.layer_norm1", width) | _norm(f"{here}.layer_norm2", width)
+        layout |= norm(f"{here}.layer_norm1", width) | norm(f"{here}.layer_norm2", width)
         for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            layout |= _linear(f"{here}.self_attn.{part}", width, width)
-        layout |= _linear(f"{here}.mlp.fc1", width, 4 * width)
-        layout |= _linear(f"{here}.mlp.fc2", 4 * width, width)
+            layout |= dense(f"{here}.self_attn.{part}", width, width)
+        layout |= dense(f"{here}.mlp.fc1", width, 4 * width)
+        layout |= dense(f"{here}.mlp.fc2", 4 * width, width)
     return layout
 
 
@@ -279,18 +279,18 @@ def open_clip_layout(width: int, layers: int, projection: int, vocabulary: int =
         "positional_embedding": (77, width),
         "text_projection": (width, projection),
         "logit_scale": (),
-        **_norm("ln_final", width),
+        **norm("ln_final", width),
     }
     for layer in range(layers):
         here = f"transformer.resblocks.{layer}"
-        layout |= _norm(f"{here}.ln_1", width) | _norm(f"{here}.ln_2", width)
+        layout |= norm(f"{here}.ln_1", width) | norm(f"{here}.ln_2", width)
         layout |= {
             f"{here}.attn.in_proj_weight": (3 * width, width),
             f"{here}.attn.in_proj_bias": (3 * width,),
         }
-        layout |= _linear(f"{here}.attn.out_proj", width, width)
-        layout |= _linear(f"{here}.mlp.c_fc", width, 4 * width)
-        layout |= _linear(f"{here}.mlp.c_proj", 4 * width, width)
+        layout |= dense(f"{here}.attn.out_proj", width, width)
+        layout |= dense(f"{here}.mlp.c_fc", width, 4 * width)
+        layout |= dense(f"{here}.mlp.c_proj", 4 * width, width)
     return layout
 
 
@@ -322,63 +322,63 @@ def write(path: Path, layout: Layout, **changes: torch.Tensor | None) -> dict[st
     return tensors
 
 
-def _under(prefix: str, layout: Layout) -> Layout:
+def under(prefix: str, layout: Layout) -> Layout:
     return {f"{prefix}.{name}": shape for name, shape in layout.items()}
 
 
-def _linear(name: str, inputs: int, outputs: int) -> Layout:
+def dense(name: str, inputs: int, outputs: int) -> Layout:
     return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
 
 
-def _conv(name: str, inputs: int, outputs: int, kernel: int = 3) -> Layout:
+def conv(name: str, inputs: int, outputs: int, kernel: int = 3) -> Layout:
     return {f"{name}.weight": (outputs, inputs, kernel, kernel), f"{name}.bias": (outputs,)}
 
 
-def _norm(name: str, width: int) -> Layout:
+def norm(name: str, width: int) -> Layout:
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
 def _res_block(name: str, inputs: int, outputs: int, time: int) -> Layout:
     layout = {
-        **_norm(f"{name}.in_layers.0", inputs),
-        **_conv(f"{name}.in_layers.2", inputs, outputs),
-        **_linear(f"{name}.emb_layers.1", time, outputs),
-        **_norm(f"{name}.out_layers.0", outputs),
-        **_conv(f"{name}.out_layers.3", outputs, outputs),
+        **norm(f"{name}.in_layers.0", inputs),
+        **conv(f"{name}.in_layers.2", inputs, outputs),
+        **dense(f"{name}.emb_layers.1", time, outputs),
+        **norm(f"{name}.out_layers.0", outputs),
+        **conv(f"{name}.out_layers.3", outputs, outputs),
     }
     if inputs != outputs:
-        layout |= _conv(f"{name}.skip_connection", inputs, outputs, 1)
+        layout |= conv(f"{name}.skip_connection", inputs, outputs, 1)
     return layout
 
 
 def _transformer(name: str, width: int, depth: int, context: int, linear: bool) -> Layout:
     if not depth:
         return {}
-    layout = _norm(f"{name}.norm", width)
+    layout = norm(f"{name}.norm", width)
     for part in ("proj_in", "proj_out"):
-        one = _linear if linear else lambda n, i, o: _conv(n, i, o, 1)
+        one = dense if linear else lambda n, i, o: conv(n, i, o, 1)
         layout |= one(f"{name}.{part}", width, width)
     for block in range(depth):
         here = f"{name}.transformer_blocks.{block}"
-        for norm in ("norm1", "norm2", "norm3"):
-            layout |= _norm(f"{here}.{norm}", width)
+        for each in ("norm1", "norm2", "norm3"):
+            layout |= norm(f"{here}.{each}", width)
         for attention, keys in (("attn1", width), ("attn2", context)):
             layout[f"{here}.{attention}.to_q.weight"] = (width, width)
             layout[f"{here}.{attention}.to_k.weight"] = (width, keys)
             layout[f"{here}.{attention}.to_v.weight"] = (width, keys)
-            layout |= _linear(f"{here}.{attention}.to_out.0", width, width)
-        layout |= _linear(f"{here}.ff.net.0.proj", width, 8 * width)
-        layout |= _linear(f"{here}.ff.net.2", 4 * width, width)
+            layout |= dense(f"{here}.{attention}.to_out.0", width, width)
+        layout |= dense(f"{here}.ff.net.0.proj", width, 8 * width)
+        layout |= dense(f"{here}.ff.net.2", 4 * width, width)
     return layout
 
 
 def _vae_block(name: str, inputs: int, outputs: int) -> Layout:
     layout = {
-        **_norm(f"{name}.norm1", inputs),
-        **_conv(f"{name}.conv1", inputs, outputs),
-        **_norm(f"{name}.norm2", outputs),
-        **_conv(f"{name}.conv2", outputs, outputs),
+        **norm(f"{name}.norm1", inputs),
+        **conv(f"{name}.conv1", inputs, outputs),
+        **norm(f"{name}.norm2", outputs),
+        **conv(f"{name}.conv2", outputs, outputs),
     }
     if inputs != outputs:
-        layout |= _conv(f"{name}.nin_shortcut", inputs, outputs, 1)
+        layout |= conv(f"{name}.nin_shortcut", inputs, outputs, 1)
     return layout

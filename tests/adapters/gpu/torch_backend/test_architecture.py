@@ -54,8 +54,8 @@ def inferred(layout, config=None):
             {"depth_model.model.pretrained.act_postprocess3.0.project.0.bias": (1,)},
             "SD2 depth",
         ),
-        ({"embedder.model.ln_final.weight": (768,), SD2_TEXT: (3072, 1024)}, "unCLIP-L"),
-        ({"embedder.model.ln_final.weight": (1024,), SD2_TEXT: (3072, 1024)}, "unCLIP-H"),
+        ({"embedder.model.ln_final.weight": (768,), SD2_TEXT: (3072, 1024)}, "SD2 unCLIP-L"),
+        ({"embedder.model.ln_final.weight": (1024,), SD2_TEXT: (3072, 1024)}, "SD2 unCLIP-H"),
         ({SD2_TEXT: (3072, 1024), FIRST: (320, 9, 3, 3)}, "SD2 inpainting"),
         ({SD2_TEXT: (3072, 1024), FIRST: (320, 4, 3, 3)}, "SD2"),
         (
@@ -184,7 +184,7 @@ def test_the_refiner_of_xl():
         (sdxl_layout, SMALL_SDXL, {"vector": 1376}, "vectors of 1376 elements, expected 1632"),
         (sdxl_layout, SMALL_SDXL, {"vector": None}, "vectors of None elements, expected 1632"),
         (refiner_layout, SMALL_REFINER, {"vector": 99}, "vectors of 99 elements, expected 1376"),
-        (sd2_layout, SMALL_SD2, {"vector": 99}, "vectors of 99 elements, expected None"),
+        (sd2_layout, SMALL_SD2, {"vector": 99}, "image encoder of this unCLIP is not in"),
     ],
 )
 def test_texts_that_do_not_fit_the_unet_are_refused(layout, sizes, change, message):

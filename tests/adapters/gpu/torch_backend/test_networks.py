@@ -13,6 +13,7 @@ from adapters.gpu.torch_backend.conversion import original_name
 from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
 from adapters.gpu.torch_backend.conversion.unet import unet_modules
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
+from adapters.gpu.torch_backend.depth import build_depth
 from adapters.gpu.torch_backend.families import infer_architecture
 from adapters.gpu.torch_backend.networks import (
     UpsampleThenFit,
@@ -22,6 +23,7 @@ from adapters.gpu.torch_backend.networks import (
     predict,
 )
 from adapters.gpu.torch_backend.original_config import OriginalConfig
+from adapters.gpu.torch_backend.unclip import build_image_embedder
 from adapters.gpu.torch_backend.weights import Weights
 from domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.layouts import (
@@ -40,6 +42,11 @@ from tests.adapters.gpu.torch_backend.layouts import (
     sdxl_layout,
     unet_layout,
     vae_layout,
+)
+from tests.adapters.gpu.torch_backend.layouts_vision import (
+    depth_layout,
+    unclip_h_layout,
+    unclip_l_layout,
 )
 
 pytestmark = pytest.mark.torch
@@ -64,8 +71,14 @@ def architecture_of(layout):
         sdxl_layout(**SDXL),
         sdxl_layout(**SSD_1B),
         refiner_layout(**REFINER),
+        unclip_h_layout(),
+        unclip_l_layout(),
+        depth_layout(),
     ],
-    ids=["SD1.5", "inpainting", "linear", "shallow", "uneven", "SD2", "SDXL", "SSD-1B", "refiner"],
+    ids=[
+        *("SD1.5", "inpainting", "linear", "shallow", "uneven", "SD2", "SDXL", "SSD-1B"),
+        *("refiner", "unCLIP-H", "unCLIP-L", "depth"),
+    ],
 )
 def test_every_tensor_of_a_layout_finds_its_place(layout, caplog):
     """All names and shapes agree both ways, at full size, without allocating a weight."""
@@ -75,6 +88,10 @@ def test_every_tensor_of_a_layout_finds_its_place(layout, caplog):
     build_vae(found.vae, weights, META, torch.float16)
     for text in found.texts:
         build_text(text, weights, META, torch.float16)
+    if found.vision:
+        build_image_embedder(found.vision, weights, META, torch.float16, statistics=False)
+    if found.depth:
+        build_depth(found.depth, weights, META)
     x = torch.empty((2, found.unet.in_channels, 13, 8), device=META)
     context = torch.empty((2, 77, found.unet.context_width), device=META)
     width = found.unet.vector_width
