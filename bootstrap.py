@@ -60,7 +60,7 @@ from application.ports.vaes import VaeCatalog
 from application.progress import ReadProgress
 from application.retention import Retention
 from application.saving import SaveImages
-from application.scripts import ListScripts
+from application.scripts.listing import ListScripts
 from application.sysinfo import ReadSysinfo
 from application.system import ReadMemory
 from application.task_progress import ListPendingTasks, ReadTaskProgress
@@ -235,7 +235,7 @@ class Container(containers.DeclarativeContainer):
         on_change=providers.Dict(sd_model_checkpoint=models.provided.load),
     )
     list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
-    list_scripts = providers.Singleton(ListScripts, models, options)
+    list_scripts = providers.Singleton(ListScripts, models, options, upscaler)
     memory = providers.Singleton(ReadMemory, providers.Object(read_ram), backend)
     health = providers.Singleton(ReadHealth, models, options, jobs)
     sysinfo = providers.Singleton(

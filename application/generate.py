@@ -28,7 +28,8 @@ from domain.prompts import Style
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the text that makes it again; None for a mask."""
+    """A picture and the text that lies in it, that makes it again; None for a mask, and for what a
+    script put together."""
 
     image: Image
     infotext: str | None
@@ -49,7 +50,8 @@ class Generated:
 
     A grid comes first if `info.index_of_first_image` is 1. Masks, where the options ask for them,
     come behind their pictures. After an interrupt there are fewer pictures than asked for, perhaps
-    none. `files` are the paths of what was saved.
+    none; `infotext` is the first one's all the same. `files` are the paths of what was saved,
+    `saver` saves what else is made of the pictures.
     """
 
     pictures: tuple[Picture, ...]
@@ -58,12 +60,16 @@ class Generated:
     job_id: str
     encoding: Encoding
     files: tuple[str, ...] = ()
+    infotext: str = ""
+    saver: JobFiles | None = None
 
 
 @dataclass(frozen=True)
 class Start:
     """What a job has besides its plan: infotext's entries for its kind, out of the plan as it is in
     the end; and if it starts from pictures, what becomes of each one of a batch.
+
+    For a script, its entries come before all others, and without `grid` there is none.
     """
 
     extra: Callable[[JobPlan], Mapping[str, Extra]]
@@ -71,6 +77,8 @@ class Start:
     sources: Sources | None = None
     finishes: Sequence[Finish] = ()
     init_hash: str | None = None
+    before: Mapping[str, Extra] = field(default_factory=dict)
+    grid: bool = True
 
     def finish(self, rendered: Rendered, plan: JobPlan) -> list[Finished]:
         """What becomes of the pictures of a batch."""
@@ -143,11 +151,18 @@ class Generate:
         plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
         plan = self._networks.identified(plan)
         described = describe(
-            request, plan, options, self._version, start.extra(plan), start.init_hash, job.owner
+            request,
+            plan,
+            options,
+            self._version,
+            start.extra(plan),
+            start.init_hash,
+            job.owner,
+            before=start.before,
         )
         files = self._saving.begin(described, options, _timestamp(job))
         made = self._render(job, described, files, start)
-        if made.pictures:
+        if made.pictures and start.grid:
             images = [each.image for each in made.pictures]
             if grid := files.make_grid(images, made.infotexts[0]):
                 made.put_first(grid)
@@ -160,7 +175,8 @@ class Generate:
         for number, batch in enumerate(plan.batches):
             if job.cancelled():
                 break
-            text = f"Batch {number + 1} out of {count}" if count > 1 else f"scripts_{job.kind}"
+            one = job.text or f"scripts_{job.kind}"  # a script has a text of its own
+            text = f"Batch {number + 1} out of {count}" if count > 1 else one
             job.begin_batch(text, number, count, batch.pass_steps)
             rendered = self._inference.render(batch, job.observe, start.sources)
             made.facts |= {**rendered.facts, **self._networks.facts(batch, rendered, options)}
@@ -202,6 +218,8 @@ class Generate:
                 embed=options.flag("enable_pnginfo"),
             ),
             files=tuple(files.paths),
+            infotext=described.infotext(0, made.facts),
+            saver=files,
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection
+from functools import partial
 
 import msgspec
 from PIL.Image import Image
@@ -12,6 +13,9 @@ from application.init_pictures import InitPictures, prepare
 from application.jobs import Abandoned, Job
 from application.planning import JobPlan, plan_img2img
 from application.prefill import prefill
+from application.scripts.registry import IMG2IMG
+from application.scripts.session import prepared, selected, setting_of
+from application.scripts.stage import Work
 from application.upscaling import upscale_by
 from domain.img2img import Img2Img
 from domain.options import Options
@@ -60,9 +64,19 @@ class GenerateImg2Img(Generate):
         """
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
+        work, plain = Work(request, pictures, lists), partial(self._plain, base)
+        script = selected(request, IMG2IMG)
+        if script is None:
+            return plain(work)
+        setting = setting_of(work, base, self._upscaler, self._draw_seed, plain)
+        return prepared(script, setting, as_echoed(request))
+
+    def _plain(self, base: Options, work: Work) -> Callable[[Job], Generated]:
+        request, pictures = work.request, work.pictures
+        assert isinstance(request, Img2Img)
+        assert pictures is not None, "an image-to-image request comes with pictures"
         options = base.with_overrides(request.override_settings or {})
-        if not request.include_init_images:
-            request = msgspec.structs.replace(request, init_images=None, mask=None)
+        request = as_echoed(request)
         models = self._choose(request, base, options)
         masked = pictures.mask is not None
         meant = as_meant(request, base, masked=masked)
@@ -74,22 +88,23 @@ class GenerateImg2Img(Generate):
             self._draw_seed,
             len(pictures.images),
             masked=masked,
-            lists=lists,
+            lists=work.lists,
+            after=work.after,
         )
         if upscaler := options.text("upscaler_for_img2img"):
             self._upscaler.check(upscaler, upscale_settings(options))
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
-        self._saving.check(request, plan, options)
+        self._saving.check(request, plan, options, always=work.saves)
 
         def make(job: Job) -> Generated:
-            start = self._start(meant, options, pictures, plan)
+            start = self._start(meant, options, work, plan)
             return self._make(request, base, options, plan, start, job)
 
         return make
 
-    def _start(
-        self, request: Img2Img, options: Options, pictures: InitPictures, plan: JobPlan
-    ) -> Start:
+    def _start(self, request: Img2Img, options: Options, work: Work, plan: JobPlan) -> Start:
+        pictures = work.pictures
+        assert pictures is not None
         upscaler = options.text("upscaler_for_img2img")
         upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
         prepared = prepare(request, options, pictures, plan.first.batch_size, upscale)
@@ -102,6 +117,8 @@ class GenerateImg2Img(Generate):
                 **img2img_extra(request, prepared.inpainting, masked=masked),
             },
             init_hash=self._kept(pictures.images, options),
+            before=work.extra,
+            grid=work.grid,
         )
 
     def _kept(self, images: Collection[Image], options: Options) -> str | None:
@@ -112,6 +129,13 @@ class GenerateImg2Img(Generate):
                 digest = hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
                 self._saving.keep_init_image(image, digest, options)
         return digest
+
+
+def as_echoed(request: Img2Img) -> Img2Img:
+    """The request as it is answered with: with its pictures only if it says so."""
+    if request.include_init_images:
+        return request
+    return msgspec.structs.replace(request, init_images=None, mask=None)
 
 
 def as_meant(request: Img2Img, base: Options, *, masked: bool) -> Img2Img:

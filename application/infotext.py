@@ -92,17 +92,19 @@ def describe(
     extra: Mapping[str, Extra] = NO_FACTS,
     init_hash: str | None = None,
     user: str | None = None,
+    *,
+    before: Mapping[str, Extra] = NO_FACTS,
 ) -> Description:
     """Describe a planned job. Hashes of models are shown if the plan knows them.
 
-    `extra` are entries that only jobs of its kind have, `init_hash` is of the picture it starts
-    from where that is kept, `user` the login of who asked.
+    `extra` are entries that only jobs of its kind have, `before` a script's; `init_hash` is of the
+    picture it starts from where that is kept, `user` the login of who asked.
     """
     return Description(
         request=request,
         plan=plan,
         options=options,
-        extra=extra_parameters(plan, options, extra),
+        extra={**before, **extra_parameters(plan, options, extra)},
         version=version,
         init_hash=init_hash,
         user=user,

@@ -80,6 +80,8 @@ class Job:
         self._stepped_at: float | None = None
         self._passes: tuple[int, ...] = (0,)
         self._units_before = 0
+        self._batches: int | None = None
+        self._begun = 0
         self._abandoned = abandoned
         self._clock = clock
         self._lock = threading.Condition()
@@ -112,8 +114,15 @@ class Job:
         """Whether nobody wants the result any more."""
         return self.interrupted or self._abandoned()
 
+    def expect(self, batches: int) -> None:
+        """There will be so many in all: what `begin_batch` is told is true of a part only."""
+        self._batches, self._begun = batches, 0
+
     def begin_batch(self, text: str, number: int, of: int, passes: Sequence[int] = (0,)) -> None:
         """Batch `number` (from 0) of `of` starts; `passes` are its sampling runs' steps."""
+        if self._batches is not None:
+            number, of = self._begun, self._batches
+            self._begun += 1
         self.text = text
         self.skipped = False
         self._passes = tuple(passes)
@@ -136,7 +145,7 @@ class Job:
             self.progress = self._progress_at(step, of)
             self._preview, self._preview_step = preview, step
             self._tell()
-        return self._verdict()
+        return self.verdict()
 
     def advance(self, step: int, of: int) -> Verdict:
         """The same for work that is no sampling and shows nothing under way."""
@@ -145,9 +154,10 @@ class Job:
         with self._lock:
             self.progress = self._progress_at(step, of)
             self._tell()
-        return self._verdict()
+        return self.verdict()
 
-    def _verdict(self) -> Verdict:
+    def verdict(self) -> Verdict:
+        """Whether to go on with what is in hand."""
         if self.interrupted:
             return Verdict.INTERRUPT
         return Verdict.SKIP if self.skipped else Verdict.CONTINUE

@@ -106,8 +106,6 @@ def within(field: str, value: int, low: int, high: int) -> None:
 
 
 def _refuse_scripts(request: AnyRequest, known: Sequence[str]) -> None:
-    if request.script_name:
-        raise NotFound("script", request.script_name)
     for title in request.alwayson_scripts:
         if title.lower() not in known:
             raise NotFound("script", title)

@@ -69,7 +69,7 @@ class PictureFiles:
     def save(
         self,
         image: Image,
-        infotext: str,
+        infotext: str | None,
         place: Place,
         facts: NameFacts,
         options: Options,
@@ -88,7 +88,7 @@ class PictureFiles:
         words = self._words(place, facts, options, suffix)
         path = self._write(data, folder, words, extension, place, options)
         stem = path.removesuffix(f".{extension}")
-        if options.flag("save_txt"):
+        if infotext is not None and options.flag("save_txt"):
             self._archive.write(f"{stem}.txt", f"{infotext}\n".encode(errors="replace"))
         if extension not in ("jpg", "jpeg") and _wants_copy(image, data, options):
             copy = _encoded(_shrunk(image, options), "jpg", infotext, options)
@@ -156,7 +156,7 @@ def _extension(place: Place, options: Options) -> str:
     return extension
 
 
-def _encoded(image: Image, extension: str, infotext: str, options: Options) -> bytes:
+def _encoded(image: Image, extension: str, infotext: str | None, options: Options) -> bytes:
     return encode_picture(
         image,
         extension,

@@ -63,13 +63,15 @@ class SaveImages:
         self._format_time = time_formatter(clock)
         self._history = history
 
-    def check(self, request: AnyRequest, plan: JobPlan, options: Options) -> None:
-        """Before any work: could the pictures be saved, if that is asked for?
+    def check(
+        self, request: AnyRequest, plan: JobPlan, options: Options, *, always: bool = False
+    ) -> None:
+        """Before any work: could the pictures be saved, if that is asked for, or `always`?
 
         Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
         the folder that cannot be written to.
         """
-        if not request.save_images:
+        if not (request.save_images or always):
             return
         facts = self._facts(request, plan, options, job_timestamp="")
         samples, grids = _places(request)
@@ -185,6 +187,29 @@ class JobFiles:
         )
         path = self._files.save(image, infotext, self._samples, facts, self._options, suffix)
         self.paths.append(path)
+
+    def save_result(self, image: Image, infotext: str, seed: int) -> Sequence[str]:
+        """Save what a script made of the job's pictures, whatever the request says; returns its
+        path. Raises as `save` does."""
+        facts = self._of_result(image, seed)
+        return [self._files.save(image, infotext, self._samples, facts, self._options)]
+
+    def save_result_grid(
+        self, image: Image, infotext: str | None, seed: int, basename: str | None = None
+    ) -> Sequence[str]:
+        """The same of a grid. One with a `basename` of its own is named like pictures are."""
+        place = self._grids
+        if basename:
+            place = replace(place, basename=basename, short_names=False)
+        facts = self._of_result(image, seed)
+        facts = msgspec.structs.replace(facts, batch_index=None, basename=place.basename)
+        return [self._files.save(image, infotext, place, facts, self._options)]
+
+    def _of_result(self, image: Image, seed: int) -> NameFacts:
+        prompt = self._described.request.prompt
+        return msgspec.structs.replace(
+            self._facts, seed=seed, prompt=prompt, width=image.width, height=image.height
+        )
 
     def make_grid(self, images: Sequence[Image], infotext: str) -> Image | None:
         """The job's grid, saved if `grid_save`; None unless the result shall begin with it."""

@@ -3,12 +3,14 @@
 Everything is 8-bit: so are the seams of the reference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from PIL import Image
 
 from application.ports.inference import Verdict
 from application.ports.upscale import Advance, go_on
+from domain.regions import Box
 from domain.tiles import even_starts
 from domain.upscalers import Tiling
 
@@ -49,6 +51,29 @@ def by_tiles(
             whole = Image.new("RGB", (row.width, image.height * scale))
         _paste(whole, row, (0, y * scale), tiling.overlap * scale, across=False)
     assert whole is not None
+    return whole
+
+
+def combined(
+    size: tuple[int, int], pieces: Sequence[tuple[Box, Image.Image]], overlap: int
+) -> Image.Image:
+    """One RGB picture of `size` out of tiles that each lie in their box, row by row.
+
+    Seams are as `by_tiles` makes them. A piece may be smaller than its box: then something stays
+    black.
+    """
+    whole = Image.new("RGB", size)
+    for (_, top, _, bottom), row in groupby(pieces, lambda piece: (0, piece[0][1], 0, piece[0][3])):
+        strip = Image.new("RGB", (size[0], bottom - top))
+        for (left, _, right, _), piece in row:
+            _paste(
+                strip,
+                piece.crop((0, 0, right - left, bottom - top)),
+                (left, 0),
+                overlap,
+                across=True,
+            )
+        _paste(whole, strip, (0, top), overlap, across=False)
     return whole
 
 

@@ -8,7 +8,11 @@ from application.infotext_extra import hires_extra
 from application.jobs import Abandoned, Job
 from application.planning import plan_txt2img
 from application.prefill import prefill
+from application.scripts.registry import TXT2IMG
+from application.scripts.session import prepared, selected, setting_of
+from application.scripts.stage import Work
 from domain.generation import Txt2Img
+from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
 from domain.upscalers import LATENT_MODES
 
@@ -54,13 +58,25 @@ class GenerateTxt2Img(Generate):
         """
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
+        work, plain = Work(request, lists=lists), partial(self._plain, base)
+        script = selected(request, TXT2IMG)
+        if script is None:
+            return plain(work)
+        setting = setting_of(work, base, self._upscaler, self._draw_seed, plain)
+        return prepared(script, setting, request)
+
+    def _plain(self, base: Options, work: Work) -> Callable[[Job], Generated]:
+        request = work.request
+        assert isinstance(request, Txt2Img)
         options = base.with_overrides(request.override_settings or {})
         models = self._choose(request, base, options)
-        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, lists)
+        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, work.lists)
         hires = plan.first.hires
         if hires and hires.upscaler not in LATENT_MODES:
             self._upscaler.check(hires.upscaler, hires.upscaling)
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
-        self._saving.check(request, plan, options)
-        start = Start(lambda settled: hires_extra(request, settled))
+        self._saving.check(request, plan, options, always=work.saves)
+        start = Start(
+            lambda settled: hires_extra(request, settled), before=work.extra, grid=work.grid
+        )
         return partial(self._make, request, base, options, plan, start)

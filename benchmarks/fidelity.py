@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -45,6 +46,7 @@ from domain.flags import parse_flags
 TOLERANCE = 2
 
 UNKNOWN_SAMPLER = "meant difference: an unknown sampler is 400"
+NO_SCRIPT = re.compile(r"422 Script '.*' not found")
 #: A JPEG keeps multiples of up to 40/255: one that was nearly rounded the other way is no miss.
 JPEG, JPEG_PSNR = "JPEG: a last bit of a pixel moved a coefficient by one step", 45
 #: Recordings that we miss, and why. Others are explained by what they ask for (`explanation`).
@@ -194,6 +196,8 @@ def explanation(case: Recording, made: Replay, checkpoints: frozenset[str]) -> s
         name = str(text).partition(" [")[0]
         if name not in checkpoints and Path(name).stem not in checkpoints:
             return f"checkpoint {name} is not among the recordings' files"
+    if NO_SCRIPT.search(made.note):
+        return "a selectable script that is not here yet"
     jpeg = any(picture.startswith(b"\xff\xd8") for picture in case.pictures)
     if jpeg and made.same_infotext and (made.psnr or 0) >= JPEG_PSNR:
         return JPEG

@@ -97,8 +97,6 @@ def _read(
     if stopped:
         return Out(name, "interrupted or skipped by another request, at a moment that was chance")
     request = asked["json"] if "json" in asked else json.loads(asked["data"])
-    if isinstance(request, dict) and request.get("script_name"):
-        return Out(name, "of a selectable script")
     body = answer["body"]
     info = json.loads(body["info"])
     return Recording(

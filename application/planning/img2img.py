@@ -34,11 +34,13 @@ def plan_img2img(
     *,
     masked: bool = False,
     lists: PictureLists = NO_LISTS,
+    after: int | None = None,
 ) -> JobPlan:
     """Decide everything about a request that starts from so many pictures, `masked` or not.
 
     The request names its noise multiplier. Two pictures or more are a batch, whatever its size was
-    to be: the seeds are still those of the whole. Raises as `plan_txt2img`.
+    to be: the seeds are still those of the whole. `after` is the last seed of the generation before
+    in the same script. Raises as `plan_txt2img`.
     """
     check_img2img(request, masked=masked)
     check_options(request, options)
@@ -46,7 +48,7 @@ def plan_img2img(
     size = batch_size(request, pictures)
     seeds, subseeds = plan_seeds(request, lists, draw_seed)
     prompts = job_prompts(request, lists, options, styles)
-    init = plan_init(request, options, seeds[:size], masked=masked)
+    init = plan_init(request, options, seeds[:size], masked=masked, after=after)
 
     @cache
     def make(main: Prompts) -> Plan:
@@ -75,13 +77,18 @@ def batch_size(request: Img2Img, pictures: int) -> int:
 
 
 def plan_init(
-    request: Img2Img, options: Options, seeds: Sequence[int], *, masked: bool
+    request: Img2Img,
+    options: Options,
+    seeds: Sequence[int],
+    *,
+    masked: bool,
+    after: int | None = None,
 ) -> InitPlan:
     """How each batch starts from its pictures; `seeds` are those of the job's first batch."""
     multiplier = request.initial_noise_multiplier
     return InitPlan(
         denoising_strength=request.denoising_strength,
-        seed=seeds[0],
+        seed=seeds[0] if after is None else after,
         explicit_steps=options.flag("img2img_fix_steps"),
         noise_multiplier=1.0 if multiplier is None else multiplier,
         content=CONTENT.get(request.inpainting_fill, "picture"),

@@ -47,7 +47,6 @@ def test_a_picture_in_a_request_may_be_a_file(tmp_path):
         ({"request": {"path": "/sdapi/v1/interrogate", "json": {}}}, "of another route"),
         ({"status": 500, "body": "no"}, "answered with an error"),
         ({"action": {"t": 1}}, "interrupted or skipped by another request"),
-        ({"request": {"json": {"script_name": "x/y/z plot"}}}, "of a selectable script"),
     ],
 )
 def test_what_is_no_answered_txt2img_is_out(tmp_path, case, reason):

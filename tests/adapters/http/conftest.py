@@ -26,6 +26,8 @@ from application.options import ChangeOptions, ReadOptions
 from application.pnginfo import ReadPictureInfo
 from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
+from application.scripts.listing import selectable_scripts
+from application.scripts.registry import IMG2IMG, TXT2IMG
 from application.sysinfo import Report
 from application.task_progress import ListPendingTasks, ReadTaskProgress
 from application.upscalers import ListUpscalers
@@ -224,7 +226,9 @@ class House:
             networks=MemoryNetworks(NETWORKS),
             embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),
             scripts=lambda: [
+                *selectable_scripts(TXT2IMG, ["None"]),
                 *txt2img_scripts([TINY.title, TINY_B.title]),
+                *selectable_scripts(IMG2IMG, ["None"], of_pictures=True),
                 *img2img_scripts([TINY.title, TINY_B.title]),
             ],
             unload_checkpoint=lambda: self.heard.append(("unload",)),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from application.scripts.registry import IMG2IMG, TXT2IMG
 from domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
 
 
@@ -63,25 +64,41 @@ def test_vaes_are_modules_too(client):
     assert get(client, "sd-modules") == get(client, "sd-vae") != []
 
 
-def test_scripts(client):
+def test_scripts(client, shared):
     """Spec scripts.md 3: titles in order of registration; of those listed here, Hypertile has no
     arguments and so is no entry of script-info."""
-    titles = ["extra options", "Hypertile", "refiner", "sampler", "seed"]
-    of_pictures = [*titles[:2], "soft inpainting", *titles[2:]]
+    selectable = [each.title.lower() for each in TXT2IMG]
+    selectable_of_pictures = [each.title.lower() for each in IMG2IMG]
+    always_on = ["extra options", "Hypertile", "refiner", "sampler", "seed"]
+    titles = [*selectable, *always_on]
+    of_pictures = [*selectable_of_pictures, *always_on[:2], "soft inpainting", *always_on[2:]]
     assert get(client, "scripts") == {"txt2img": titles, "img2img": of_pictures}
+    recorded = json.loads((shared / "golden/get/sdapi_v1_scripts.json").read_text())["body"]
+    for kind, ours in (("txt2img", titles), ("img2img", of_pictures)):
+        assert [title for title in recorded[kind] if title in ours] == ours
     described = get(client, "script-info")
-    assert all(each["is_alwayson"] for each in described)
+    for each in described:
+        assert each["is_alwayson"] is (each["name"] in (*always_on, "soft inpainting"))
     for is_img2img, listed in ((False, titles), (True, of_pictures)):
         names = [each["name"] for each in described if each["is_img2img"] is is_img2img]
         assert names == [title for title in listed if title != "Hypertile"]
 
 
 def test_scripts_are_described_as_recorded(client, shared):
-    """Recording get/sdapi_v1_script_info, entry by entry."""
+    """Recording get/sdapi_v1_script_info, entry by entry, but for the notes (label "") in forms,
+    whose words are ours, and the upscalers to choose from, which are those that are here."""
     recorded = json.loads((shared / "golden/get/sdapi_v1_script_info.json").read_text())["body"]
     theirs = {(each["name"], each["is_img2img"]): each for each in recorded}
     for ours in get(client, "script-info"):
-        assert ours == theirs[ours["name"], ours["is_img2img"]]
+        their = theirs[ours["name"], ours["is_img2img"]]
+        for argument, model in zip(ours["args"], their["args"], strict=True):
+            if argument["label"] == "":
+                assert isinstance(argument["value"], str)
+                argument["value"] = model["value"]
+            if argument["label"] == "Upscaler":
+                assert argument["choices"] == ["None"]
+                argument["choices"] = model["choices"]
+        assert ours == their
 
 
 def test_version(client):

@@ -1,7 +1,6 @@
-"""The scripts there are, as clients list them. Source: spec scripts.md 2, 3 and 14.
+"""The scripts that are always on, as clients list them. Source: spec scripts.md 2, 3 and 14.
 
-A script that this server cannot run is not listed: clients take what is listed for what works.
-Those that are always on belong to A1111's form; their effect is had through fields of the request
+They belong to A1111's form; their effect is had through fields of the request
 (`sampler_name`, `seed`, `refiner_checkpoint`) and options (`hypertile_*`).
 """
 
@@ -11,29 +10,8 @@ import msgspec
 
 from domain.sampling.samplers import SAMPLERS
 from domain.sampling.schedulers import SCHEDULERS
+from domain.scripts.form import Script, ScriptArgument
 from domain.soft_inpainting import TITLE
-
-Number = int | float
-
-
-class ScriptArgument(msgspec.Struct, frozen=True):
-    """One argument. What does not apply to its kind is null, or for `choices` None."""
-
-    label: str
-    value: bool | int | float | str | None
-    minimum: Number | None = None
-    maximum: Number | None = None
-    step: Number | None = None
-    choices: tuple[str, ...] | None = None
-
-
-class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """A script by its title. `arguments` is None for one that has no form (spec scripts.md 3)."""
-
-    name: str
-    always_on: bool = True
-    of_pictures: bool = False  # image-to-image's
-    arguments: tuple[ScriptArgument, ...] | None = ()
 
 
 def txt2img_scripts(

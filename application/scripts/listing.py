@@ -1,0 +1,49 @@
+"""Use-case: which scripts there are. Source: spec scripts.md 3."""
+
+from collections.abc import Sequence
+
+from application.models import Models
+from application.ports.options import OptionsStore
+from application.ports.upscale import Upscaler
+from application.scripts.registry import IMG2IMG, TXT2IMG
+from application.scripts.stage import Selectable
+from domain.scripts import Script, form_of, img2img_scripts, txt2img_scripts
+from domain.upscalers import upscale_settings
+
+
+class ListScripts:
+    """What `GET /scripts` and `GET /script-info` show."""
+
+    def __init__(self, models: Models, options: OptionsStore, upscaler: Upscaler) -> None:
+        self._models = models
+        self._options = options
+        self._upscaler = upscaler
+
+    def __call__(self) -> Sequence[Script]:
+        """Those of text-to-image, then those of image-to-image; of each those that a request may
+        select first. With the checkpoints, samplers and upscalers there are to choose from."""
+        options = self._options.snapshot()
+        titles = [each.title for each in self._models.list()]
+        hidden = options.texts("hide_samplers")
+        upscalers = [each.name for each in self._upscaler.list(upscale_settings(options))]
+        return [
+            *selectable_scripts(TXT2IMG, upscalers),
+            *txt2img_scripts(titles, hidden),
+            *selectable_scripts(IMG2IMG, upscalers, of_pictures=True),
+            *img2img_scripts(titles, hidden),
+        ]
+
+
+def selectable_scripts(
+    scripts: Sequence[Selectable], upscalers: Sequence[str], *, of_pictures: bool = False
+) -> list[Script]:
+    """As they are listed: by title in lower case, with their forms."""
+    return [
+        Script(
+            name=each.title.lower(),
+            always_on=False,
+            of_pictures=of_pictures,
+            arguments=form_of(each.arguments, {each.upscalers or "": upscalers}),
+        )
+        for each in scripts
+    ]

@@ -1,0 +1,186 @@
+"""Arguments of selectable scripts: a list by position becomes a struct, and the struct a form.
+
+A struct of arguments names its fields in the order of the list, each with the control that A1111's
+form has for it. Source: spec scripts.md 1, 3; api.md 8.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
+
+import msgspec
+
+from domain.errors import InvalidRequest
+from domain.scripts.form import Number, ScriptArgument
+
+FIELD = "script_args"
+
+
+class Control(msgspec.Struct, frozen=True):
+    """What a form has for an argument: any value passes, for the script to judge."""
+
+    label: str
+
+    def read(self, value: object) -> object:
+        """The argument's value out of JSON. Raises `ValueError`, saying what it must be."""
+        return value
+
+    def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
+        """As it is listed; `choices` replace its own where only the server knows them."""
+        return ScriptArgument(self.label, default)
+
+
+class Note(Control, frozen=True):
+    """A text to read, which takes a place in the list; what is sent there does not matter."""
+
+    label: str = ""
+
+
+class Switch(Control, frozen=True):
+    """On or off."""
+
+    def read(self, value: object) -> bool:
+        if value is None or isinstance(value, bool | int | float):
+            return bool(value)
+        raise ValueError("true or false")
+
+
+class Slider(Control, frozen=True):
+    """A number. A form offers `minimum` to `maximum`; up to `most` is taken."""
+
+    minimum: Number
+    maximum: Number
+    step: Number
+    most: Number | None = None
+
+    def read(self, value: object) -> Number:
+        most = self.maximum if self.most is None else self.most
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("a number")
+        if not self.minimum <= value <= most:
+            raise ValueError(f"from {self.minimum} to {most}")
+        return value
+
+    def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
+        return ScriptArgument(self.label, default, self.minimum, self.maximum, self.step)
+
+
+class Whole(Slider, frozen=True):
+    """A whole number."""
+
+    def read(self, value: object) -> int:
+        number = super().read(value)
+        if number != int(number):
+            raise ValueError("a whole number")
+        return int(number)
+
+
+class Text(Control, frozen=True):
+    """Any text."""
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("a text")
+        return value
+
+
+class Choice(Control, frozen=True):
+    """One of the choices, by its text; `numbered` ones by their number, from 0, too, and in any
+    case. Without choices of its own, the script judges what is named."""
+
+    choices: tuple[str, ...] = ()
+    numbered: bool = False
+
+    def read(self, value: object) -> object:
+        if self.numbered:
+            return self._numbered(value)
+        if value not in self.choices:
+            raise ValueError(f"one of {', '.join(self.choices)}")
+        return value
+
+    def _numbered(self, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("a number of the list, or a name")
+        return value if not self.choices else chosen(value, self.choices)
+
+    def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
+        return ScriptArgument(self.label, default, choices=tuple(choices or self.choices))
+
+
+class Several(Control, frozen=True):
+    """Some of the choices."""
+
+    choices: tuple[str, ...] = ()
+
+    def read(self, value: object) -> tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not set(map(str, value)) <= set(self.choices):
+            raise ValueError(f"a list of {', '.join(self.choices)}")
+        return tuple(each for each in self.choices if each in value)
+
+    def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
+        return ScriptArgument(self.label, default, choices=self.choices)
+
+
+def chosen(value: object, choices: Sequence[str]) -> str:
+    """The choice of that number, from 0, or of that text in any case.
+
+    Raises `ValueError`, saying what it must be.
+    """
+    if isinstance(value, str):
+        for each in choices:
+            if each.lower() == value.lower():
+                return each
+        raise ValueError(f"one of {', '.join(choices)}")
+    if isinstance(value, int | float) and value == int(value) and 0 <= value < len(choices):
+        return choices[int(value)]
+    raise ValueError(f"from 0 to {len(choices) - 1}")
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """Arguments of one script. Each field is annotated with its `Control`."""
+
+
+A = TypeVar("A", bound=Arguments)
+
+
+def read_arguments(kind: type[A], title: str, given: Sequence[object]) -> A:
+    """The arguments in the list; what is over is passed over, as in A1111 (spec api.md 8).
+
+    Raises `InvalidRequest("script_args", ...)` naming the first that is wrong, or for too few.
+    """
+    controls = list(_controls(kind))
+    if len(given) < len(controls):
+        labels = ", ".join(control.label or "(anything)" for _, control in controls)
+        message = f"{title} takes {len(controls)}: {labels}; {len(given)} came"
+        raise InvalidRequest(FIELD, message)
+    values: dict[str, Any] = {}
+    for number, ((name, control), value) in enumerate(zip(controls, given, strict=False)):
+        try:
+            values[name] = control.read(value)
+        except (ValueError, OverflowError) as error:
+            raise wrong(title, number, control.label, str(error), value) from error
+    return kind(**values)
+
+
+def wrong(title: str, number: int, label: str, wanted: str, value: object) -> InvalidRequest:
+    """What to raise for an argument, counted from 0."""
+    shown = repr(value)[:80]
+    return InvalidRequest(FIELD, f"{title}: [{number}] {label} must be {wanted}, not {shown}")
+
+
+def form_of(
+    kind: type[Arguments], choices: Mapping[str, Sequence[str]]
+) -> tuple[ScriptArgument, ...]:
+    """The arguments as clients list them; `choices` are those that only the server knows, by
+    field."""
+    defaults = {each.name: each.default for each in msgspec.structs.fields(kind)}
+    return tuple(
+        control.argument(defaults[name], choices.get(name)) for name, control in _controls(kind)
+    )
+
+
+def _controls(kind: type[Arguments]) -> Iterator[tuple[str, Control]]:
+    hints = get_type_hints(kind, include_extras=True)
+    for name in kind.__struct_fields__:
+        hint = hints[name]
+        assert get_origin(hint) is Annotated, f"{kind.__name__}.{name} has no control"
+        yield name, hint.__metadata__[0]

@@ -1,0 +1,22 @@
+"""SD upscale: its arguments. Source: spec scripts.md 9."""
+
+from typing import Annotated
+
+from domain.generation import MAX_SIDE
+from domain.scripts.arguments import Arguments, Choice, Note, Slider, Whole
+
+TITLE = "SD upscale"
+
+#: A 4x network reaches it in two rounds.
+MAX_FACTOR = 16
+
+
+class SdUpscale(Arguments, frozen=True):
+    """`upscaler` is a number in the list of upscalers, or a name."""
+
+    note: Annotated[object, Note()] = (
+        "<p>Enlarges the picture, then repaints it tile by tile; width and height are a tile's</p>"
+    )
+    overlap: Annotated[int, Whole("Tile overlap", 0, 256, 16, MAX_SIDE)] = 64
+    upscaler: Annotated[int | float | str, Choice("Upscaler", numbered=True)] = "None"
+    factor: Annotated[float, Slider("Scale Factor", 1.0, 4.0, 0.05, MAX_FACTOR)] = 2.0
