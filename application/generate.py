@@ -9,6 +9,7 @@ from PIL.Image import Image
 from application.extra_networks import ExtraNetworks, NoNetworks, comments_of
 from application.finishing import Finish, Finished
 from application.infotext import Description, describe
+from application.infotext_extra import vae_facts
 from application.jobs import Clock, Job, JobQueue
 from application.models import Models
 from application.planning import JobPlan, ModelChoice
@@ -180,6 +181,7 @@ class Generate:
             job.begin_batch(text, number, count, batch.pass_steps)
             rendered = self._inference.render(batch, job.observe, start.sources)
             made.facts |= {**rendered.facts, **self._networks.facts(batch, rendered, options)}
+            made.facts |= vae_facts(batch)
             made.comments |= dict.fromkeys(comments_of(batch, rendered))
             complete = not (job.interrupted or job.skipped)
             finished = start.finish(rendered, plan)

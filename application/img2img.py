@@ -8,7 +8,7 @@ import msgspec
 from PIL.Image import Image
 
 from application.generate import Generate, Generated, Start
-from application.infotext_extra import img2img_extra, soft_extra
+from application.infotext_extra import encoder_extra, img2img_extra, soft_extra
 from application.init_pictures import InitPictures, prepare
 from application.jobs import Abandoned, Job
 from application.planning import JobPlan, plan_img2img
@@ -115,6 +115,7 @@ class GenerateImg2Img(Generate):
             extra=lambda settled: {
                 **soft_extra(settled),
                 **img2img_extra(request, prepared.inpainting, masked=masked),
+                **encoder_extra(settled),
             },
             init_hash=self._kept(pictures.images, options),
             before=work.extra,

@@ -13,6 +13,7 @@ from domain.plan import HiresPlan, Pass, Plan, SamplingPlan
 from domain.sampling.names import effective_scheduler
 from domain.sampling.schedulers import AUTOMATIC, find_scheduler
 from domain.soft_inpainting import LABELS
+from domain.upscalers import LATENT_MODES
 
 #: What infotext calls `inpainting_fill`; it passes over the original, and what is unknown.
 MASKED_CONTENT = {0: "fill", 2: "latent noise", 3: "latent nothing"}
@@ -184,6 +185,23 @@ def img2img_extra(
     if request.inpainting_fill in MASKED_CONTENT:
         extra["Masked content"] = MASKED_CONTENT[request.inpainting_fill]
     return extra
+
+
+def encoder_extra(plan: JobPlan) -> dict[str, Extra]:
+    """What made latents of the pictures it starts from, where that was not the VAE."""
+    method = plan.first.encode_method
+    return {} if method == "Full" else {"VAE Encoder": method}
+
+
+def vae_facts(plan: Plan) -> dict[str, Extra]:
+    """What made pictures of latents, and between the passes latents of pictures, likewise. They
+    come behind all that is known of a batch."""
+    facts: dict[str, Extra] = {}
+    if plan.hires and plan.hires.upscaler not in LATENT_MODES and plan.encode_method != "Full":
+        facts["VAE Encoder"] = plan.encode_method
+    if plan.decode_method != "Full":
+        facts["VAE Decoder"] = plan.decode_method
+    return facts
 
 
 def hires_extra(request: Txt2Img, plan: JobPlan) -> dict[str, Extra]:

@@ -121,10 +121,6 @@ def check_options(request: AnyRequest, options: Options) -> None:
         "restore_faces": (
             options["face_restoration"] if request.restore_faces is None else request.restore_faces
         ),
-        "sd_vae_decode_method": options.text("sd_vae_decode_method") == "TAESD",
-        "sd_vae_encode_method": (
-            isinstance(request, Img2Img) and options.text("sd_vae_encode_method") == "TAESD"
-        ),
     }
     for field, wanted in asked.items():
         if wanted:

@@ -50,7 +50,6 @@ class Case(Protocol):
 
 
 _LATER = {
-    "/sdapi/v1/img2img": "encoding by TAESD",
     "/sdapi/v1/extra-single-image": "face restoration: issue 5",
     "/sdapi/v1/interrogate": "interrogation",
     "/sdapi/v1/create/embedding": "creating embeddings",
@@ -60,7 +59,6 @@ _LATER = {
 }
 _LATER_BY_NAME = {
     "fields/restore_faces": "face restoration: issue 5",
-    "options/taesd": "decoding by TAESD",
 }
 
 
@@ -97,6 +95,8 @@ _STATUS: Mapping[str, tuple[int, str]] = {
     "rest/after_oor": (200, "CLIP skip beyond the last layer is the last, not a crash"),
     "webui/progress_empty": (200, "/internal/progress without an id works from the start"),
     "webui/get_internal_profile_startup": (404, "how long A1111's parts take to start"),
+    "options/taesd": (200, "their server could not fetch TAESD's file"),
+    "img2img/vae_enc_taesd": (200, "their server could not fetch TAESD's file"),
     "rest/opt_hash": (500, "tiny_b, whose hash it is, did not travel with the recordings"),
 }
 

@@ -23,6 +23,16 @@ MaskedContent = Literal["picture", "noise", "nothing"]
 """What a latent has under the mask: the encoded picture, noise in its place, or zeros."""
 
 
+PreviewMethod = Literal["Full", "Approx NN", "Approx cheap", "TAESD"]
+"""What makes a picture of a half-finished latent, from the slowest to the roughest; and TAESD."""
+
+PreviewContent = Literal["Combined", "Prompt", "Negative prompt"]
+"""Which prediction a preview shows."""
+
+VaeMethod = Literal["Full", "TAESD"]
+"""Who encodes or decodes: the VAE, or a small network in its stead."""
+
+
 class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Where each picture's noise comes from (spec sampling.md 1).
 
@@ -74,13 +84,18 @@ class SamplingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a half-finished latent is shown: "Full" decodes it, every other method approximates.
+    """How a half-finished latent is shown (spec images.md 14).
 
-    `grid` shows the whole batch, else its first picture.
+    "Approx NN" takes the place of "Full" where networks take turns in memory, unless
+    `full_in_low_memory`. `grid` shows the whole batch, else its first picture. With
+    `fast_interrupt` an interrupted batch is decoded so, too.
     """
 
-    method: str = "Approx cheap"
+    method: PreviewMethod = "Approx cheap"
     grid: bool = True
+    content: PreviewContent = "Prompt"
+    full_in_low_memory: bool = False
+    fast_interrupt: bool = False
 
 
 class Hypertile(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,7 +244,8 @@ class Plan(Pass, frozen=True, kw_only=True):
     With `init` it starts from pictures, which come beside the plan. Sides are multiples of 8. A VAE
     that yields NaN tries again in single precision with `auto_vae_precision`, before that in
     bfloat16 with `auto_vae_precision_bfloat16`. Checkpoints that are shown what a mask leaves see
-    what is under it greyed out by the share `mask_weight`.
+    what is under it greyed out by the share `mask_weight`. `encode_method` and `decode_method` say
+    what is asked for latents of pictures and for pictures of latents.
     """
 
     noise: NoisePlan
@@ -238,6 +254,8 @@ class Plan(Pass, frozen=True, kw_only=True):
     mask_weight: float = 1.0
     auto_vae_precision: bool = True
     auto_vae_precision_bfloat16: bool = False
+    encode_method: VaeMethod = "Full"
+    decode_method: VaeMethod = "Full"
     preview: PreviewPlan = PreviewPlan()
 
     @property

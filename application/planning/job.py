@@ -3,7 +3,8 @@
 Source: spec sampling.md 1.4 (seeds), 5.4 (refiner), api.md 5.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -11,15 +12,29 @@ from application.planning.sampling import plan_sampling
 from application.planning.texts import Prompts, plan_text
 from application.planning.tweaks import plan_tweaks
 from domain.checkpoints import Checkpoint
-from domain.errors import InvalidRequest
+from domain.errors import InvalidRequest, OptionError
 from domain.generation import MAX_SEED
 from domain.geometry import CELL
 from domain.img2img import AnyRequest
 from domain.options import Options
 from domain.picture_lists import PictureLists
-from domain.plan import InitPlan, NoisePlan, Pass, Plan, PreviewPlan, RefinerPlan, SamplingPlan
+from domain.plan import (
+    InitPlan,
+    NoisePlan,
+    Pass,
+    Plan,
+    PreviewContent,
+    PreviewMethod,
+    PreviewPlan,
+    RefinerPlan,
+    SamplingPlan,
+    VaeMethod,
+)
 from domain.seeds import image_seeds, image_subseeds, resolve_seed
 from domain.vaes import VaeFile
+
+_METHODS: Mapping[str, PreviewMethod] = {name: name for name in get_args(PreviewMethod)}
+_CONTENTS: Mapping[str, PreviewContent] = {name: name for name in get_args(PreviewContent)}
 
 
 class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,9 +145,31 @@ def plan_first_pass(
         mask_weight=options.number("inpainting_mask_weight"),
         auto_vae_precision=options.flag("auto_vae_precision"),
         auto_vae_precision_bfloat16=options.flag("auto_vae_precision_bfloat16"),
-        preview=PreviewPlan(
-            method=options.text("show_progress_type"), grid=options.flag("show_progress_grid")
-        ),
+        encode_method=vae_method(options, "sd_vae_encode_method"),
+        decode_method=vae_method(options, "sd_vae_decode_method"),
+        preview=plan_preview(options),
+    )
+
+
+def vae_method(options: Options, key: str) -> VaeMethod:
+    """Raises `OptionError` for one that there is not."""
+    match options.text(key):
+        case "Full":
+            return "Full"
+        case "TAESD":
+            return "TAESD"
+        case other:
+            raise OptionError(key, f"{other!r} is none of: Full, TAESD")
+
+
+def plan_preview(options: Options) -> PreviewPlan:
+    """How the job is shown under way. Texts that are no choice mean what A1111 makes of them."""
+    return PreviewPlan(
+        method=_METHODS.get(options.text("show_progress_type"), "Full"),
+        content=_CONTENTS.get(options.text("live_preview_content"), "Combined"),
+        grid=options.flag("show_progress_grid"),
+        full_in_low_memory=options.flag("live_preview_allow_lowvram_full"),
+        fast_interrupt=options.flag("live_preview_fast_interrupt"),
     )
 
 

@@ -249,8 +249,6 @@ def test_what_there_is_not():
         made(small(override_settings={"upscaler_for_img2img": "nope"}))
     with pytest.raises(Unsupported):
         made(small(latent_mask="AAAA"), mask=square())
-    with pytest.raises(Unsupported):
-        made(small(override_settings={"sd_vae_encode_method": "TAESD"}))
 
 
 @pytest.mark.parametrize("mode", [1, 2])

@@ -1,4 +1,4 @@
-"""Command line: `python -m tools.starter all|train|decoder|export|judge|sheet`."""
+"""Command line: `python -m tools.starter all|train|decoder|export|preview|judge|sheet`."""
 
 import argparse
 import json
@@ -41,6 +41,13 @@ def _export(args) -> None:
     Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 
+def _preview(args) -> None:
+    from .train_preview import train_preview
+
+    error = train_preview(args.folder, args.file, steps=args.preview_steps)
+    Console().print(f"previews: mean error {error:.4f} of colours from -1 to 1")
+
+
 def _artist(args):
     from .drawing import Artist
 
@@ -69,7 +76,7 @@ def _sheet(args) -> None:
 
 
 def _all(args) -> None:
-    for step in (_train, _decoder, _export, _judge, _sheet):
+    for step in (_train, _decoder, _export, _preview, _judge, _sheet):
         step(args)
 
 
@@ -78,6 +85,7 @@ COMMANDS = {
     "train": _train,
     "decoder": _decoder,
     "export": _export,
+    "preview": _preview,
     "judge": _judge,
     "sheet": _sheet,
 }
@@ -96,6 +104,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="pictures of 128 px in a step")
     parser.add_argument("--workers", type=int, default=2, help="processes (CPU only)")
     parser.add_argument("--decoder-minutes", type=float, default=20)
+    parser.add_argument("--preview-steps", type=int, default=3000)
     parser.add_argument("--judge", type=_mix, default=_mix("128:48,256:24,512:12"))
     parser.add_argument("--size", type=int, default=256, help="of the contact sheet's pictures")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")

@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 
-import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from adapters.gpu.torch_backend.codec import Codec
 from adapters.gpu.torch_backend.conditioning import condition
 from adapters.gpu.torch_backend.denoiser import LatentMask
 from adapters.gpu.torch_backend.depth import beside_depth
@@ -34,12 +33,11 @@ from adapters.gpu.torch_backend.passes import (
     sample_from_latent,
     sample_from_noise,
 )
-from adapters.gpu.torch_backend.previews import decodes, preview
+from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
 from adapters.gpu.torch_backend.soft_mask import SoftMask, changed_masks
-from adapters.gpu.torch_backend.starts import encode_pictures, repainted
+from adapters.gpu.torch_backend.starts import repainted
 from adapters.gpu.torch_backend.tweaks import computing
 from adapters.gpu.torch_backend.unclip import ImageEmbedder, showing
-from adapters.gpu.torch_backend.vae import decode, encode, retry_dtype, to_pictures
 from application.ports.inference import Observer, Rendered, Sources, Verdict
 from application.ports.upscale import Upscaler
 from application.upscaling import resize, upscale_by
@@ -67,6 +65,7 @@ class Batch:
         turn: threading.Lock,
         networks: NetworkStore,
         upscaler: Upscaler,
+        small: SmallDecoders,
     ) -> None:
         self._plan = plan
         self._models = models
@@ -80,9 +79,7 @@ class Batch:
         self._changed: list[Image] = []
         self._kept: list[Image] = []
         self._encoding = torch.Generator()
-        self._retry = retry_dtype(
-            auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
-        )
+        self._codec = Codec(plan, models.values(), small, turn)
         self._model = models[plan.checkpoint.filename]
         self._adding = JobAdditions(networks, plan, models)
 
@@ -116,7 +113,7 @@ class Batch:
             return self._from_pictures(plan.init, self._sources)
         return sample_from_noise(
             self._latent_model(plan, self._use(plan), (plan.height // CELL, plan.width // CELL)),
-            _settings(plan),
+            self._settings(plan),
             self._texts(plan, self._model),
             self._noise(plan.height // CELL, plan.width // CELL),
             self._watch(plan, plan.pass_steps[0]),
@@ -129,7 +126,7 @@ class Batch:
         latents, mask = self._start(init, sources, model)
         final = sample_from_latent(
             self._latent_model(plan, model, (latents.shape[-2], latents.shape[-1])),
-            _settings(plan),
+            self._settings(plan),
             self._texts(plan, model),
             self._noise(*latents.shape[-2:]),
             latents,
@@ -153,15 +150,7 @@ class Batch:
         # A1111 draws from a global generator that nothing in the request seeded, save by chance
         # (spec sampling.md 6.7): what we seed it with is what it has after a job of this seed.
         self._encoding = torch.Generator().manual_seed(init.seed)
-        with self._turn:
-            latents = encode_pictures(
-                model.vae,
-                sources.pictures,
-                size,
-                model.scale_factor,
-                self._encoding,
-                retry=self._retry,
-            )
+        latents = self._codec.start(model, sources.pictures, size, self._encoding)
         if sources.mask is None:
             return latents, None
         repaint = repainted(sources.mask, size, rounded=init.round_mask).to(latents.device)
@@ -184,7 +173,7 @@ class Batch:
         model = self._use(hires)
         return sample_from_latent(
             self._latent_model(hires, model, (init.shape[-2], init.shape[-1])),
-            _settings(hires),
+            self._settings(hires),
             self._texts(hires, model),
             self._noise(*init.shape[-2:]),
             init,
@@ -224,22 +213,13 @@ class Batch:
         # A1111 draws from the global generator, which the first noise left seeded with the last
         # picture's seed (spec sampling.md 6.7).
         generator = torch.Generator().manual_seed(self._plan.noise.seeds[-1])
-        pixels = torch.stack([torch.from_numpy(np.array(each)) for each in pictures])
-        with self._turn:
-            return encode(
-                model.vae,
-                pixels.to(self._device),
-                model.scale_factor,
-                generator,
-                retry=self._retry,
-            )
+        return self._codec.encode(model, pictures, generator)
 
     def _pictures(self, latents: Tensor) -> list[Image]:
         """Decoded by the model that denoised last, which may be a refiner."""
-        model = self._model
-        with self._turn:
-            pixels = decode(model.vae, latents, model.scale_factor, retry=self._retry)
-        return to_pictures(pixels)
+        if self._verdict is Verdict.INTERRUPT:
+            return self._codec.decode_interrupted(self._model, latents)
+        return self._codec.decode(self._model, latents)
 
     def _use(self, each: Pass) -> LoadedCheckpoint:
         """The pass's model, from now on the one for previews and decoding."""
@@ -302,7 +282,7 @@ class Batch:
             with self._turn:
                 if sources is None:
                     return torch.zeros(count, 4, *size, device=self._device)
-                return beside_editing(model.vae, sources.pictures, size, retry=self._retry)
+                return beside_editing(model.vae, sources.pictures, size, retry=self._codec.retry)
         if not model.inpaints:
             return None
         self._happened.add("Conditional mask weight")
@@ -321,7 +301,7 @@ class Batch:
                 size,
                 model.scale_factor,
                 self._generator_beside(),
-                retry=self._retry,
+                retry=self._codec.retry,
             )
 
     def _generator_beside(self) -> torch.Generator:
@@ -388,31 +368,29 @@ class Batch:
         last = expected_calls(sampler, steps)
         of = self._plan.steps
 
-        def watch(call: int, clean: Tensor) -> bool:
+        def watch(call: int, shown: Tensor) -> bool:
             step = min(sampling_step(sampler, min(call, last)) + 1, steps)
             model = self._model
 
             def picture() -> Image:
-                # An approximation is too cheap to wait for a network call; decoding is not.
-                turn = self._turn if decodes(self._plan.preview) else nullcontext()
                 # Tweaks of its own: whoever looks on must not use up the picture's draws.
-                with turn, computing(each.tweaks, each.width, each.height):
-                    return preview(model, clean, self._plan.preview)
+                with computing(each.tweaks, each.width, each.height):
+                    return self._codec.preview(model, shown)
 
             self._verdict = self._observer(steps_before + step, of, picture)
             return self._verdict is not Verdict.CONTINUE
 
         return watch
 
-
-def _settings(each: Pass) -> PassSettings:
-    sampling = each.sampling
-    return PassSettings(
-        sampler=sampling.sampler,
-        scheduler=sampling.scheduler,
-        steps=sampling.steps,
-        cfg_scale=each.cfg_scale,
-        parameters=sampling.parameters,
-        s_min_uncond=sampling.options.s_min_uncond,
-        options=sampling.options,
-    )
+    def _settings(self, each: Pass) -> PassSettings:
+        sampling = each.sampling
+        return PassSettings(
+            sampler=sampling.sampler,
+            scheduler=sampling.scheduler,
+            steps=sampling.steps,
+            cfg_scale=each.cfg_scale,
+            parameters=sampling.parameters,
+            s_min_uncond=sampling.options.s_min_uncond,
+            options=sampling.options,
+            preview_content=self._plan.preview.content,
+        )

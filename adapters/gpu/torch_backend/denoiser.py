@@ -19,6 +19,7 @@ from adapters.gpu.torch_backend.guidance import (
     why_skip_negative,
 )
 from adapters.gpu.torch_backend.preconditioning import Preconditioning
+from domain.plan import PreviewContent
 from domain.sampling.options import SamplingOptions
 
 Network = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
@@ -84,9 +85,9 @@ class GuidedDenoiser:
     `total_calls` is the expected number of calls, for the options that count in shares of it.
     Holds the run's call counter, so one denoiser serves one run; `first_step` is where it starts,
     for one that takes a run over. `clean` is the clean latent that the latest call saw in each
-    prompt's first part: what previews show and interrupts return. `happened` has the infotext
-    labels of what the calls so far really did: "Skip Early CFG", "NGMS", "Pad conds", "Pad conds
-    v0" (spec prompts.md 5.4 and 8.2).
+    prompt's first part: what interrupts return. `shown` is the one that `preview_content` chooses
+    for previews (spec images.md 14). `happened` has the infotext labels of what the calls so far
+    really did: "Skip Early CFG", "NGMS", "Pad conds", "Pad conds v0" (spec prompts.md 5.4 and 8.2).
 
     `beside` (B, channels, H, W) is what the network sees behind each image's latent. With an
     `image_cfg_scale` that is not 1 it is asked a third time, without what is beside, and guided by
@@ -94,6 +95,7 @@ class GuidedDenoiser:
     """
 
     clean: Tensor
+    shown: Tensor
     happened: set[str]
 
     def __init__(
@@ -111,6 +113,7 @@ class GuidedDenoiser:
         first_step: int = 0,
         beside: Tensor | None = None,
         image_cfg_scale: float | None = None,
+        preview_content: PreviewContent = "Prompt",
     ) -> None:
         self._network = network
         self._space = space
@@ -123,6 +126,7 @@ class GuidedDenoiser:
         self._send_unconditional = send_unconditional
         self._beside = beside
         self._image_cfg_scale = image_cfg_scale
+        self._preview_content = preview_content
 
         self.happened = set()
         self._step = first_step
@@ -158,6 +162,13 @@ class GuidedDenoiser:
             guided = combine(cond, uncond, self._weights, 1.0 if skip else self._cfg_scale)
         if masked and not space.masks_input:
             guided = masked.blend(guided, level)
+        match self._preview_content:
+            case "Prompt":
+                self.shown = self.clean
+            case "Negative prompt":
+                self.shown = space.clean(x, uncond, level)
+            case "Combined":
+                self.shown = space.clean(x, guided, level)
         self._step += 1
         return torch.stack([guided, uncond]) if self._send_unconditional else guided
 

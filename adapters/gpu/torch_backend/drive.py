@@ -8,14 +8,18 @@ from torch import Tensor
 from adapters.gpu.torch_backend.samplers.run import Trajectory
 
 Observer = Callable[[int, Tensor], bool]
-"""Hears (model calls made, clean latent seen (B, C, H, W)) after each call; True stops the run."""
+"""Hears (model calls made, latent to show (B, C, H, W)) after each call; True stops the run."""
 
 
 class Denoiser(Protocol):
-    """Answers what a sampler yields; `clean` is what its latest answer looks like."""
+    """Answers what a sampler yields; `clean` is what its latest answer looks like, `shown` what
+    previews show of it."""
 
     @property
     def clean(self) -> Tensor: ...
+
+    @property
+    def shown(self) -> Tensor: ...
 
     def __call__(self, x: Tensor, level: Tensor) -> Tensor: ...
 
@@ -33,7 +37,7 @@ def sample(sampler: Trajectory, denoise: Denoiser, observe: Observer) -> Tensor:
             answer = denoise(x, level)
             calls += 1
             clean = denoise.clean
-            stop = observe(calls, clean)
+            stop = observe(calls, denoise.shown)
             x, level = sampler.send(answer)
             if stop:
                 sampler.close()

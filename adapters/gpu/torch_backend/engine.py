@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -11,6 +12,7 @@ from adapters.gpu.torch_backend.devices import cuda_memory
 from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
 from adapters.gpu.torch_backend.residency import Residency
+from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
 from adapters.gpu.torch_backend.vae_files import VaeFiles
 from application.ports.inference import Observer, Rendered, Sources
 from application.ports.upscale import Upscaler
@@ -35,17 +37,20 @@ class TorchInference:
         cached_vaes: Callable[[], int] = lambda: 0,
         cached_loras: Callable[[], int] = lambda: 0,
         upscaler: Upscaler | None = None,
+        models: Path | None = None,
         turn: "threading.Lock | None" = None,
     ) -> None:
         """`cached_vaes` is asked how many VAEs to keep besides the one last used, and
         `cached_loras` how many sets of merged LoRAs.
 
-        `upscaler` enlarges for hires fix; whoever else computes on the device shares `turn`.
+        Below the folder `models` small decoders are looked for. `upscaler` enlarges for hires fix;
+        whoever else computes on the device shares `turn`.
         """
         self._device = device
         self._residency = Residency(device, precision)
         self._networks = NetworkStore(kept=cached_loras)
         self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes)
+        self._small = SmallDecoders(models, device, precision.unet)
         self._upscaler = upscaler or PlainUpscaler()
         self._turn = turn or threading.Lock()
 
@@ -62,6 +67,7 @@ class TorchInference:
             turn=self._turn,
             networks=self._networks,
             upscaler=self._upscaler,
+            small=self._small,
         )
         return batch.render()
 
@@ -86,6 +92,7 @@ class TorchInference:
         self._residency.drop()
         self._vaes.drop()
         self._networks.drop()
+        self._small.drop()
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
         """See `ModelHost.memory`."""

@@ -44,6 +44,7 @@ class TorchParts:
             cached_vaes=lambda: self._options.snapshot().integer("sd_vae_checkpoint_cache"),
             cached_loras=lambda: self._options.snapshot().integer("lora_in_memory_limit"),
             upscaler=self.upscaler,
+            models=Path(self._flags.models_dir),
             turn=self._turn,
         )
 

@@ -21,7 +21,7 @@ from adapters.gpu.torch_backend.refiner import RefinedDenoiser, when_due
 from adapters.gpu.torch_backend.samplers.registry import SAMPLERS
 from adapters.gpu.torch_backend.samplers.run import BrownianDraw, SamplerRun, SigmaLimits
 from adapters.gpu.torch_backend.schedules import build_sigmas
-from domain.plan import RefinerPlan
+from domain.plan import PreviewContent, RefinerPlan
 from domain.sampling.options import SamplingOptions
 from domain.sampling.parameters import SamplerParameters
 from domain.sampling.samplers import Sampler
@@ -55,6 +55,7 @@ class PassSettings:
     parameters: SamplerParameters = SamplerParameters()
     s_min_uncond: float = 0.0
     options: SamplingOptions = SamplingOptions()
+    preview_content: PreviewContent = "Prompt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +250,7 @@ def _denoiser(
             first_step=first_step,
             beside=model.beside,
             image_cfg_scale=model.image_cfg_scale,
+            preview_content=settings.preview_content,
         )
 
     first = guided(model, conditioning)

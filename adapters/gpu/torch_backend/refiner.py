@@ -50,6 +50,10 @@ class RefinedDenoiser:
         return self._current.clean
 
     @property
+    def shown(self) -> Tensor:
+        return self._current.shown
+
+    @property
     def happened(self) -> set[str]:
         """What both did (see `GuidedDenoiser`), and "Refiner" once it took over."""
         if self._current is self._first:

@@ -35,10 +35,13 @@ def encode_pictures(
         if id(picture) not in told:
             told[id(picture)] = posterior(vae, to_floats(picture), retry=retry)
         latent = sample_posterior(told[id(picture)], scale_factor, generator)
-        latents.append(
-            latent if latent.shape[-2:] == size else interpolate(latent, size, mode="bilinear")
-        )
+        latents.append(fitted(latent, size))
     return torch.cat(latents)
+
+
+def fitted(latent: Tensor, size: tuple[int, int]) -> Tensor:
+    """A latent (n, C, h, w) stretched to that (height, width) in cells, if it has another."""
+    return latent if latent.shape[-2:] == size else interpolate(latent, size, mode="bilinear")
 
 
 def to_floats(picture: Image) -> Tensor:

@@ -71,10 +71,15 @@ def decode(
     in another dtype than `retry`, the VAE is moved to that dtype for good and tries again.
     Raises `NotANumber` if the latents or the picture are NaN. The tweaks of `computing` hold.
     """
-    if bool(latents.isnan().any()):
-        raise NotANumber("the UNet produced NaN: try it in float32 (--no-half)")
+    refuse_nan(latents)
     pictures = [_decode_one(vae, latent, scale_factor, retry) for latent in latents]
     return torch.stack(pictures)
+
+
+def refuse_nan(latents: Tensor) -> None:
+    """Raises `NotANumber` for latents that have one."""
+    if bool(latents.isnan().any()):
+        raise NotANumber("the UNet produced NaN: try it in float32 (--no-half)")
 
 
 @torch.inference_mode()

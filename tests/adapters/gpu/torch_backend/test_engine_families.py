@@ -4,6 +4,7 @@ Oracle: Euler's method written down here, row by row, over the same networks (sp
 5.4 and 8); that those are right is for test_networks and test_conditioners.
 """
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,8 @@ from adapters.gpu.torch_backend.engine import TorchInference
 from adapters.gpu.torch_backend.loading import FULL, LoadedCheckpoint, load_checkpoint
 from adapters.gpu.torch_backend.networks import predict
 from adapters.gpu.torch_backend.noise_table import stable_diffusion_alphas
-from adapters.gpu.torch_backend.previews import preview
+from adapters.gpu.torch_backend.previews import Previews
+from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
 from adapters.gpu.torch_backend.vae import approximate, decode, to_pictures
 from domain.checkpoints import Checkpoint
 from domain.plan import Pass, Plan, PreviewPlan, RefinerPlan
@@ -137,7 +139,9 @@ def test_previews_in_the_family_s_colours(checkpoints, name, family):
     model = load_checkpoint(Path(checkpoints[name].filename))
     latents = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(1))
     (expected,) = to_pictures(approximate(latents, family))
-    assert furthest(preview(model, latents, PreviewPlan()), expected) == 0
+    small = SmallDecoders(None, torch.device("cpu"), torch.float32)
+    previews = Previews(PreviewPlan(), small, threading.Lock())
+    assert furthest(previews.picture(model, latents), expected) == 0
 
 
 @pytest.mark.parametrize(

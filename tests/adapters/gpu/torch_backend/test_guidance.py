@@ -21,6 +21,7 @@ from adapters.gpu.torch_backend.guidance import (
 )
 from adapters.gpu.torch_backend.noise_table import noise_table
 from adapters.gpu.torch_backend.preconditioning import SigmaSpace, TimestepSpace
+from domain.plan import PreviewContent
 from domain.sampling.options import SamplingOptions
 from tests.golden.sampling_vectors import distance, section
 
@@ -162,6 +163,43 @@ def test_what_is_shown_is_the_first_part_without_guidance() -> None:
     )
     denoise(torch.zeros(1, 4, 2, 2), torch.tensor(0.5))
     assert torch.equal(denoise.clean, torch.full((1, 4, 2, 2), -1.0))
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"), [("Prompt", -1.0), ("Negative prompt", 2.0), ("Combined", -19.0)]
+)
+def test_the_option_chooses_what_previews_show(content: PreviewContent, shown: float) -> None:
+    """Spec images.md 14, live_preview_content. An interrupt returns the prompt's all the same."""
+    denoise = GuidedDenoiser(
+        Recording(),
+        SigmaSpace(noise_table()),
+        Conditioning(((WeightedSchedule((text(1, 2.0),)),),), ((text(1, -4.0),),)),
+        cfg_scale=7.0,
+        total_calls=1,
+        preview_content=content,
+    )
+    denoise(torch.zeros(1, 4, 2, 2), torch.tensor(0.5))
+    assert torch.equal(denoise.shown, torch.full((1, 4, 2, 2), shown))
+    assert torch.equal(denoise.clean, torch.full((1, 4, 2, 2), -1.0))
+
+
+@pytest.mark.parametrize(("content", "noise"), [("Negative prompt", -1.0), ("Combined", 13.0)])
+def test_in_timesteps_the_chosen_one_is_a_clean_latent_too(
+    content: PreviewContent, noise: float
+) -> None:
+    table = noise_table()
+    denoise = GuidedDenoiser(
+        Recording(),
+        TimestepSpace(table),
+        conditioning(1, 1),
+        cfg_scale=7.0,
+        total_calls=1,
+        preview_content=content,
+    )
+    denoise(torch.zeros(1, 4, 2, 2), torch.tensor(500.0))
+    alpha = table.alphas_cumprod[500]
+    wanted = -noise * ((1 - alpha) / alpha).sqrt()
+    assert torch.allclose(denoise.shown, wanted.float().expand(1, 4, 2, 2), rtol=1e-5)
 
 
 def test_in_timesteps_what_is_shown_is_clean_too() -> None:

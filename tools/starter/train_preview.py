@@ -1,0 +1,152 @@
+"""Train Approx NN for the starter: what its previews are drawn with. A few minutes on one core.
+
+The task is to do what the decoder does, at a quarter of the size, so no pictures are needed but
+latents: those of the world with some noise, and what the UNet takes half-denoised ones for, since
+that is what a preview shows. The targets are the decoder's own pictures, averaged over 4 x 4.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import avg_pool2d
+
+from adapters.gpu.torch_backend.small_decoders.approximation import Approximation
+
+from .captions import caption
+from .drawing import Artist
+from .latents import SCALE_FACTOR, encode
+from .sampler import rows_of
+from .schedule import alphas_cumprod
+from .world import picture_number, render
+
+ASSET = Path("adapters/gpu/torch_backend/small_decoders/starter.safetensors")
+STREAM = 4711  # of pictures: neither the diffusion model's nor the decoder's
+SIDE, BATCH = 128, 16
+NOISES = (0.0, 0.05, 0.15, 0.3)
+
+
+def _world(first: int, count: int) -> tuple[torch.Tensor, list[str]]:
+    """Latents [count, 4, 16, 16] of fresh pictures, and their captions."""
+    images, texts = [], []
+    for index in range(first, first + count):
+        picture, rng = picture_number(index, STREAM)
+        images.append(np.asarray(render(picture, SIDE, rng)))
+        texts.append(caption(picture, rng))
+    return torch.from_numpy(encode(np.stack(images))), texts
+
+
+@torch.no_grad()
+def predicted(artist: Artist, latents, texts, generator, cfg: float = 7.0) -> torch.Tensor:
+    """What the UNet takes noised latents for, each at a random time, guided as in use."""
+    table = alphas_cumprod()
+    times = torch.randint(50, 1000, (len(latents),), generator=generator)
+    kept = table[times][:, None, None, None]
+    noise = torch.randn(latents.shape, generator=generator)
+    noised = kept.sqrt() * latents + (1 - kept).sqrt() * noise
+    context = artist.model.text(rows_of([*texts, *[""] * len(texts)]))
+    rows = torch.cat([noised, noised]), times.float().repeat(2), context
+    text, empty = artist.model.unet(*rows).chunk(2)
+    eps = empty + cfg * (text - empty)
+    return (noised - (1 - kept).sqrt() * eps) / kept.sqrt()
+
+
+@torch.no_grad()
+def decoded(artist: Artist, latents: torch.Tensor) -> torch.Tensor:
+    """The decoder's pictures [n, 3, 8h, 8w], -1 to 1."""
+    return artist.decoder(artist.post(latents / SCALE_FACTOR)).clamp(-1, 1)
+
+
+def examples(artist: Artist, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Batch `number`: latents, and what to make of them. Every other one is of predictions."""
+    generator = torch.Generator().manual_seed(number)
+    latents, texts = _world(number * BATCH, BATCH)
+    if number % 2:
+        latents = predicted(artist, latents, texts, generator)
+    else:
+        strength = NOISES[number // 2 % len(NOISES)]
+        latents = latents + strength * torch.randn(latents.shape, generator=generator)
+    return latents, avg_pool2d(decoded(artist, latents), 4)
+
+
+def load_or_make(
+    artist: Artist, folder: Path, batches: int, progress: Progress
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """So many batches of `examples`, kept in `folder`: they take as long as the training."""
+    path = folder / f"preview-{batches}.safetensors"
+    if not path.exists():
+        numbers = progress.track(range(batches), description="decode")
+        made = [examples(artist, number) for number in numbers]
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        save_file(
+            {
+                "latents": torch.cat([latents for latents, _ in made]).contiguous(),
+                "pictures": torch.cat([pictures for _, pictures in made]).contiguous(),
+            },
+            part,
+        )
+        part.replace(path)
+    kept = load_file(path)
+    return kept["latents"], kept["pictures"]
+
+
+def fit(latents, targets, steps: int, progress: Progress) -> Approximation:
+    """Adam with a warm start and a cosine end; the loss is the mean absolute error."""
+    torch.manual_seed(0)
+    network = Approximation()
+    for layer in network.children():
+        torch.nn.init.kaiming_normal_(layer.weight, a=0.1)
+        torch.nn.init.zeros_(layer.bias)
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    task = progress.add_task("fit", total=steps)
+    for step in range(steps):
+        rate = min(1.0, (step + 1) / 50) * (1 + np.cos(np.pi * step / steps)) / 2
+        for group in optimiser.param_groups:
+            group["lr"] = 3e-3 * rate
+        rows = torch.randint(len(latents), (BATCH,))
+        loss = (network(latents[rows]) - targets[rows]).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        progress.update(task, advance=1, description=f"fit, error {loss:.4f}")
+    return network
+
+
+def train_preview(
+    folder: Path,
+    file: Path,
+    target: Path = ASSET,
+    steps: int = 3000,
+    batches: int = 100,
+    threads: int = 1,
+) -> float:
+    """Write `target` for the checkpoint `file`; returns the mean error over batches kept back,
+    of colours from -1 to 1."""
+    torch.set_num_threads(threads)
+    artist = Artist(file)
+    with Progress() as progress:
+        network = fit(*load_or_make(artist, folder, batches, progress), steps, progress)
+    kept_back = [examples(artist, number) for number in range(batches, batches + 4)]
+    with torch.no_grad():
+        errors = [(network(x).clamp(-1, 1) - y).abs().mean().item() for x, y in kept_back]
+    _save(network, file, target)
+    return float(np.mean(errors))
+
+
+def _save(network: Approximation, file: Path, target: Path) -> None:
+    """In half precision. The map in the checkpoint's metadata says whose latents these are for."""
+    with safe_open(file, framework="pt") as source:
+        known = source.metadata()
+    metadata = {name: known[name] for name in ("latent_rgb_factors", "latent_rgb_bias")}
+    assert all(json.loads(text) for text in metadata.values())
+    part = target.with_suffix(".part")
+    weights = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, part, {**metadata, "modelspec.license": "Apache-2.0"})
+    part.chmod(0o644)
+    os.replace(part, target)
