@@ -194,10 +194,13 @@ def text_width(shapes: Mapping[str, Shape]) -> int | None:
     """The width of a checkpoint's token embeddings, which an embedding must have too.
 
     Of several text encoders the sum (SDXL: 768 + 1280); None where the names of the tensors tell
-    of none. Source: spec prompts.md 7.2.
+    of none. An unCLIP's image encoder may have brought a text model along, which reads no prompt.
+    Source: spec prompts.md 7.2.
     """
     widths = [
-        shape.width for name, shape in shapes.items() if name.endswith("token_embedding.weight")
+        shape.width
+        for name, shape in shapes.items()
+        if name.endswith("token_embedding.weight") and not name.startswith("embedder.")
     ]
     return sum(widths) or None
 

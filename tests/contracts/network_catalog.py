@@ -269,6 +269,13 @@ class NetworkCatalogContract:
             ({"cond_stage_model.model.token_embedding.weight": 1024}, 1024),
             (
                 {
+                    "cond_stage_model.model.token_embedding.weight": 1024,
+                    "embedder.model.token_embedding.weight": 768,
+                },
+                1024,
+            ),
+            (
+                {
                     "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding."
                     "weight": 768,
                     "conditioner.embedders.1.model.token_embedding.weight": 1280,

@@ -164,6 +164,39 @@ def test_sd2_needs_no_projection(path):
     assert load_checkpoint(path).family == "SD2"
 
 
+def test_an_sd2_encoder_whose_last_layer_is_not_in_the_file(path):
+    """Files that were diffusers' once have 23 of 24 layers: the 23rd is what is taken (spec
+    prompts.md 5.6: the penultimate)."""
+    sizes = {**SMALL_SD2, "open_clip": {**SMALL_SD2["open_clip"], "layers": 24}}
+    write(path, sd2_layout(**sizes))
+    whole = load_checkpoint(path).text(("cat",), SETTINGS, (64, 64), negative=False)
+    last = {name: None for name in sd2_layout(**sizes) if ".resblocks.23." in name}
+    assert last
+    write(path, sd2_layout(**sizes), **last)
+    loaded = load_checkpoint(path)
+    assert loaded.architecture.texts[0].layers == 23
+    cut = loaded.text(("cat",), SETTINGS, (64, 64), negative=False)
+    assert torch.equal(cut.context, whole.context)
+
+
+def test_what_training_left_in_a_file_is_passed_over(path, caplog):
+    """EMA weights beside the others, as in `sd-v1-4-full-ema`, and their counters."""
+    tensors = write(path, sd2_layout(**SMALL_SD2))
+    plain = load_checkpoint(path)
+    averaged = {
+        "model_ema." + name.removeprefix("model.").replace(".", ""): tensor * 0
+        for name, tensor in tensors.items()
+        if name.startswith("model.diffusion_model.")
+    }
+    extra = {"model_ema.decay": torch.tensor(0.9999), "betas": torch.linspace(0, 1, 1000)}
+    path = path.with_suffix(".ckpt")
+    content = {"state_dict": {**tensors, **averaged, **extra}, "global_step": 470_000}
+    torch.save(content, path)
+    full = load_checkpoint(path)
+    assert not caplog.records
+    assert torch.equal(drawn(full), drawn(plain))
+
+
 def test_precision(path):
     write(path, sdxl_layout(**SMALL_SDXL))
     loaded = load_checkpoint(path, precision=HALF)

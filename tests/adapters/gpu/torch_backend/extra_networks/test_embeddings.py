@@ -20,9 +20,14 @@ from domain.networks import Embedding, UsedEmbedding
 from domain.plan import LoraPlan, NetworksPlan, TextPlan
 from tests.adapters.gpu.torch_backend.layouts import (
     SMALL,
+    SMALL_REFINER,
+    SMALL_SD2,
     SMALL_SDXL,
+    SMALL_SSD_1B,
     random_tensors,
+    refiner_layout,
     sd1_layout,
+    sd2_layout,
     sdxl_layout,
 )
 
@@ -212,3 +217,34 @@ def test_sdxls_encoders_each_read_their_own(tmp_path):
     expected, _ = encode(model, "a red dog")
     torch.testing.assert_close(rows.context, expected.context)
     assert used == [UsedEmbedding("catlike")] * 2
+
+
+@pytest.mark.parametrize(
+    ("layout", "width"),
+    [
+        (sd2_layout(**SMALL_SD2), 128),
+        (refiner_layout(**SMALL_REFINER), 128),
+        (sdxl_layout(**SMALL_SSD_1B), 192),
+    ],
+    ids=["SD2", "refiner", "SSD-1B"],
+)
+@torch.inference_mode()
+def test_the_other_families_read_theirs(tmp_path, layout, width):
+    """Spec prompts.md 7.2: by the width of all their encoders together, and no other."""
+    save_file(random_tensors(layout), tmp_path / "m.safetensors")
+    model = load_checkpoint(tmp_path / "m.safetensors")
+    parts = ("clip_l", "clip_g") if len(model.text.encoders) == 2 else ("emb_params",)
+    (ids,) = model.text.encoders[0].tokenizer(["red dog"])
+    vectors = {
+        part: encoder.model.get_input_embeddings().weight[ids].clone()
+        for part, encoder in zip(parts, model.text.encoders, strict=True)
+    }
+    save_file(vectors, tmp_path / "x.safetensors")
+    path = str(tmp_path / "x.safetensors")
+    found = Embedding(name="catlike", vectors=2, width=width, path=path)
+    rows, used = encode(model, "a catlike", [found])
+    expected, _ = encode(model, "a red dog")
+    torch.testing.assert_close(rows.context, expected.context)
+    assert used == [UsedEmbedding("catlike")] * len(parts)
+    sd1 = Embedding(name="doglike", vectors=2, width=48, path=path)
+    assert encode(model, "a doglike", [sd1])[1] == []

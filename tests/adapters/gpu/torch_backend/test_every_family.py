@@ -1,0 +1,85 @@
+"""Every family from one file, in every precision: spec networks.md 1.4; docs/families.md.
+
+Random weights, shrunken in the quick tests; of the true size in the slow ones, which write
+gigabytes and delete them again.
+"""
+
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from PIL.Image import Image
+
+from adapters.gpu.torch_backend.architecture import Shapes
+from adapters.gpu.torch_backend.engine import TorchInference
+from adapters.gpu.torch_backend.families import FAMILIES, infer_architecture
+from adapters.gpu.torch_backend.loading import FULL, load_checkpoint
+from adapters.gpu.torch_backend.original_config import OriginalConfig
+from benchmarks.families import PROVEN, measure
+from benchmarks.family_files import KINDS, Kind, write_random
+from domain.checkpoints import Checkpoint
+from tests.contracts.inference import Witness, difference, from_picture, plan, sources
+
+pytestmark = pytest.mark.torch
+
+BY_NAME = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+@pytest.fixture(scope="module")
+def backend() -> TorchInference:
+    return TorchInference(torch.device("cpu"), FULL)
+
+
+def made(backend: TorchInference, path: Path, kind: Kind) -> Image:
+    """A picture of one step, from prompt to pixels."""
+    wanted, start = plan(Checkpoint(name=path.name, filename=str(path)), steps=1), None
+    if kind.from_picture:
+        wanted, start = from_picture(wanted), sources()
+    (picture,) = backend.render(wanted, Witness(), start).pictures
+    return picture
+
+
+def test_every_family_that_runs_is_tried():
+    tried = {kind.family for kind in KINDS}
+    assert tried == {family.name for family in FAMILIES if family.infer}
+    assert [kind.name for kind in KINDS] == list(PROVEN)
+
+
+@BY_NAME
+def test_its_true_layout_is_recognised(kind):
+    found = infer_architecture(Shapes("m.safetensors", kind.layout()), OriginalConfig())
+    assert found.family == kind.family
+
+
+@BY_NAME
+def test_a_file_of_mixed_precisions_makes_a_picture(backend, tmp_path, kind):
+    path = tmp_path / "m.safetensors"
+    write_random(path, kind, torch.float32, torch.float16, torch.bfloat16, small=True)
+    assert made(backend, path, kind).size == (64, 64)
+
+
+@pytest.mark.slow
+@BY_NAME
+def test_a_file_of_any_precision_makes_the_same_picture(backend, tmp_path, kind):
+    """Within what rounding the weights to 8 bits of mantissa and more does to it."""
+    path = tmp_path / "m.safetensors"
+    write_random(path, kind, torch.float32, small=True)
+    loaded = load_checkpoint(path)
+    assert (loaded.family, loaded.prediction) == (kind.family, kind.prediction)
+    whole = made(backend, path, kind)
+    for dtype in (torch.float16, torch.bfloat16):
+        path = tmp_path / f"{dtype}.safetensors"
+        write_random(path, kind, dtype, small=True)
+        assert difference(whole, made(backend, path, kind)) <= 3
+
+
+@pytest.mark.slow
+@BY_NAME
+def test_the_true_size_loads_and_makes_a_step(tmp_path, kind):
+    """Offline, in a process of its own; loading takes little more than what is then held."""
+    row = measure(kind.name, tmp_path) if psutil.virtual_memory().available > 12e9 else None
+    if row is None:
+        pytest.skip("needs 12 GB of memory")
+    assert row.file_bytes > 2e9
+    assert row.overhead < 1.3
