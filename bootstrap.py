@@ -34,6 +34,7 @@ from adapters.http.tls import server_context
 from adapters.machine import Process, read_machine, read_ram
 from adapters.storage.atomic_write import write_atomically
 from adapters.storage.folders import files_below
+from adapters.storage.fonts import open_font
 from adapters.storage.options_file import FileOptions
 from adapters.storage.parts import (
     file_catalog,
@@ -211,6 +212,7 @@ class Container(containers.DeclarativeContainer):
         version=version,
         upscaler=upscaler,
         networks=extra_networks,
+        open_font=providers.Object(open_font),
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)

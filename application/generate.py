@@ -1,11 +1,12 @@
 """What both kinds of generation do: a planned job becomes pictures. Source: spec api.md 5 and 9."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from PIL.Image import Image
 
+from application.captions import OpenFont
 from application.extra_networks import ExtraNetworks, NoNetworks, comments_of
 from application.finishing import Finish, Finished
 from application.infotext import Description, describe
@@ -18,12 +19,14 @@ from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
+from application.scripts.tools import Tools, built_in_font
 from application.upscaling import PlainUpscaler
 from application.vaes import Vaes
 from domain.generation import Info, Txt2Img
 from domain.img2img import AnyRequest
 from domain.infotext import SAME_CHECKPOINT, Extra
 from domain.options import Options
+from domain.plan import Plan
 from domain.prompts import Style
 
 
@@ -70,7 +73,8 @@ class Start:
     """What a job has besides its plan: infotext's entries for its kind, out of the plan as it is in
     the end; and if it starts from pictures, what becomes of each one of a batch.
 
-    For a script, its entries come before all others, and without `grid` there is none.
+    For a script, its entries come before all others, and `samples` and `grid` may say what the
+    request's `save_images` says otherwise.
     """
 
     extra: Callable[[JobPlan], Mapping[str, Extra]]
@@ -79,13 +83,20 @@ class Start:
     finishes: Sequence[Finish] = ()
     init_hash: str | None = None
     before: Mapping[str, Extra] = field(default_factory=dict)
-    grid: bool = True
+    samples: bool | None = None
+    grid: bool | None = None
+
+    def sources_of(self, batch: Plan) -> Sources | None:
+        """The pictures that this batch starts from: the last one may have fewer."""
+        if self.sources is None or len(self.sources.pictures) == batch.batch_size:
+            return self.sources
+        return replace(self.sources, pictures=self.sources.pictures[: batch.batch_size])
 
     def finish(self, rendered: Rendered, plan: JobPlan) -> list[Finished]:
         """What becomes of the pictures of a batch."""
         if not self.finishes:
             return [Finished(each) for each in rendered.pictures]
-        finishes = self.finishes
+        finishes = self.finishes[: len(rendered.pictures)]
         if rendered.changed:
             pairs = zip(finishes, rendered.changed, strict=True)
             size = plan.width, plan.height
@@ -113,6 +124,7 @@ class Generate:
         version: str,
         upscaler: Upscaler | None = None,
         networks: ExtraNetworks | None = None,
+        open_font: OpenFont = built_in_font,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -126,6 +138,7 @@ class Generate:
         self._version = version
         self._upscaler = upscaler or PlainUpscaler()
         self._networks = networks or ExtraNetworks(NoNetworks())
+        self._tools = Tools(self._upscaler, draw_seed, models.closest, open_font)
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
@@ -161,9 +174,10 @@ class Generate:
             job.owner,
             before=start.before,
         )
-        files = self._saving.begin(described, options, _timestamp(job))
+        wanted = start.samples, start.grid
+        files = self._saving.begin(described, options, _timestamp(job), *wanted)
         made = self._render(job, described, files, start)
-        if made.pictures and start.grid:
+        if made.pictures:
             images = [each.image for each in made.pictures]
             if grid := files.make_grid(images, made.infotexts[0]):
                 made.put_first(grid)
@@ -179,7 +193,7 @@ class Generate:
             one = job.text or f"scripts_{job.kind}"  # a script has a text of its own
             text = f"Batch {number + 1} out of {count}" if count > 1 else one
             job.begin_batch(text, number, count, batch.pass_steps)
-            rendered = self._inference.render(batch, job.observe, start.sources)
+            rendered = self._inference.render(batch, job.observe, start.sources_of(batch))
             made.facts |= {**rendered.facts, **self._networks.facts(batch, rendered, options)}
             made.facts |= vae_facts(batch)
             made.comments |= dict.fromkeys(comments_of(batch, rendered))

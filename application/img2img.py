@@ -68,7 +68,7 @@ class GenerateImg2Img(Generate):
         script = selected(request, IMG2IMG)
         if script is None:
             return plain(work)
-        setting = setting_of(work, base, self._upscaler, self._draw_seed, plain)
+        setting = setting_of(work, base, self._tools, plain)
         return prepared(script, setting, as_echoed(request))
 
     def _plain(self, base: Options, work: Work) -> Callable[[Job], Generated]:
@@ -107,7 +107,9 @@ class GenerateImg2Img(Generate):
         assert pictures is not None
         upscaler = options.text("upscaler_for_img2img")
         upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
-        prepared = prepare(request, options, pictures, plan.first.batch_size, upscale)
+        prepared = prepare(
+            request, options, pictures, plan.first.batch_size, upscale, colours=work.colours
+        )
         masked = pictures.mask is not None
         return Start(
             sources=prepared.sources,
@@ -119,6 +121,7 @@ class GenerateImg2Img(Generate):
             },
             init_hash=self._kept(pictures.images, options),
             before=work.extra,
+            samples=work.samples,
             grid=work.grid,
         )
 

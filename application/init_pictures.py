@@ -51,8 +51,11 @@ def prepare(
     pictures: InitPictures,
     batch_size: int,
     upscale: Upscale | None = None,
+    *,
+    colours: Image.Image | None = None,
 ) -> Prepared:
     """Everything between opening the pictures and encoding them; a single one serves a whole batch.
+    `colours` (RGB) is whose colours are matched, if not each one's own.
 
     Raises `InvalidRequest` naming the field or option that cannot be followed.
     """
@@ -60,7 +63,9 @@ def prepare(
     if pictures.mask is not None:
         size = request.width, request.height
         inpainting = read_inpainting(request, pictures.mask, size)
-    ready = [_ready(each, request, options, inpainting, upscale) for each in pictures.images]
+    ready = [
+        _ready(each, request, options, inpainting, upscale, colours) for each in pictures.images
+    ]
     if len(ready) == 1:
         ready *= batch_size
     return Prepared(
@@ -76,6 +81,7 @@ def _ready(
     options: Options,
     inpainting: Inpainting | None,
     upscale: Upscale | None,
+    colours: Image.Image | None,
 ) -> tuple[Image.Image, Finish]:
     """The picture as it is encoded, and how its results are put back."""
     size: Size = (request.width, request.height)
@@ -99,7 +105,7 @@ def _ready(
         mask=mask,
         covered=options.flag("overlay_inpaint"),
         place=box,
-        colours=colours_of(image) if matched else None,
+        colours=colours_of(colours or image) if matched else None,
         upscale=upscale,
     )
 

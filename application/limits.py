@@ -89,8 +89,12 @@ def _check_hires(request: Txt2Img) -> None:
 
 
 def check_lists(request: AnyRequest, lists: PictureLists) -> None:
-    """Raises `InvalidRequest` for a list without one entry for each picture of the job."""
+    """Raises `InvalidRequest` for a list without one entry for each picture of the job. All four
+    together may leave the last batch short."""
     count = request.batch_size * request.n_iter
+    lengths = {len(getattr(lists, field) or ()) for field in lists.__struct_fields__}
+    if len(lengths) == 1 and count - request.batch_size < max(lengths) <= count:
+        return
     for field in lists.__struct_fields__:
         entries = getattr(lists, field)
         if entries is not None and len(entries) != count:

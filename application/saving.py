@@ -81,13 +81,23 @@ class SaveImages:
             self._files.check(grids, facts, options)
         background_colour(options)
 
-    def begin(self, described: Description, options: Options, job_timestamp: str) -> "JobFiles":
-        """The files of a job that starts now. Any job enters the history."""
+    def begin(
+        self,
+        described: Description,
+        options: Options,
+        job_timestamp: str,
+        samples: bool | None = None,
+        grid: bool | None = None,
+    ) -> "JobFiles":
+        """The files of a job that starts now. Any job enters the history. `samples` and `grid` say
+        whether they are wanted, None that the request's `save_images` does."""
         if self._history:
             self._remember(described.infotext(0))
         facts = self._facts(described.request, described.plan, options, job_timestamp)
         facts = msgspec.structs.replace(facts, user=described.user)
-        return JobFiles(self._files, described, options, facts)
+        asked = described.request.save_images
+        wanted = (asked if samples is None else samples, asked if grid is None else grid)
+        return JobFiles(self._files, described, options, facts, wanted)
 
     def keep_init_image(self, image: Image, digest: str, options: Options) -> None:
         """Save the picture that a job started from under its hash. Raises `ArchiveError`."""
@@ -138,14 +148,19 @@ class JobFiles:
     """What one job saves. `paths` are the pictures so far, in order, the grid last."""
 
     def __init__(
-        self, files: PictureFiles, described: Description, options: Options, facts: NameFacts
+        self,
+        files: PictureFiles,
+        described: Description,
+        options: Options,
+        facts: NameFacts,
+        wanted: tuple[bool, bool],
     ) -> None:
         self.paths: list[str] = []
         self._files = files
         self._described = described
         self._options = options
         self._facts = facts
-        self._wanted = described.request.save_images
+        self._wanted, self._grid_wanted = wanted
         self._samples, self._grids = _places(described.request)
 
     def save(self, number: int, made: Finished, infotext: str, *, complete: bool) -> None:
@@ -216,7 +231,7 @@ class JobFiles:
         options = self._options
         few = len(images) < (2 if options.flag("grid_only_if_multiple") else 1)
         saved, returned = options.flag("grid_save"), options.flag("return_grid")
-        if not self._wanted or few or not (saved or returned):
+        if not self._grid_wanted or few or not (saved or returned):
             return None
         grid = grid_by_options(images, self._facts.batch_size, options)
         if saved:

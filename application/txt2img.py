@@ -62,7 +62,7 @@ class GenerateTxt2Img(Generate):
         script = selected(request, TXT2IMG)
         if script is None:
             return plain(work)
-        setting = setting_of(work, base, self._upscaler, self._draw_seed, plain)
+        setting = setting_of(work, base, self._tools, plain)
         return prepared(script, setting, request)
 
     def _plain(self, base: Options, work: Work) -> Callable[[Job], Generated]:
@@ -77,6 +77,9 @@ class GenerateTxt2Img(Generate):
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options, always=work.saves)
         start = Start(
-            lambda settled: hires_extra(request, settled), before=work.extra, grid=work.grid
+            lambda settled: hires_extra(request, settled),
+            before=work.extra,
+            samples=work.samples,
+            grid=work.grid,
         )
         return partial(self._make, request, base, options, plan, start)

@@ -1,19 +1,21 @@
 """The scripts there are. A script is added here, in the order of A1111's lists."""
 
+from application.scripts.loopback import loopback
+from application.scripts.prompt_matrix import prompt_matrix
 from application.scripts.sd_upscale import sd_upscale
 from application.scripts.stage import Selectable
-from domain.scripts import sd_upscale as sd_upscale_arguments
+from domain.scripts import loopback as of_loopback
+from domain.scripts import prompt_matrix as of_matrix
+from domain.scripts import sd_upscale as of_upscale
 
-_OF_BOTH: tuple[Selectable, ...] = ()
+_OF_BOTH: tuple[Selectable, ...] = (
+    Selectable(of_matrix.TITLE, of_matrix.PromptMatrix, prompt_matrix),
+)
 
 TXT2IMG: tuple[Selectable, ...] = _OF_BOTH
 
 IMG2IMG: tuple[Selectable, ...] = (
+    Selectable(of_loopback.TITLE, of_loopback.Loopback, loopback),
     *_OF_BOTH,
-    Selectable(
-        sd_upscale_arguments.TITLE,
-        sd_upscale_arguments.SdUpscale,
-        sd_upscale,
-        upscalers="upscaler",
-    ),
+    Selectable(of_upscale.TITLE, of_upscale.SdUpscale, sd_upscale, upscalers="upscaler"),
 )

@@ -47,12 +47,12 @@ def sd_upscale(arguments: SdUpscale, setting: Setting) -> Play:
     if overlap >= min(tile):
         raise wrong(TITLE, 1, "Tile overlap", f"below the tile's {min(tile)} pixels", overlap)
     settings = upscale_settings(setting.options)
-    names = [each.name for each in setting.upscaler.list(settings)]
+    names = [each.name for each in setting.tools.upscaler.list(settings)]
     try:
         upscaler = chosen(arguments.upscaler, names)
     except ValueError as error:
         raise wrong(TITLE, 2, "Upscaler", str(error), arguments.upscaler) from error
-    setting.upscaler.check(upscaler, settings)
+    setting.tools.upscaler.check(upscaler, settings)
     picture = setting.pictures.images[0]
     size = picture.size if upscaler == "None" else upscaled_size(picture.size, arguments.factor)
     _check_size(size)
@@ -69,8 +69,8 @@ def sd_upscale(arguments: SdUpscale, setting: Setting) -> Play:
         stage.expect(groups * request.n_iter)
 
         def repaint(tiles: Sequence[Image], seed: int, number: int) -> list[Image]:
-            group = msgspec.structs.replace(request, seed=seed, n_iter=1, save_images=False)
-            work = Work(group, InitPictures(tiles, mask), extra=extra, grid=False)
+            group = msgspec.structs.replace(request, seed=seed, n_iter=1)
+            work = Work(group, InitPictures(tiles, mask), extra=extra, samples=False, grid=False)
             made = stage.generate(work, f"Batch {number + 1} out of {groups * request.n_iter}")
             infotexts.append(first_infotext(made))
             return [each.image for each in pictures_of(made)]

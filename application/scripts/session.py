@@ -7,8 +7,8 @@ import msgspec
 
 from application.generate import Generated
 from application.jobs import Job
-from application.ports.upscale import Upscaler
 from application.scripts.stage import Plain, Selectable, Setting, Stage, Work
+from application.scripts.tools import Tools
 from domain.errors import InvalidRequest, NotFound
 from domain.img2img import AnyRequest
 from domain.options import Options
@@ -46,8 +46,7 @@ def selected(request: AnyRequest, scripts: Sequence[Selectable]) -> Selected | N
 def setting_of(
     work: Work,
     base: Options,
-    upscaler: Upscaler,
-    draw_seed: Callable[[], int],
+    tools: Tools,
     plain: Plain,
 ) -> Setting:
     """What a script is asked for with; `base` are the stored options.
@@ -60,8 +59,7 @@ def setting_of(
     return Setting(
         request=request,
         options=base.with_overrides(request.override_settings or {}),
-        upscaler=upscaler,
-        draw_seed=draw_seed,
+        tools=tools,
         plain=plain,
         pictures=work.pictures,
     )

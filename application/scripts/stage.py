@@ -14,8 +14,8 @@ from PIL.Image import Image
 from application.generate import Generated, Picture
 from application.init_pictures import InitPictures
 from application.jobs import Job
-from application.ports.upscale import Upscaler
 from application.saving import JobFiles
+from application.scripts.tools import Tools
 from application.upscaling import upscale_by
 from domain.errors import InvalidRequest
 from domain.generation import Info
@@ -37,18 +37,22 @@ class Work:
     """One generation: a request, and what is no part of one.
 
     `pictures` are what an image-to-image request starts from. `extra` stands in infotext before all
-    that generation itself adds. Without `grid` there is none, whatever the options say. `saves` is
-    of a script that saves results of its own. `after` is the seed of the last picture made before:
-    A1111's encoding of pictures goes on from there (spec sampling.md 6.7).
+    that generation itself adds. `samples` and `grid` say, where they are not None, whether pictures
+    are saved and a grid is made, instead of the request's `save_images`. `saves` is of a script
+    that saves results of its own. `after` is the seed of the last picture made before: A1111's
+    encoding of pictures goes on from there (spec sampling.md 6.7). `colours` is a picture whose
+    colours are to be matched, where an option says so, instead of the one that is started from.
     """
 
     request: AnyRequest
     pictures: InitPictures | None = None
     lists: PictureLists = NO_LISTS
     extra: Mapping[str, Extra] = field(default_factory=dict)
-    grid: bool = True
+    samples: bool | None = None
+    grid: bool | None = None
     saves: bool = False
     after: int | None = None
+    colours: Image | None = None
 
 
 Plain = Callable[[Work], Callable[[Job], Generated]]
@@ -62,8 +66,7 @@ class Setting:
 
     request: AnyRequest
     options: Options
-    upscaler: Upscaler
-    draw_seed: Callable[[], int]
+    tools: Tools
     plain: Plain
     pictures: InitPictures | None = None
 
@@ -75,8 +78,8 @@ class Setting:
         """The request with its seeds drawn: for a script that counts on from them."""
         return msgspec.structs.replace(
             self.request,
-            seed=resolve_seed(self.request.seed, self.draw_seed),
-            subseed=resolve_seed(self.request.subseed, self.draw_seed),
+            seed=resolve_seed(self.request.seed, self.tools.draw_seed),
+            subseed=resolve_seed(self.request.subseed, self.tools.draw_seed),
         )
 
 
@@ -142,7 +145,7 @@ class Stage:
         """
         settings = upscale_settings(self._setting.options)
         upscale = upscale_by(
-            self._setting.upscaler, upscaler, settings, lambda done, of: self._job.verdict()
+            self._setting.tools.upscaler, upscaler, settings, lambda done, of: self._job.verdict()
         )
         return picture if upscale is None else upscale(picture, factor)
 

@@ -1,0 +1,25 @@
+"""The letters of captions: a TrueType file of the operator's, or the one that ships."""
+
+from importlib.resources import as_file, files
+
+from PIL import ImageFont
+from PIL.ImageFont import FreeTypeFont
+
+from domain.errors import InvalidRequest
+
+NAME = "Roboto-Regular.ttf"
+ENDINGS = (".ttf", ".otf", ".ttc")
+
+
+def open_font(file: str, size: int) -> FreeTypeFont:
+    """The font in `file`, of the option `font`, or if that is empty the shipped one; `size` in
+    pixels. Raises `InvalidRequest("font", ...)` for a file that is none."""
+    if not file:
+        with as_file(files("adapters.storage") / "assets" / NAME) as shipped:
+            return ImageFont.truetype(shipped, size)
+    try:
+        if not file.lower().endswith(ENDINGS):
+            raise OSError
+        return ImageFont.truetype(file, size)
+    except OSError as error:
+        raise InvalidRequest("font", f"{file!r} is no TrueType file") from error

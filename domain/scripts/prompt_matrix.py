@@ -1,0 +1,41 @@
+"""Prompt matrix: its arguments, and the prompts it makes. Source: spec scripts.md 6."""
+
+from typing import Annotated, Literal
+
+from domain.scripts.arguments import Arguments, Choice, Switch, Whole
+
+TITLE = "Prompt matrix"
+MAX_MARGIN = 4096
+
+
+class PromptMatrix(Arguments, frozen=True):
+    """Which of the prompts is a matrix, and how it is laid out."""
+
+    at_start: Annotated[bool, Switch("Put variable parts at start of prompt")] = False
+    other_seeds: Annotated[bool, Switch("Use different seed for each picture")] = False
+    prompt: Annotated[
+        Literal["positive", "negative"], Choice("Select prompt", ("positive", "negative"))
+    ] = "positive"
+    joined_by: Annotated[
+        Literal["comma", "space"], Choice("Select joining char", ("comma", "space"))
+    ] = "comma"
+    margin: Annotated[int, Whole("Grid margins (px)", 0, 500, 2, MAX_MARGIN)] = 0
+
+
+def parts_of(prompt: str) -> tuple[str, ...]:
+    """The first part stands in every prompt, the others come and go."""
+    return tuple(prompt.split("|"))
+
+
+def combinations(parts: tuple[str, ...], *, at_start: bool, joined_by: str) -> tuple[str, ...]:
+    """Every choice of the others with the first: number c has the nth where bit n - 1 of c is set.
+
+    They stand behind the first, or before it.
+    """
+    first, others = parts[0], [part.strip().strip(",") for part in parts[1:]]
+    prompts = []
+    for number in range(1 << len(others)):
+        taken = [part for bit, part in enumerate(others) if number >> bit & 1]
+        texts = [*taken, first] if at_start else [first, *taken]
+        prompts.append((", " if joined_by == "comma" else " ").join(texts))
+    return tuple(prompts)
