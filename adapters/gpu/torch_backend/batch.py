@@ -277,7 +277,7 @@ class Batch:
                 message = "this checkpoint paints by the depth of a picture: use img2img"
                 raise InvalidRequest("init_images", message)
             with self._turn:
-                return beside_depth(model.depth, sources.pictures, size)
+                return beside_depth(model.depth, sources.pictures, size).to(self._device)
         if model.edits:
             with self._turn:
                 if sources is None:

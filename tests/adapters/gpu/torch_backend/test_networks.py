@@ -64,11 +64,14 @@ def architecture_of(layout):
     [
         sd1_layout(**SD15),
         sd1_layout(**SD15, in_channels=9),
+        sd1_layout(**SD15, in_channels=8),
         sd1_layout(**SMALL, linear_projection=True),
         sd1_layout(**{**SMALL, "depths": (1, 0, 0)}),
         sd1_layout(**{**SMALL, "channels": (32, 64), "res_blocks": (1, 3), "depths": (0, 2)}),
         sd2_layout(**SD2),
+        sd2_layout(**{**SD2, "unet": {**SD2["unet"], "in_channels": 9}}),
         sdxl_layout(**SDXL),
+        sdxl_layout(**{**SDXL, "unet": {**SDXL["unet"], "in_channels": 9}}),
         sdxl_layout(**SSD_1B),
         refiner_layout(**REFINER),
         unclip_h_layout(),
@@ -76,8 +79,9 @@ def architecture_of(layout):
         depth_layout(),
     ],
     ids=[
-        *("SD1.5", "inpainting", "linear", "shallow", "uneven", "SD2", "SDXL", "SSD-1B"),
-        *("refiner", "unCLIP-H", "unCLIP-L", "depth"),
+        *("SD1.5", "inpainting", "editing", "linear", "shallow", "uneven", "SD2"),
+        *("SD2 inpainting", "SDXL", "SDXL inpainting", "SSD-1B", "refiner"),
+        *("unCLIP-H", "unCLIP-L", "depth"),
     ],
 )
 def test_every_tensor_of_a_layout_finds_its_place(layout, caplog):

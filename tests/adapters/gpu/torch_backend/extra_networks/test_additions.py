@@ -28,11 +28,13 @@ from tests.adapters.gpu.torch_backend.layouts import (
     SMALL,
     SMALL_SD2,
     SMALL_SDXL,
+    SMALL_SSD_1B,
     random_tensors,
     sd1_layout,
     sd2_layout,
     sdxl_layout,
 )
+from tests.adapters.gpu.torch_backend.layouts_vision import SMALL_UNCLIP_H
 
 pytestmark = pytest.mark.torch
 
@@ -193,8 +195,14 @@ def test_pt_files_go_through_the_weights_only_loader(tmp_path, model):
 
 @pytest.mark.parametrize(
     "layout",
-    [LAYOUT, sd2_layout(**SMALL_SD2), sdxl_layout(**SMALL_SDXL)],
-    ids=["SD1", "SD2", "SDXL"],
+    [
+        LAYOUT,
+        sd2_layout(**SMALL_SD2),
+        SMALL_UNCLIP_H,
+        sdxl_layout(**SMALL_SDXL),
+        sdxl_layout(**SMALL_SSD_1B),
+    ],
+    ids=["SD1", "SD2", "unCLIP", "SDXL", "SSD-1B"],
 )
 def test_every_layer_has_its_name(tmp_path, layout):
     """Spec networks.md 2.2: the path in the file, `_` for `.`; three for a joint projection."""
