@@ -152,7 +152,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     cfg_scale: float
     steps: int
     batch_size: int
-    restore_faces: bool
+    restore_faces: bool | None
     face_restoration_model: str | None
     sd_model_name: str | None
     sd_model_hash: str | None

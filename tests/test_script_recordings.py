@@ -20,7 +20,8 @@ from application.pictures import read_infotext
 from domain.flags import parse_flags
 
 HERE = (
-    "i2i_loopback", "i2i_loopback_aggr_batch", "i2i_loopback_lazy", "i2i_matrix", "t2i_args_long",
+    "i2i_fromfile", "i2i_loopback", "i2i_loopback_aggr_batch", "i2i_loopback_lazy", "i2i_matrix",
+    "t2i_args_long", "t2i_fromfile",
 )  # fmt: skip
 REFUSED = {
     "t2i_args_none": "script_args: Prompt matrix takes 5",

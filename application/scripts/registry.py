@@ -2,14 +2,17 @@
 
 from application.scripts.loopback import loopback
 from application.scripts.prompt_matrix import prompt_matrix
+from application.scripts.prompts_from_file import prompts_from_file
 from application.scripts.sd_upscale import sd_upscale
 from application.scripts.stage import Selectable
 from domain.scripts import loopback as of_loopback
 from domain.scripts import prompt_matrix as of_matrix
+from domain.scripts import prompts_from_file as of_file
 from domain.scripts import sd_upscale as of_upscale
 
 _OF_BOTH: tuple[Selectable, ...] = (
     Selectable(of_matrix.TITLE, of_matrix.PromptMatrix, prompt_matrix),
+    Selectable(of_file.TITLE, of_file.PromptsFromFile, prompts_from_file),
 )
 
 TXT2IMG: tuple[Selectable, ...] = _OF_BOTH
