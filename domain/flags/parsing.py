@@ -40,7 +40,15 @@ def parse_flags(
         else _located(flag, flag.default, in_place)
         for dest, flag in FLAGS.items()
     }
+    _check_precision(values)
     return Flags(MappingProxyType(values), frozenset(given), tuple(unknown))
+
+
+def _check_precision(values: Mapping[str, FlagValue]) -> None:
+    """Half precision everywhere, and some of it not: A1111 does not start so either."""
+    for dest in ("no_half", "no_half_vae"):
+        if values["precision"] == "half" and values[dest]:
+            raise FlagError("--precision", f"half contradicts {FLAGS[dest].option}")
 
 
 def _split(text: str) -> list[str]:

@@ -33,6 +33,7 @@ from adapters.gpu.torch_backend.passes import (
     sample_from_latent,
     sample_from_noise,
 )
+from adapters.gpu.torch_backend.placement import Placement, Placing
 from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
 from adapters.gpu.torch_backend.soft_mask import SoftMask, changed_masks
 from adapters.gpu.torch_backend.starts import repainted
@@ -66,6 +67,7 @@ class Batch:
         networks: NetworkStore,
         upscaler: Upscaler,
         small: SmallDecoders,
+        placing: Placing,
     ) -> None:
         self._plan = plan
         self._models = models
@@ -79,9 +81,15 @@ class Batch:
         self._changed: list[Image] = []
         self._kept: list[Image] = []
         self._encoding = torch.Generator()
-        self._codec = Codec(plan, models.values(), small, turn)
+        low_memory = any(placing.of(each.family) is not Placement.WHOLE for each in models.values())
+        self._codec = Codec(plan, models.values(), small, turn, low_memory=low_memory)
         self._model = models[plan.checkpoint.filename]
-        self._adding = JobAdditions(networks, plan, models)
+        if low_memory:
+            with turn:  # what is added to a network is made where it lies while nobody calls it
+                placing.there.clear()
+                self._adding = JobAdditions(networks, plan, models)
+        else:
+            self._adding = JobAdditions(networks, plan, models)
 
     def render(self) -> Rendered:
         """See `Inference.render`."""

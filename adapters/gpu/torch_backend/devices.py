@@ -24,10 +24,21 @@ def use_threads(count: int | None) -> None:
 
 
 def choose_precision(
-    device: torch.device, *, no_half: bool = False, no_half_vae: bool = False
+    device: torch.device,
+    *,
+    no_half: bool = False,
+    no_half_vae: bool = False,
+    precision: str = "autocast",
 ) -> Precision:
-    """Half precision where it is fast and whole; single on the CPU, whatever is asked."""
-    if device.type == "cpu" or no_half:
+    """The flags' (spec networks.md 1.4): "full" and "half" are so everywhere.
+
+    "autocast" is half where it is fast and whole: on the CPU it is single. Latents and what
+    samplers compute are single always, so there is nothing for torch's autocast to do: matrix
+    products take what weights are, and torch's sums are single within.
+    """
+    if precision == "half":
+        return HALF
+    if device.type == "cpu" or no_half or precision == "full":
         return FULL
     return Precision(HALF.unet, FULL.vae if no_half_vae else HALF.vae, HALF.text)
 

@@ -11,6 +11,7 @@ from adapters.gpu.torch_backend.batch import Batch
 from adapters.gpu.torch_backend.devices import cuda_memory
 from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
+from adapters.gpu.torch_backend.placement import Placing
 from adapters.gpu.torch_backend.residency import Residency
 from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
 from adapters.gpu.torch_backend.vae_files import VaeFiles
@@ -38,18 +39,21 @@ class TorchInference:
         cached_loras: Callable[[], int] = lambda: 0,
         upscaler: Upscaler | None = None,
         models: Path | None = None,
+        placing: Placing | None = None,
         turn: "threading.Lock | None" = None,
     ) -> None:
         """`cached_vaes` is asked how many VAEs to keep besides the one last used, and
         `cached_loras` how many sets of merged LoRAs.
 
         Below the folder `models` small decoders are looked for. `upscaler` enlarges for hires fix;
-        whoever else computes on the device shares `turn`.
+        whoever else computes on the device shares `turn`. `placing` says where networks lie, if not
+        on the device.
         """
         self._device = device
-        self._residency = Residency(device, precision)
-        self._networks = NetworkStore(kept=cached_loras)
-        self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes)
+        self._placing = placing or Placing(device)
+        self._residency = Residency(self._placing, precision)
+        self._networks = NetworkStore(kept=cached_loras, device=device)
+        self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes, placing=self._placing)
         self._small = SmallDecoders(models, device, precision.unet)
         self._upscaler = upscaler or PlainUpscaler()
         self._turn = turn or threading.Lock()
@@ -68,6 +72,7 @@ class TorchInference:
             networks=self._networks,
             upscaler=self._upscaler,
             small=self._small,
+            placing=self._placing,
         )
         return batch.render()
 
@@ -93,6 +98,8 @@ class TorchInference:
         self._vaes.drop()
         self._networks.drop()
         self._small.drop()
+        with self._turn:
+            self._placing.there.clear()
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
         """See `ModelHost.memory`."""

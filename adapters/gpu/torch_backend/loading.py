@@ -1,5 +1,6 @@
 """One file to a checkpoint that is ready to generate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,16 +102,20 @@ def load_checkpoint(
     device: torch.device | str = "cpu",
     precision: Precision = FULL,
     *,
+    home: Callable[[str], torch.device] | None = None,
     mmap: bool = True,
 ) -> LoadedCheckpoint:
     """Read, recognise and build. All-or-nothing; needs no network and no other file.
 
+    `home` says, instead of `device`, where the networks of a family are to lie.
     Raises `CheckpointError`, naming the file and the tensor if one is to blame.
     """
     device = torch.device(device)
     weights = read_weights(path, mmap=mmap)
     config = read_original_config(path)
     architecture = infer_architecture(Shapes(weights.file, weights.shapes()), config)
+    if home is not None:
+        device = home(architecture.family)
     unet = build_unet(architecture.unet, weights, device, precision.unet)
     prediction = architecture.prediction or measure_prediction(
         unet, architecture.unet.context_width

@@ -10,6 +10,7 @@ import torch
 from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
 from adapters.gpu.torch_backend.engine import TorchInference
 from adapters.gpu.torch_backend.loading import Precision
+from adapters.gpu.torch_backend.placement import Placing, choose_placing
 from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
 from adapters.gpu.torch_backend.upscale.folders import upscaler_folders
 from adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
@@ -45,6 +46,7 @@ class TorchParts:
             cached_loras=lambda: self._options.snapshot().integer("lora_in_memory_limit"),
             upscaler=self.upscaler,
             models=Path(self._flags.models_dir),
+            placing=self._placing,
             turn=self._turn,
         )
 
@@ -59,10 +61,11 @@ class TorchParts:
             "SwinIR": Path(flags.text("swinir_models_path")),
             "ScuNET": Path(flags.text("scunet_models_path")),
         }
+        device = self._device_for("esrgan")
         return TorchUpscaler(
             upscaler_folders(Path(flags.models_dir), given),
-            self._device,
-            self._precision.unet,
+            device,
+            self._precision_on(device).unet,
             self._turn,
             files_below=self._files_below,
             write=self._write,
@@ -70,12 +73,33 @@ class TorchParts:
 
     @property
     def _device(self) -> torch.device:
+        return self._device_for("sd")
+
+    def _device_for(self, task: str) -> torch.device:
+        """The CPU, if `--use-cpu` names the task or all of them."""
         flags = self._flags
-        return choose_device(flags.text("device_id"), cpu="all" in flags.texts("use_cpu"))
+        named = {"all", task} & set(flags.texts("use_cpu"))
+        return choose_device(flags.text("device_id"), cpu=bool(named))
 
     @property
     def _precision(self) -> Precision:
+        return self._precision_on(self._device)
+
+    def _precision_on(self, device: torch.device) -> Precision:
         flags = self._flags
         return choose_precision(
-            self._device, no_half=flags.switch("no_half"), no_half_vae=flags.switch("no_half_vae")
+            device,
+            no_half=flags.switch("no_half"),
+            no_half_vae=flags.switch("no_half_vae"),
+            precision=flags.text("precision"),
+        )
+
+    @cached_property
+    def _placing(self) -> Placing:
+        flags = self._flags
+        return choose_placing(
+            self._device,
+            medvram=flags.switch("medvram"),
+            medvram_sdxl=flags.switch("medvram_sdxl"),
+            lowvram=flags.switch("lowvram"),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision, load_checkpoint
+from adapters.gpu.torch_backend.placement import Placing
 from domain.checkpoints import Checkpoint
 
 
@@ -18,8 +19,9 @@ class Residency:
     under a running job.
     """
 
-    def __init__(self, device: torch.device, precision: Precision) -> None:
-        self._device = device
+    def __init__(self, placing: Placing, precision: Precision) -> None:
+        self._placing = placing
+        self._device = placing.device
         self._precision = precision
         self._lock = threading.Lock()
         self._held: dict[str, tuple[Checkpoint, LoadedCheckpoint]] = {}
@@ -41,7 +43,9 @@ class Residency:
         return [after[each.filename][1] for each in checkpoints]
 
     def _load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
-        return load_checkpoint(Path(checkpoint.filename), self._device, self._precision)
+        path = Path(checkpoint.filename)
+        model = load_checkpoint(path, precision=self._precision, home=self._placing.home)
+        return self._placing.settle(model)
 
     def current(self) -> Checkpoint | None:
         """What is held, if anything; of several the first that was asked for."""

@@ -173,6 +173,8 @@ class TextEncoder:
         multipliers = torch.tensor([chunk.multipliers for chunk in column], device=self.device)
         with placing(self._placed(column)):
             states, last = hidden_states(self.model, tokens, clip_skip, final_norm=self._final_norm)
+        # The model may have come to the device when it was called (docs/adr/0016).
+        tokens, multipliers = tokens.to(last.device), multipliers.to(last.device)
         pooled = pool(last, tokens, self.projection).float() if self.projection else None
         return Encoded(emphasise(states.float(), multipliers, emphasis), pooled)
 

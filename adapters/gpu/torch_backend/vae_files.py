@@ -13,6 +13,7 @@ from adapters.gpu.torch_backend.conversion import original_name
 from adapters.gpu.torch_backend.conversion.vae import vae_modules
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from adapters.gpu.torch_backend.networks import build_vae
+from adapters.gpu.torch_backend.placement import Placing
 from adapters.gpu.torch_backend.tweaks import prepare_vae
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError
@@ -42,10 +43,11 @@ class VaeFiles:
         dtype: torch.dtype,
         *,
         cached: Callable[[], int] = lambda: 0,
+        placing: Placing | None = None,
     ) -> None:
-        self._device = device
         self._dtype = dtype
         self._cached = cached
+        self._placing = placing or Placing(device)
         self._lock = threading.Lock()
         self._held: OrderedDict[_Key, AutoencoderKL] = OrderedDict()
 
@@ -61,11 +63,16 @@ class VaeFiles:
         with self._lock:
             key = _key(path, model)
             if key not in self._held:
-                self._held[key] = load_vae(path, model, self._device, self._dtype)
+                self._held[key] = self._load(path, model)
             self._held.move_to_end(key)
             while len(self._held) > 1 + max(0, self._cached()):
                 self._held.popitem(last=False)
             return self._held[key]
+
+    def _load(self, path: Path, model: LoadedCheckpoint) -> "AutoencoderKL":
+        vae = load_vae(path, model, self._placing.home(model.family), self._dtype)
+        self._placing.settle_vae(vae, model.family)
+        return vae
 
     def drop(self) -> None:
         """Let go of them all."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.flags import A1111, FLAGS, OWN, Effect, Flags, help_text, parse_flags
+from domain.flags import A1111, FLAGS, OWN, Effect, FlagError, Flags, help_text, parse_flags
 
 
 def parse(*argv: str) -> Flags:
@@ -10,8 +10,8 @@ def parse(*argv: str) -> Flags:
 
 
 def test_flags_without_effect_are_named_as_written():
-    flags = parse("--xformers", "--port", "1", "--medvram", "--api", "--nowebui")
-    assert flags.ignored() == ["--medvram", "--xformers"]
+    flags = parse("--xformers", "--port", "1", "--allow-code", "--api", "--nowebui")
+    assert flags.ignored() == ["--allow-code", "--xformers"]
 
 
 #: They protect the server or open it: dropping one in silence would be worse than not starting.
@@ -23,6 +23,24 @@ GUARDS = ("api_auth", "tls_keyfile", "tls_certfile", "cors_allow_origins",
 def test_flags_that_protect_or_open_work(dest):
     assert FLAGS[dest].effect is Effect.WORKS
     assert parse(FLAGS[dest].option, "x").ignored() == []
+
+
+#: Users with little memory know these: each works, or what it asks for is so anyway.
+MEMORY = ("medvram", "medvram_sdxl", "lowvram", "lowram", "no_half", "no_half_vae", "precision",
+          "upcast_sampling", "use_cpu", "opt_channelslast")  # fmt: skip
+
+
+@pytest.mark.parametrize("dest", MEMORY)
+def test_flags_about_memory_and_precision_are_heeded(dest):
+    assert FLAGS[dest].effect is not Effect.NONE
+
+
+@pytest.mark.parametrize("other", ["--no-half", "--no-half-vae"])
+def test_precisions_that_contradict_each_other_are_refused_at_start(other):
+    """As A1111 refuses them."""
+    with pytest.raises(FlagError, match=f"--precision: half contradicts {other}"):
+        parse("--precision", "half", other)
+    assert parse("--precision", "full", "--no-half", "--no-half-vae")["precision"] == "full"
 
 
 def test_the_freeze_and_hide_flags_become_a_policy():

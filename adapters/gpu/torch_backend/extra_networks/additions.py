@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+import torch
 from torch import nn
 
 from adapters.gpu.torch_backend.devices import spare_memory
@@ -75,9 +76,12 @@ class NetworkStore:
         *,
         kept: Callable[[], int] = lambda: 0,
         spare: Callable[[nn.Module], int] = spare_memory,
+        device: torch.device | None = None,
     ) -> None:
+        """`device` computes, where that is not where networks lie."""
         self._kept = kept
         self._spare = spare
+        self._device = device
         self._lock = threading.Lock()
         self._embeddings = EmbeddingFiles()
         self._spoken: tuple[tuple[tuple[Embedding, ...], int], Vocabulary] | None = None
@@ -165,7 +169,7 @@ class NetworkStore:
         return _Merge(weights, _bundled(loras, files), _comments(loras, files, weights))
 
     def _hypernetwork(self, use: HypernetworkPlan, model: LoadedCheckpoint) -> Hypernetwork:
-        device, dtype = model.unet.device, model.unet.dtype
+        device, dtype = self._device or model.unet.device, model.unet.dtype
         key = stamp(use.path), device, dtype
         with self._lock:
             if key not in self._hypernetworks:

@@ -21,19 +21,24 @@ Layer = nn.Linear | nn.Conv2d | nn.GroupNorm | nn.LayerNorm
 """What a LoRA can be for."""
 
 
-def weights_of(layer: Layer) -> tuple[Tensor, Tensor | None]:
-    """A layer's weight and bias as the calling thread's job has them."""
+def weights_of(layer: Layer, input: Tensor) -> tuple[Tensor, Tensor | None]:
+    """A layer's weight and bias as the calling thread's job has them, where its input is.
+
+    What lies elsewhere is copied for this call alone (docs/adr/0016).
+    """
     additions = current()
     if additions is None or additions.merged is None:
-        return layer.weight, layer.bias
-    return additions.merged.of(layer)
+        weight, bias = layer.weight, layer.bias
+    else:
+        weight, bias = additions.merged.of(layer)
+    return weight.to(input.device), None if bias is None else bias.to(input.device)
 
 
 class AdjustableLinear(nn.Linear):
     """As `nn.Linear`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.linear(input, *weights_of(self))
+        return functional.linear(input, *weights_of(self, input))
 
 
 class KeyProjection(AdjustableLinear):
@@ -62,7 +67,7 @@ class AdjustableConv2d(nn.Conv2d):
     """As `nn.Conv2d` with zeros for padding, of a subclass's choice perhaps none."""
 
     def forward(self, input: Tensor) -> Tensor:
-        weight, bias = weights_of(self)
+        weight, bias = weights_of(self, input)
         return functional.conv2d(
             input, weight, bias, self.stride, self.padding, self.dilation, self.groups
         )
@@ -72,14 +77,16 @@ class AdjustableGroupNorm(nn.GroupNorm):
     """As `nn.GroupNorm`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.group_norm(input, self.num_groups, *weights_of(self), self.eps)
+        return functional.group_norm(input, self.num_groups, *weights_of(self, input), self.eps)
 
 
 class AdjustableLayerNorm(nn.LayerNorm):
     """As `nn.LayerNorm`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.layer_norm(input, self.normalized_shape, *weights_of(self), self.eps)
+        return functional.layer_norm(
+            input, self.normalized_shape, *weights_of(self, input), self.eps
+        )
 
 
 Rows = Sequence[tuple[int, int, Tensor]]

@@ -35,6 +35,9 @@ def merged(layer: Layer, changes: Sequence[Change]) -> Weights:
     """
     weight, bias = layer.weight, layer.bias
     for change in changes:
+        # A layer's network may be on the device for now, but was not when the LoRA was read.
+        where = next(iter(change.parts.values())).device
+        weight, bias = weight.to(where), bias if bias is None else bias.to(where)
         added = delta(change.kind, change.parts, weight, change.multiplier, change.rank)
         weight = weight + added.weight
         if added.bias is not None:

@@ -18,7 +18,7 @@ class SeamlessConv2d(AdjustableConv2d):
             down, across = cast("tuple[int, int]", padding)
             input = nn.functional.pad(input, (across, across, down, down), mode="circular")
             padding = 0, 0
-        weight, bias = weights_of(self)
+        weight, bias = weights_of(self, input)
         return nn.functional.conv2d(
             input, weight, bias, self.stride, padding, self.dilation, self.groups
         )
