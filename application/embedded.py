@@ -16,6 +16,15 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 #: Bytes that the JSON inside a picture may have.
 _MOST = 64_000_000
 _PIXELS = 67_108_864
+#: What Pillow, base64 and JSON stumble on.
+_DAMAGED = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    zlib.error,
+)
 
 
 def embedded_in(file: IO[bytes], tensor: Callable[[object], object]) -> object:
@@ -32,7 +41,7 @@ def embedded_in(file: IO[bytes], tensor: Callable[[object], object]) -> object:
         chunk = getattr(picture, "text", {}).get("sd-ti-embedding")
         text = base64.b64decode(chunk) if chunk is not None else _from_strips(picture)
         return None if text is None else _read(text, tensor)
-    except (UnidentifiedImageError, OSError, RecursionError, SyntaxError, zlib.error) as error:
+    except _DAMAGED as error:
         raise ValueError(f"holds no embedding: {error}") from error
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from adapters.storage.folders import files_below
+from adapters.storage.folders import files_below, open_file
 from adapters.storage.hash_cache import HashCache
 from domain.checkpoints import Checkpoint, find
 from domain.errors import NotFound
@@ -130,6 +130,6 @@ def _cache_key(name: str) -> str:
 
 
 def _legacy_hash(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(_LEGACY_OFFSET)
         return hashlib.sha256(file.read(_LEGACY_SIZE)).hexdigest()[:8]

@@ -9,9 +9,10 @@ import json
 import logging
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from adapters.storage.atomic_write import write_atomically
+from adapters.storage.folders import open_file
 
 #: Where checksums of whole files are kept, and those of safetensors files without their headers.
 _WHOLE, _TENSORS = "hashes", "hashes-addnet"
@@ -41,7 +42,7 @@ class HashCache:
             stat = path.stat()
             known = self.get(key, stat.st_mtime, stat.st_size, tensors=tensors)
             if known is None:
-                with path.open("rb") as file:
+                with open_file(path) as file:
                     if tensors:
                         _skip_header(file)
                     known = hashlib.file_digest(file, "sha256").hexdigest()
@@ -80,7 +81,7 @@ class HashCache:
         return self._content
 
 
-def _skip_header(file: BinaryIO) -> None:
+def _skip_header(file: IO[bytes]) -> None:
     length = int.from_bytes(file.read(8), "little")
     file.seek(8 + min(length, 2**40))  # a damaged file may claim one of any length
 

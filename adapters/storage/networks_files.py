@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from adapters.storage import networks_reading as reading
-from adapters.storage.folders import files_below
+from adapters.storage.folders import files_below, opener
 from adapters.storage.hash_cache import HashCache
 from domain.checkpoints import Checkpoint
 from domain.errors import NotFound
@@ -106,7 +106,8 @@ class FileNetworks:
         with self._lock:
             self._embeddings_seen = self._folder_changed()
             paths = _files(self._embedding_folder, reading.EMBEDDINGS)
-            self._embeddings = reading.by_name(reading.embedding(path, path.open) for path in paths)
+            found = (reading.embedding(path, opener(path)) for path in paths)
+            self._embeddings = reading.by_name(found)
 
     def text_width(self, checkpoint: Checkpoint) -> int | None:
         path = Path(checkpoint.filename)
@@ -136,9 +137,9 @@ def _key(lora: Lora) -> str:
 
 @lru_cache(maxsize=4096)
 def _read_lora(path: Path, modified: int, size: int) -> Lora:
-    return reading.lora(path, path.open)
+    return reading.lora(path, opener(path))
 
 
 @lru_cache(maxsize=64)
 def _text_width(path: Path, modified: int) -> int | None:
-    return reading.width(path, path.open)
+    return reading.width(path, opener(path))

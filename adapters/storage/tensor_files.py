@@ -35,12 +35,15 @@ def read_header(file: IO[bytes]) -> Header:
     (length,) = struct.unpack("<Q", start)
     if length > _MAX_HEADER:
         raise ValueError("no safetensors file: its header would be too long")
-    raw = msgspec.json.decode(file.read(length), type=dict[str, msgspec.Raw])
-    about = raw.pop("__metadata__", msgspec.Raw(b"{}"))
-    return Header(
-        metadata=msgspec.json.decode(about, type=dict[str, str]),
-        shapes={name: Shape(_shape(each)) for name, each in raw.items()},
-    )
+    try:
+        raw = msgspec.json.decode(file.read(length), type=dict[str, msgspec.Raw])
+        about = raw.pop("__metadata__", msgspec.Raw(b"{}"))
+        return Header(
+            metadata=msgspec.json.decode(about, type=dict[str, str]),
+            shapes={name: Shape(_shape(each)) for name, each in raw.items()},
+        )
+    except RecursionError as error:
+        raise ValueError("its header is nested too deep") from error
 
 
 def read_content(file: IO[bytes], suffix: str) -> object:
@@ -73,8 +76,9 @@ def _from_archive(file: IO[bytes]) -> object:
     try:
         with zipfile.ZipFile(file) as archive:
             name = next(each for each in archive.namelist() if each.endswith("/data.pkl"))
-            if archive.getinfo(name).file_size > _MAX_PICKLE:
-                raise ValueError("too long")
+            entry = archive.getinfo(name)
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > _MAX_PICKLE:
+                raise ValueError("no torch file: its pickle is compressed, or too long")
             with archive.open(name) as pickled:
                 return read_pickles(pickled, 1)[0]
     except (zipfile.BadZipFile, StopIteration, EOFError, NotImplementedError, RuntimeError) as e:

@@ -40,6 +40,17 @@ _LITERALS = frozenset(
 )  # fmt: skip
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _NOTHING = frozenset({"PROTO", "FRAME"})
+#: What damaged programs make the machine stumble on.
+_DAMAGED = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
+#: Instructions in one pickle; a checkpoint has about forty for each tensor.
+_MOST_STEPS = 1_000_000
 
 
 def read_pickles(file: IO[bytes], count: int) -> list[object]:
@@ -49,7 +60,7 @@ def read_pickles(file: IO[bytes], count: int) -> list[object]:
     """
     try:
         return [_Machine().run(file) for _ in range(count)]
-    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"no pickle of tensors: {error!r}") from error
 
 
@@ -59,7 +70,9 @@ class _Machine:
         self._memo: dict[int, object] = {}
 
     def run(self, file: IO[bytes]) -> object:
-        for code, argument, _ in pickletools.genops(file):
+        for steps, (code, argument, _) in enumerate(pickletools.genops(file)):
+            if steps > _MOST_STEPS:
+                raise ValueError(f"more than {_MOST_STEPS} instructions")
             if code.name == "STOP":
                 return self._stack.pop()
             self._step(code.name, argument)

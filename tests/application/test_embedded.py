@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import random
+import struct
 import zlib
 
 import pytest
@@ -31,6 +32,15 @@ def test_in_a_text_chunk():
     chunk = PngInfo()
     chunk.add_text("sd-ti-embedding", base64.b64encode(json.dumps(CONTENT).encode()).decode())
     assert read(Image.new("RGB", (4, 4)), pnginfo=chunk) == READ
+
+
+def test_a_picture_of_a_billion_pixels_is_damaged():
+    """Pillow has an error of its own for it, which is no OSError."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk
+    file = io.BytesIO(head + struct.pack(">I", zlib.crc32(chunk)))
+    with pytest.raises(ValueError, match="holds no embedding"):
+        embedded_in(file, lambda numbers: numbers)
 
 
 def disguised(nibbles):

@@ -1,7 +1,7 @@
 """One plan becomes pictures: its passes one after the other, what lies between them, the end."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from PIL.Image import Image
@@ -42,7 +42,7 @@ from adapters.gpu.torch_backend.unclip import ImageEmbedder, showing
 from application.ports.inference import Observer, Rendered, Sources, Verdict
 from application.ports.upscale import Upscaler
 from application.upscaling import resize, upscale_by
-from domain.errors import InvalidRequest
+from domain.errors import InvalidRequest, NotANumber
 from domain.geometry import CELL
 from domain.plan import HiresPlan, InitPlan, Pass, Plan
 from domain.sampling.steps import expected_calls, sampling_step
@@ -93,6 +93,20 @@ class Batch:
 
     def render(self) -> Rendered:
         """See `Inference.render`."""
+        try:
+            return self._render()
+        except NotANumber as error:  # whose numbers they were nobody can tell
+            raise NotANumber(f"{error}; in use: {', '.join(self._in_use())}") from error
+
+    def _in_use(self) -> Iterator[str]:
+        """The names of all files that took part."""
+        for checkpoint, vae in self._plan.models:
+            yield checkpoint.name
+            if vae is not None:
+                yield vae.name
+        yield from self._adding.names
+
+    def _render(self) -> Rendered:
         plan, hires = self._plan, self._plan.hires
         with computing(plan.tweaks, plan.width, plan.height):
             latents = self._first_pass()

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from domain.errors import CheckpointError
 
+#: Bytes of a configuration; the original ones have about 3,000. A reader of YAML takes its time.
+_LONGEST = 100_000
+
 
 @dataclass(frozen=True)
 class OriginalConfig:
@@ -46,14 +49,14 @@ def read_original_config(checkpoint: Path) -> OriginalConfig:
     head_width = reader.integer(*unet, "num_head_channels")
     if head_width is None:
         head_width = reader.integer(*xl_unet, "num_head_channels")
-    start = reader.number("model", "params", "linear_start")
-    end = reader.number("model", "params", "linear_end")
+    start = reader.number("model", "params", "linear_start", within=(0.0, 1.0))
+    end = reader.number("model", "params", "linear_end", within=(0.0, 1.0))
     text_model = _text_model_config(path, reader.text(*text, "version"))
     return OriginalConfig(
         unet_heads=_positive(reader.integer(*unet, "num_heads")),
         unet_head_width=_positive(head_width),
         prediction=_prediction(reader),
-        scale_factor=reader.number("model", "params", "scale_factor"),
+        scale_factor=reader.number("model", "params", "scale_factor", within=(0.0, 1000.0)),
         betas=(start, end) if start is not None and end is not None else None,
         text_heads=text_model.integer("num_attention_heads"),
         text_activation=text_model.text("hidden_act"),
@@ -90,13 +93,15 @@ class _Reader:
             return value
         raise self._wrong(keys, "a whole number")
 
-    def number(self, *keys: str) -> float | None:
+    def number(self, *keys: str, within: tuple[float, float]) -> float | None:
+        """One between those two, neither of which it may be."""
         value = self.value(*keys)
         if value is None:
             return None
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        low, high = within
+        if isinstance(value, int | float) and not isinstance(value, bool) and low < value < high:
             return float(value)
-        raise self._wrong(keys, "a number")
+        raise self._wrong(keys, f"a number between {low:g} and {high:g}")
 
     def text(self, *keys: str) -> str | None:
         value = self.value(*keys)
@@ -112,9 +117,29 @@ def _load_yaml(path: Path) -> object:
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise CheckpointError(str(path), f"cannot be read as YAML: {error}") from error
+        return yaml.safe_load(_read(path))
+    except yaml.MarkedYAMLError as error:
+        # What it says of the text around is nobody's business: the file may be a link.
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise CheckpointError(str(path), f"cannot be read as YAML: line {line}") from None
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        message = f"cannot be read as YAML: {type(error).__name__}"
+        raise CheckpointError(str(path), message) from None
+
+
+def _read(path: Path) -> str:
+    """The text of a file of some kilobytes, which is what configurations have."""
+    try:
+        size = path.stat().st_size
+        if size > _LONGEST:
+            raise CheckpointError(str(path), f"is longer than the {_LONGEST} bytes that are read")
+        if not size:  # so say the kernel's own files, too, some of which never end
+            return ""
+        with path.open("rb") as file:
+            return file.read(_LONGEST).decode("utf-8")
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise CheckpointError(str(path), message) from error
 
 
 def _text_model_config(config: Path, version: str | None) -> _Reader:
@@ -127,9 +152,10 @@ def _text_model_config(config: Path, version: str | None) -> _Reader:
     if not path.is_file():
         return empty
     try:
-        return _Reader(str(path), json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(str(path), f"cannot be read as JSON: {error}") from error
+        return _Reader(str(path), json.loads(_read(path)))
+    except (ValueError, RecursionError) as error:
+        message = f"cannot be read as JSON: {type(error).__name__}"
+        raise CheckpointError(str(path), message) from None
 
 
 def _positive(value: int | None) -> int | None:

@@ -9,16 +9,21 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
+from adapters.gpu.torch_backend.sound import size_of
 from domain.errors import CheckpointError
 
 #: The longest header the safetensors format allows, in bytes.
 MAX_HEADER = 100_000_000
+
+#: Tensors in a file; the largest models have some thousands.
+MOST_TENSORS = 100_000
 
 _METADATA = "__metadata__"
 
@@ -58,7 +63,7 @@ class SafetensorsFile(Mapping[str, Tensor]):
 
     def __init__(self, path: Path) -> None:
         self.file = str(path)
-        size = path.stat().st_size
+        size = size_of(path)
         self._stream = path.open("rb", buffering=0)
         weakref.finalize(self, self._stream.close)
         self._lock = threading.Lock()
@@ -117,12 +122,22 @@ def _read_header(stream: BinaryIO, file: str, size: int) -> tuple[dict[str, obje
     if length > size - 8:
         raise CheckpointError(file, f"is truncated within its header of {length} bytes")
     try:
-        header = json.loads(stream.read(length))
+        header = json.loads(stream.read(length), object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise CheckpointError(file, "has a header that is not JSON") from None
     if not isinstance(header, dict):
         raise CheckpointError(file, "has a header that is not a JSON object")
+    if len(header) > MOST_TENSORS:
+        raise CheckpointError(file, f"claims {len(header)} tensors")
     return header, 8 + length
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Readers differ in which of two entries of one name they take."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name that comes twice")
+    return found
 
 
 def _check_end(file: str, name: str, entry: object, data_size: int) -> None:
@@ -155,4 +170,8 @@ def _place(file: str, name: str, entry: object, begin: int) -> _Place:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise CheckpointError(file, f"has elements of type {entry['dtype']}, unknown here", name)
-    return _Place(begin + entry["data_offsets"][0], dtype, tuple(entry["shape"]))
+    start, end = entry["data_offsets"]
+    shape = tuple(entry["shape"])
+    if prod(shape) * dtype.itemsize != end - start:
+        raise CheckpointError(file, f"has {end - start} bytes for a shape of {list(shape)}", name)
+    return _Place(begin + start, dtype, shape)

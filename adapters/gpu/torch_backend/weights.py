@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from adapters.gpu.torch_backend.safetensors_file import SafetensorsFile
+from adapters.gpu.torch_backend.sound import sound
+from adapters.gpu.torch_backend.torch_file import load_torch
 from domain.errors import CheckpointError
 
 _FIRST = "model.diffusion_model.input_blocks.0.0.weight"
@@ -93,9 +94,9 @@ def read_weights(
 ) -> Weights:
     """All tensors of a `.safetensors`, `.ckpt` or `.pt` file.
 
-    With `mmap` a torch file is mapped, and a safetensors file's tensors are read when they are
-    asked for; without it everything is read now. What a torch file holds under the first of the
-    names `inside` is unwrapped, and old text-encoder names are rewritten. Raises
+    With `mmap` a large torch file is mapped, and a safetensors file's tensors are read when they
+    are asked for; without it everything is read now. What a torch file holds under the first of
+    the names `inside` is unwrapped, and old text-encoder names are rewritten. Raises
     `CheckpointError` for a file that is missing, truncated, garbage, or holds anything but plain
     tensors.
     """
@@ -146,14 +147,14 @@ def _sd2_name(name: str) -> str:
 
 
 def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tensor]:
-    content = _load_torch(path, mmap)
+    content = load_torch(path, mmap=mmap)
     if isinstance(content, dict):
         wrapped = (content[name] for name in inside if isinstance(content.get(name), dict))
         content = next(wrapped, content)
     if not isinstance(content, dict):
         raise CheckpointError(str(path), f"holds a {type(content).__name__}, not named tensors")
     return {
-        name: value
+        name: sound(value, str(path), name)
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
@@ -165,26 +166,6 @@ def read_torch_file(path: Path) -> object:
     Raises `CheckpointError` for a file that is missing, damaged, or holds more than that.
     """
     try:
-        return _load_torch(path, mmap=False)
+        return load_torch(path, mmap=False)
     except OSError as error:
         raise CheckpointError(str(path), f"cannot be read: {error.strerror or error}") from error
-
-
-def _load_torch(path: Path, mmap: bool) -> object:
-    import pickle
-
-    try:
-        return _load_weights_only(path, mmap)
-    except OSError:
-        raise
-    except pickle.UnpicklingError as error:
-        message = "holds more than plain tensors, or is damaged; convert it to safetensors"
-        raise CheckpointError(str(path), message) from error
-    except Exception as error:  # torch.load raises whatever a damaged archive makes it stumble on
-        raise CheckpointError(str(path), "is not a sound torch file") from error
-
-
-def _load_weights_only(path: Path, mmap: bool) -> object:
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"PK"  # files older than torch 1.6 cannot be mapped
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipped)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adapters.gpu.torch_backend.extra_networks.sound import sound
+from adapters.gpu.torch_backend.sound import finite, sound
 from adapters.gpu.torch_backend.weights import read_torch_file, read_weights
 from application.embedded import embedded_in
 from domain import networks
@@ -59,7 +59,8 @@ def vectors_of(file: str, content: object) -> Vectors:
 
 
 def _matrix(file: str, part: str, tensor: Tensor) -> Tensor:
-    whole = sound(tensor.detach(), file, part or "vectors")
+    name = part or "vectors"
+    whole = finite(sound(tensor.detach(), file, name), file, name)
     matrix = whole[None] if whole.ndim == 1 else whole
     if matrix.ndim != 2 or not matrix.numel():
         shape = list(tensor.shape)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from adapters.gpu.torch_backend.extra_networks.sound import sound
+from adapters.gpu.torch_backend.sound import finite, sound
 from adapters.gpu.torch_backend.weights import read_torch_file
 from domain.errors import CheckpointError
 
@@ -94,7 +94,8 @@ def _network(
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(file, "holds more than tensors", str(key))
-        tensors[_modern(key)] = sound(value, file, key).to(device, dtype, copy=True)
+        whole = finite(sound(value, file, key), file, key)
+        tensors[_modern(key)] = whole.to(device, dtype, copy=True)
     with torch.device("meta"):
         linear = nn.Sequential(*_modules(file, width, about))
     network = nn.ModuleDict({"linear": linear})

@@ -59,6 +59,15 @@ class JobAdditions:
         return tuple(self._used)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What all passes add, by the names that prompts have for it."""
+        networks = [each.networks for each in self._plan.passes]
+        loras = [use.name for each in networks for use in each.loras]
+        hypernetworks = [use.name for each in networks for use in each.hypernetworks]
+        embeddings = [each.name for each in self._used]
+        return tuple(dict.fromkeys([*loras, *hypernetworks, *embeddings]))
+
+    @property
     def comments(self) -> tuple[str, ...]:
         """What could not be added, and why."""
         return tuple(dict.fromkeys(c for each in self._made.values() for c in each.comments))

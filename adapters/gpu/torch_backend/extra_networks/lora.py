@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from adapters.gpu.torch_backend.extra_networks.keys import find_layer, split_key
 from adapters.gpu.torch_backend.extra_networks.kinds import Kind, Parts, kind_of
 from adapters.gpu.torch_backend.extra_networks.layers import Layer
-from adapters.gpu.torch_backend.extra_networks.sound import sound
+from adapters.gpu.torch_backend.sound import finite, sound
 from adapters.gpu.torch_backend.weights import read_weights
 from domain.errors import CheckpointError
 
@@ -45,7 +45,7 @@ def read_lora(path: Path, layers: Mapping[str, Layer], *, sd2: bool = False) -> 
     embeddings: dict[str, dict[str, object]] = {}
     unmatched: set[str] = set()
     for key in weights:
-        tensor = sound(weights[key], weights.file, key)
+        tensor = finite(sound(weights[key], weights.file, key), weights.file, key)
         if key.startswith(_BUNDLED):
             _bundle(embeddings, key.removeprefix(_BUNDLED), tensor)
             continue

@@ -41,10 +41,18 @@ def merged(layer: Layer, changes: Sequence[Change]) -> Weights:
         added = delta(change.kind, change.parts, weight, change.multiplier, change.rank)
         weight = weight + added.weight
         if added.bias is not None:
-            bias = added.bias if bias is None else bias + added.bias.reshape(bias.shape)
+            bias = _summed(layer, bias, added.bias)
     if weight.ndim == 4:  # the layout that networks are built with
         weight = weight.contiguous(memory_format=torch.channels_last)
     return weight.detach(), bias if bias is None else bias.detach()
+
+
+def _summed(layer: Layer, bias: Tensor | None, added: Tensor) -> Tensor:
+    """A bias for each output channel. Raises `Misfit`."""
+    if added.numel() != len(layer.weight):
+        raise Misfit(f"has a bias of {added.numel()} for {len(layer.weight)} channels")
+    flat = added.reshape(-1)
+    return flat.to(layer.weight.dtype) if bias is None else bias + flat
 
 
 class MergedWeights:

@@ -40,7 +40,11 @@ def detect(state: State) -> bool:
 
 def build(state: State, file: str) -> Built:
     """Raises `CheckpointError`."""
-    last = max(int(name.split(".")[1]) for name in state if name.startswith("body."))
+    last = max(_place(name) for name in state)
+    if last > len(state):  # before so many are built
+        raise CheckpointError(file, f"has not the tensors of {last} layers")
+    if f"body.{last}.weight" not in state:
+        raise CheckpointError(file, "is missing", f"body.{last}.weight")
     made = state[f"body.{last}.weight"].shape[0]
     scale = math.isqrt(made // 3)
     if made != 3 * scale**2 or not scale:
@@ -48,3 +52,11 @@ def build(state: State, file: str) -> Built:
     with torch.device("meta"):
         network = Compact(state["body.0.weight"].shape[0], last // 2 - 1, scale)
     return Built("Compact", filled(network, state, file), scale)
+
+
+def _place(name: str) -> int:
+    """Where in the body a tensor belongs; 0 for others, which are told of later."""
+    match name.split("."):
+        case ["body", place, _] if place.isdecimal():
+            return int(place)
+    return 0

@@ -7,6 +7,7 @@ from torch import Tensor
 from adapters.gpu.torch_backend.upscale import compact, rrdb, spandrel_networks
 from adapters.gpu.torch_backend.upscale.network import Built, State
 from adapters.gpu.torch_backend.weights import read_weights
+from domain.errors import CheckpointError
 
 #: Where training programs put the tensors in a `.pth`, the better ones first.
 _INSIDE = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
@@ -25,9 +26,12 @@ def load_network(file: Path) -> Built:
 def build(state: State, file: str) -> Built:
     """The network that these tensors are of. Raises as `load_network` does."""
     state = _unprefixed(state)
-    for own in _OWN:
-        if own.detect(state):
-            return own.build(state, file)
+    try:
+        for own in _OWN:
+            if own.detect(state):
+                return own.build(state, file)
+    except (LookupError, ValueError, RuntimeError) as error:  # shapes that are none of its own
+        raise CheckpointError(file, f"is damaged: {error}") from error
     return spandrel_networks.build(state, file)
 
 

@@ -129,6 +129,9 @@ def build(state: State, file: str) -> Built:
     last = named.get("conv_last.weight")
     if last is None or last.shape[0] != 3 or channels != 3 * unshuffle**2 or not unshuffle:
         raise CheckpointError(file, "is an ESRGAN, but not one for pictures in colour")
+    blocks = _blocks(named)
+    if blocks > len(named):  # before so many are built
+        raise CheckpointError(file, f"has not the tensors of {blocks} blocks")
     doublings = sum(bool(re.match(r"conv_up\d\.weight$", name)) for name in named)
     if 2**doublings % unshuffle:
         raise CheckpointError(file, f"enlarges by no whole factor: 2^{doublings} / {unshuffle}")
@@ -136,7 +139,7 @@ def build(state: State, file: str) -> Built:
         network = RRDBNet(
             features=features,
             growth=named["body.0.rdb1.conv1.weight"].shape[0],
-            blocks=_blocks(named),
+            blocks=blocks,
             doublings=doublings,
             unshuffle=unshuffle,
         )

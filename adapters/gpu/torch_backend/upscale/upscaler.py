@@ -15,7 +15,7 @@ from adapters.gpu.torch_backend.upscale.tiled import by_mean, through
 from application.ports.upscale import Advance, go_on
 from application.tiles import by_tiles
 from application.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
-from domain.errors import InvalidRequest
+from domain.errors import CheckpointError, InvalidRequest, NotANumber
 from domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
 
 #: Pixels that a round may make, 8 bits to a channel: 768 MiB.
@@ -77,7 +77,10 @@ class TorchUpscaler:
         def enlarge(image: Image, factor: float) -> Image:
             return self._enlarged(source.family, network, image, settings, listening)
 
-        return upscale(picture.convert("RGB"), factor, enlarge, lambda: listening.stopped)
+        try:
+            return upscale(picture.convert("RGB"), factor, enlarge, lambda: listening.stopped)
+        except NotANumber as error:
+            raise NotANumber(f"{source.file.name}: {error}") from error
 
     def _enlarged(
         self,
@@ -103,7 +106,11 @@ class TorchUpscaler:
         with self._loading:
             if source.packaged and not source.file.exists():
                 self._convert(source.packaged, source.file)
-            key = source.file, source.file.stat().st_mtime_ns
+            try:
+                key = source.file, source.file.stat().st_mtime_ns
+            except OSError as error:
+                message = f"cannot be read: {error.strerror or error}"
+                raise CheckpointError(str(source.file), message) from error
             if self._held is None or self._held[0] != key:
                 built = load_network(source.file)
                 half = source.family in _HALF

@@ -112,6 +112,13 @@ def test_a_text_model_elsewhere_is_not_read(tmp_path, version):
         "a: [",
         "!!python/object/apply:os.system ['true']",
         "model: {params: {scale_factor: much}}",
+        "model: {params: {scale_factor: 0}}",
+        "model: {params: {scale_factor: .nan}}",
+        "model: {params: {scale_factor: .inf}}",
+        "model: {params: {scale_factor: 1" + "0" * 400 + "}}",
+        "model: {params: {linear_start: -1, linear_end: 0.5}}",
+        "model: {params: {linear_start: 0.1, linear_end: .inf}}",
+        "a: " + "x" * 100_000,
         "model: {params: {unet_config: {params: {num_heads: 4.5}}}}",
         "model: {params: {unet_config: {params: {num_heads: true}}}}",
         "model: {params: {parameterization: 5}}",
@@ -124,6 +131,16 @@ def test_a_broken_yaml_is_named(checkpoint, text):
     with pytest.raises(CheckpointError) as refused:
         read_original_config(checkpoint)
     assert refused.value.file == str(path)
+
+
+@pytest.mark.parametrize("secret", ["secret: [\n", "secret: secret: secret", "&secret secret: *x"])
+def test_nothing_of_a_broken_yaml_is_told(checkpoint, tmp_path, secret):
+    """It may be a link to what is nobody's business."""
+    (tmp_path / "passwords").write_text(secret)
+    checkpoint.with_suffix(".yaml").symlink_to(tmp_path / "passwords")
+    with pytest.raises(CheckpointError) as refused:
+        read_original_config(checkpoint)
+    assert "secret" not in str(refused.value)
 
 
 def test_the_recorded_one(shared):

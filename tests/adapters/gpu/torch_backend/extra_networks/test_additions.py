@@ -279,7 +279,11 @@ def test_a_lora_for_another_family_is_told(tmp_path, model):
         ({"alpha": torch.ones(())}, "no LoRA we know"),
         ({"lora_up.weight": torch.ones(1, 1).expand(10**6, 10**6)}, "more numbers than the file"),
         ({"lora_up.weight": torch.ones(2, 2, dtype=torch.complex64)}, "plain numbers"),
-        ({"lora_up.weight": torch.ones(2, 2).to_sparse()}, "plain numbers"),
+        (
+            {"lora_up.weight": torch.ones(2, 2).to_sparse()},
+            "asks for 'torch._utils._rebuild_sparse",
+        ),
+        ({"lora_up.weight": torch.full((2, 2), torch.nan)}, "not finite"),
     ],
 )
 def test_unusable_files_are_refused_by_name(tmp_path, model, parts, message):
@@ -287,6 +291,15 @@ def test_unusable_files_are_refused_by_name(tmp_path, model, parts, message):
     torch.save({f"lora_unet_conv_in.{part}": each for part, each in parts.items()}, path)
     with pytest.raises(CheckpointError, match=f"bad.pt.*{message}"):
         NetworkStore().additions(networks(use(path)), model)
+
+
+def test_a_bias_of_another_size_is_told(tmp_path, model):
+    layer = "lora_unet_down_blocks_0_resnets_0_conv1"
+    shape = dict(model.unet.named_parameters())["down_blocks.0.resnets.0.conv1.weight"].shape
+    parts = {f"{layer}.diff": torch.zeros(shape), f"{layer}.diff_b": torch.ones(shape[0] + 1)}
+    torch.save(parts, tmp_path / "x.pt")
+    added = NetworkStore().additions(networks(use(tmp_path / "x.pt")), model)
+    assert added.comments == ("Networks with errors: x (1)",)
 
 
 def test_a_lora_for_a_norm_is_refused(tmp_path, model):

@@ -96,6 +96,7 @@ def without(state, name):
         (networks.esrgan() | {"extra": torch.ones(1)}, "extra"),
         (networks.esrgan() | {"conv_hr.weight": torch.ones(3, 3)}, "conv_hr.weight"),
         (without(networks.compact(), "body.2.bias"), "body.2.bias"),
+        (without(networks.compact(), "body.8.weight"), "body.8.weight"),
     ],
 )
 def test_a_broken_file_names_the_tensor(state, tensor):
@@ -103,6 +104,23 @@ def test_a_broken_file_names_the_tensor(state, tensor):
         build(state, "models/ESRGAN/x.pth")
     assert caught.value.tensor == tensor
     assert "models/ESRGAN/x.pth" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        networks.compact() | {"body.100000000.weight": torch.ones(12, 4, 3, 3)},
+        networks.compact() | {"body.x.weight": torch.ones(1)},
+        networks.compact() | {"body.0.weight": torch.ones(3, 3)},
+        networks.esrgan() | {"body.100000000.rdb1.conv1.weight": torch.ones(4, 4, 3, 3)},
+        networks.esrgan() | {"body.x.rdb1.conv1.weight": torch.ones(4, 4, 3, 3)},
+        networks.esrgan() | {"conv_first.weight": torch.ones(1)},
+    ],
+)
+def test_no_network_is_larger_than_its_file(state):
+    """Layers are counted by the last: one tensor could claim a hundred million of them."""
+    with pytest.raises(CheckpointError, match=r"x\.pth"):
+        build(state, "x.pth")
 
 
 def test_a_grey_network_is_refused():
