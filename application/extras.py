@@ -11,7 +11,7 @@ from application.generate import Encoding
 from application.jobs import Job
 from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
-from application.receiving import in_colour, receive
+from application.receiving import check_together, in_colour, receive
 from domain.errors import JobCancelled, Unsupported
 from domain.extras import (
     CODEFORMER,
@@ -90,7 +90,10 @@ class ProcessExtras:
             options.texts("postprocessing_disable_in_extras"),
         )
         self._check(request, steps, upscale)
+        check_together(pictures, field)
         received = [receive(each, field) for each in pictures]
+        if UPSCALE in steps:
+            upscale.check_sizes([each.size for each in received])
         return partial(self._make, request, received, options, steps, upscale)
 
     def _check(self, request: ExtrasRequest, steps: Sequence[Step], upscale: UpscaleStep) -> None:

@@ -6,6 +6,7 @@ Source: spec images.md 10.1.
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -14,7 +15,11 @@ from application.ports.upscale import Advance, Upscaler
 from application.upscaling import Stoppable, upscaled_size
 from domain.errors import InvalidRequest
 from domain.extras import ExtrasRequest
+from domain.regions import Size
 from domain.upscalers import UpscaleSettings
+
+#: Pixels that all pictures of a request may have together, once they are enlarged.
+MAX_MADE = 16 * MAX_PIXELS
 
 Key = tuple[object, ...]
 
@@ -72,10 +77,28 @@ class UpscaleStep:
         for name in (self._request.upscaler_1, self._request.upscaler_2):
             self._upscaler.check(name, self._settings)
 
+    def check_sizes(self, sizes: Sequence[Size]) -> None:
+        """Raises `InvalidRequest` for pictures, or a whole of them, too large once enlarged."""
+        if self._request.upscaler_1 == "None":
+            return
+        mode, total = self._request.resize_mode, 0
+        field = "upscaling_resize_w" if mode == 1 else "upscaling_resize"
+        asked = self._request.upscaling_resize_w * self._request.upscaling_resize_h
+        for size in sizes:
+            width, height = upscaled_size(size, self._factor(size))
+            pixels = max(width * height, asked if mode == 1 else 0)
+            if pixels > MAX_PIXELS:
+                message = f"makes {width}x{height}; a picture may have {MAX_PIXELS} pixels"
+                raise InvalidRequest(field, message)
+            total += pixels
+        if total > MAX_MADE:
+            message = f"makes {total} pixels; all pictures together may have {MAX_MADE}"
+            raise InvalidRequest(field, message)
+
     def __call__(
         self, image: Image.Image, done: dict[str, object], advance: Advance
     ) -> Image.Image:
-        """The larger picture; what was done is added to `done`. Raises `InvalidRequest`."""
+        """The larger picture; what was done is added to `done`. Its size has been checked."""
         request = self._request
         if request.upscaler_1 == "None":
             return image
@@ -93,13 +116,11 @@ class UpscaleStep:
     ) -> Image.Image:
         request = self._request
         width, height = request.upscaling_resize_w, request.upscaling_resize_h
-        factor = float(request.upscaling_resize)
+        factor = self._factor(image.size)
         if request.resize_mode == 1:
-            factor = max(width / image.width, height / image.height)
             done["Postprocess upscale to"] = f"{width}x{height}"
         else:
             done["Postprocess upscale by"] = request.upscaling_resize
-        self._check_size(image, factor)
         larger = self._upscaled(image, name, factor, advance)
         if request.resize_mode == 1 and request.upscaling_crop:
             done["Postprocess crop to"] = f"{width}x{height}"
@@ -109,14 +130,11 @@ class UpscaleStep:
             return canvas
         return larger
 
-    def _check_size(self, image: Image.Image, factor: float) -> None:
-        mode = self._request.resize_mode
-        width, height = upscaled_size(image.size, factor)
-        asked = self._request.upscaling_resize_w * self._request.upscaling_resize_h
-        if max(width * height, asked if mode == 1 else 0) > MAX_PIXELS:
-            field = "upscaling_resize_w" if mode == 1 else "upscaling_resize"
-            message = f"makes {width}x{height}; a picture may have {MAX_PIXELS} pixels"
-            raise InvalidRequest(field, message)
+    def _factor(self, size: Size) -> float:
+        request = self._request
+        if request.resize_mode == 0:
+            return float(request.upscaling_resize)
+        return max(request.upscaling_resize_w / size[0], request.upscaling_resize_h / size[1])
 
     def _upscaled(
         self, image: Image.Image, name: str, factor: float, advance: Advance

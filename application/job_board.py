@@ -121,12 +121,15 @@ class JobBoard:
             found = self._claim(order, owner, abandoned, keep=order.id is not None)
             match found:
                 case (entry, _Role.DOES):
-                    self._work(entry)
-                    return Outcome(entry.job.id, entry.outcome)
+                    try:
+                        self._work(entry)
+                        return Outcome(entry.job.id, entry.outcome)
+                    finally:
+                        entry.settle(abandoned)
                 case (entry, role):
-                    self._await(entry, abandoned)
-                    if role is _Role.JOINS and entry.error:
-                        raise entry.error
+                    error = self._await(entry, abandoned)
+                    if role is _Role.JOINS and error:
+                        raise error
                     if role is _Role.JOINS:
                         return Outcome(entry.job.id, entry.outcome, replayed=True)
                 case JobRecord():
@@ -267,13 +270,13 @@ class JobBoard:
                 if entry.job.interrupted:
                     return entry, _Role.CAME_LATE
                 check_same(entry.order, order)
-                entry.join(abandoned)
+                entry.clients.join(abandoned)
                 entry.keep |= keep
                 return entry, _Role.JOINS
             if order.id and (record := self._same(order, owner)):
                 return record
             entry = Entry(order, self._clock, owner, order.id or new_id)
-            entry.join(abandoned)
+            entry.clients.join(abandoned)
             entry.keep = keep
             self._queue.enter(entry.job)
             self._live[owner, entry.job.id] = entry
@@ -363,15 +366,17 @@ class JobBoard:
             size=len(body),
         )
 
-    def _await(self, entry: Entry, abandoned: Abandoned) -> None:
-        """Raises `TooManyWatchers`, and `JobCancelled` when the client goes away."""
+    def _await(self, entry: Entry, abandoned: Abandoned) -> Exception | None:
+        """What its job failed with. Raises `TooManyWatchers`, and `JobCancelled` when the client
+        goes away."""
         try:
             with self._watching():
                 while not entry.over.wait(_PATROL):
                     if abandoned():
                         raise JobCancelled(f"nobody waits for job {entry.job.id}")
+                return entry.error
         finally:
-            entry.leave(abandoned)
+            entry.settle(abandoned)
 
     def _kept(self, id: str, owner: str | None) -> JobRecord:
         self._sweep()

@@ -1,6 +1,9 @@
 """What a mask picture says: white is made anew, black stays. Source: spec images.md 2."""
 
-from PIL import Image, ImageMath
+import struct
+from collections.abc import Sequence
+
+from PIL import Image
 
 from application.pictures import eight_bit
 from domain.blur import FRACTION_BITS, gaussian_weights
@@ -8,6 +11,8 @@ from domain.blur import FRACTION_BITS, gaussian_weights
 #: Alpha above this is white, where a mask's alpha is made all or nothing.
 HALF = 128
 OPAQUE = 255
+#: Pixels that are blurred at a time, and the bytes in which what is added up for each has room.
+BAND, LANE = 2**18, 2
 
 
 def read_mask(picture: Image.Image, *, all_or_nothing: bool) -> Image.Image:
@@ -41,24 +46,35 @@ def blur(mask: Image.Image, radius_x: float, radius_y: float) -> Image.Image:
 
 
 def _blurred(mask: Image.Image, radius: float, *, across: bool) -> Image.Image:
-    weights = gaussian_weights(radius)
-    middle = len(weights) // 2
     if not across:
         return _turned(_blurred(_turned(mask), radius, across=True))
-    wide = _mirrored(mask, middle)
-    width, height = mask.size
+    if mask.width == 1:
+        return mask  # mirrored, it has no neighbour but itself
+    weights, blurred = gaussian_weights(radius), Image.new("L", mask.size)
+    rows = max(1, BAND // mask.width)
+    for top in range(0, mask.height, rows):
+        band = mask.crop((0, top, mask.width, min(top + rows, mask.height)))
+        blurred.paste(_weighted_rows(band, weights), (0, top))
+    return blurred
 
-    def weighted(left: int, weight: int) -> Image.Image:
-        part = wide.crop((left, 0, left + width, height))
-        return part.point([value * weight for value in range(256)], "I")
 
-    total = Image.new("I", mask.size, 1 << (FRACTION_BITS - 1))
-    for left, weight in enumerate(weights):
-        if weight:
-            total = ImageMath.lambda_eval(
-                lambda it: it["total"] + it["part"], total=total, part=weighted(left, weight)
-            )
-    return ImageMath.lambda_eval(lambda it: it["total"] >> FRACTION_BITS, total=total).convert("L")
+def _weighted_rows(mask: Image.Image, weights: Sequence[int]) -> Image.Image:
+    """Each pixel the mean of its row around it, weighed in 1/256 (symmetric), rounded.
+
+    A row is a number with a pixel in every 16 bits, the weights another: their product holds all
+    sums, of which none outgrows its 16 bits, and of each the upper half is the mean.
+    """
+    width, reach = mask.width, len(weights) // 2
+    wide = _mirrored(mask, reach)
+    spread, length = wide.convert("I;16").tobytes(), LANE * wide.width
+    kernel = int.from_bytes(struct.pack(f"<{len(weights)}H", *weights), "little")
+    half = int.from_bytes(struct.pack("<H", 1 << (FRACTION_BITS - 1)) * width, "little")
+    means = bytearray()
+    for at in range(0, len(spread), length):
+        sums = int.from_bytes(spread[at : at + length], "little") * kernel
+        rounded = (sums >> (8 * LANE * 2 * reach)) + half
+        means += rounded.to_bytes(length, "little")[1 : LANE * width : LANE]
+    return Image.frombytes("L", mask.size, bytes(means))
 
 
 def _turned(mask: Image.Image) -> Image.Image:

@@ -58,28 +58,48 @@ def check_same(known: Order[Any], order: Order[Any]) -> None:
             raise JobConflict(order.id, name)
 
 
+class Clients:
+    """Those who wait for a job."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Abandoned] = []
+
+    def join(self, abandoned: Abandoned) -> None:
+        self._waiting.append(abandoned)
+
+    def leave(self, abandoned: Abandoned) -> None:
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(abandoned)
+
+    def gone(self) -> bool:
+        """Whether none is left, or each has gone away."""
+        return all(gone() for gone in list(self._waiting))
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
 class Entry:
     """An order under way: its job, who wants it, and in the end what came of it.
 
-    `record` is there once everything is written down, `over` set a moment later.
+    `record` is there once everything is written down, `over` set a moment later. An order may hold
+    hundreds of megabytes of pictures, which go with the last name of the entry: so nothing that it
+    holds leads back to it.
     """
 
     def __init__(self, order: Order[Any], clock: Clock, owner: str | None, id: str | None) -> None:
-        self.job = Job(order.kind, clock, id, self._abandoned, owner)
+        self.clients = Clients()
+        self.job = Job(order.kind, clock, id, self.clients.gone, owner)
         self.order = order
         self.keep = False
         self.over = threading.Event()
         self.outcome = b""
         self.error: Exception | None = None
         self.record: JobRecord | None = None
-        self._clients: list[Abandoned] = []
 
-    def join(self, abandoned: Abandoned) -> None:
-        self._clients.append(abandoned)
-
-    def leave(self, abandoned: Abandoned) -> None:
-        with contextlib.suppress(ValueError):
-            self._clients.remove(abandoned)
-
-    def _abandoned(self) -> bool:
-        return all(gone() for gone in list(self._clients))
+    def settle(self, abandoned: Abandoned) -> None:
+        """Its client was told what came of it. An error leads to the frames it went through, and
+        they to the entry: it is forgotten with the last client."""
+        self.clients.leave(abandoned)
+        if not self.clients:
+            self.error = None

@@ -16,6 +16,7 @@ from PIL.Image import open as open_image
 from PIL.ImageOps import exif_transpose
 from PIL.PngImagePlugin import PngInfo
 
+from application.costly_files import why_costly, why_costly_to_decode
 from domain.errors import InvalidRequest
 
 PictureFormat = Literal["png", "jpeg", "webp"]
@@ -140,9 +141,12 @@ def eight_bit(image: Image) -> Image:
 def open_picture(data: bytes, field: str = "image") -> Image:
     """The picture in these bytes; its pixels are decoded when they are first used.
 
-    Raises InvalidRequest naming `field` if there is none, or one of more than MAX_PIXELS.
+    Raises InvalidRequest naming `field` if there is none, one of more than MAX_PIXELS, or one that
+    costs out of proportion.
     """
     too_large = f"a picture may have {MAX_PIXELS} pixels"
+    if costly := why_costly(data):
+        raise InvalidRequest(field, costly)
     try:
         image = open_image(io.BytesIO(data), formats=READABLE)
     except DecompressionBombError as error:
@@ -151,6 +155,8 @@ def open_picture(data: bytes, field: str = "image") -> Image:
         raise InvalidRequest(field, "Invalid encoded image") from error
     if image.width * image.height > MAX_PIXELS:
         raise InvalidRequest(field, too_large)
+    if costly := why_costly_to_decode(image):
+        raise InvalidRequest(field, costly)
     return image
 
 
@@ -163,12 +169,20 @@ def decoded_picture(data: bytes, field: str) -> Image:
     image = open_picture(data, field)
     try:
         image.load()
-        image = exif_transpose(image)
+        image = _upright(image)
         if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes):
             image = image.convert("RGBA")
     except Exception as error:  # see above
         raise InvalidRequest(field, "Invalid encoded image") from error
     return image
+
+
+def _upright(image: Image) -> Image:
+    """Turned as its EXIF says; as it is where that says nothing, or nothing that is EXIF."""
+    try:
+        return exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return image
 
 
 def flatten(image: Image, background: str, option: str) -> Image:

@@ -25,18 +25,30 @@ def fit(
     what `upscale` raises.
     """
     if mode == STRETCH:
+        if upscale and not _can_enlarge(image.size, size):
+            raise _impossible(image.size, size, field)
         return resize(image, size, upscale)
     layout = cover(image.size, size) if mode == CROP else contain(image.size, size)
     width, height = layout.size
     if not width or not height or width * height > MAX_PIXELS:
-        shape, wanted = ("{}x{}".format(*each) for each in (image.size, size))
-        raise InvalidRequest(field, f"a picture of {shape} cannot become {wanted} in this mode")
+        raise _impossible(image.size, size, field)
     resized = resize(image, layout.size, upscale)
     canvas = Image.new("RGB", size)
     canvas.paste(resized, layout.corner)
     if mode != CROP and all(layout.bar):
         _smear(canvas, resized, layout)
     return canvas
+
+
+def _can_enlarge(size: Size, wanted: Size) -> bool:
+    """An upscaler knows no stretching: a narrow picture becomes long before it is wide enough."""
+    factor = max(wanted[0] / size[0], wanted[1] / size[1])
+    return factor <= 1 or size[0] * size[1] * factor * factor <= MAX_PIXELS
+
+
+def _impossible(size: Size, wanted: Size, field: str) -> InvalidRequest:
+    shapes = "a picture of {}x{} cannot become {}x{} in this mode".format(*size, *wanted)
+    return InvalidRequest(field, shapes)
 
 
 def _smear(canvas: Image.Image, picture: Image.Image, layout: Fit) -> None:

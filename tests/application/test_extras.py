@@ -278,3 +278,13 @@ def test_what_is_no_picture_is_refused_before_the_queue():
     with pytest.raises(InvalidRequest) as caught:
         World().extras.prepare(ExtrasRequest(), [png(), b"?"], "imageList")
     assert caught.value.field == "imageList"
+
+
+def test_many_small_pictures_do_not_become_too_large_together():
+    """Each of them would be as large as one may be."""
+    it, fields = World(), {"resize_mode": 1, "upscaler_1": "Nearest"}
+    fields |= {"upscaling_resize_w": 8192, "upscaling_resize_h": 8192}
+    with pytest.raises(InvalidRequest) as caught:
+        it(*[png()] * 17, **fields)
+    assert caught.value.field == "upscaling_resize_w"
+    assert it.upscaler.asked == []

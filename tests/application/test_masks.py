@@ -56,3 +56,11 @@ def test_otherwise_how_light_it_is():
     assert rows(read_mask(opaque, all_or_nothing=True)) == [[76]]
     for mode in ("1", "L", "RGB", "P", "LA", "CMYK", "I;16", "F"):
         assert read_mask(Image.new(mode, (3, 2)), all_or_nothing=True).mode == "L"
+
+
+@pytest.mark.parametrize("pixels", [1, 40, 200])
+def test_the_blur_is_the_same_in_bands_of_any_size(vectors, pixels, monkeypatch):
+    mask = grey(vectors["mask"])
+    whole = blur(mask, 4, 4).tobytes()
+    monkeypatch.setattr("application.masks.BAND", pixels)
+    assert blur(mask, 4, 4).tobytes() == whole

@@ -1,12 +1,14 @@
 """Pictures as clients send them (spec api.md 7.1, images.md 10)."""
 
 import io
+import struct
+import zlib
 
 import pytest
 from PIL import Image
 
 from application.pictures import encode_picture
-from application.receiving import in_colour, receive
+from application.receiving import MAX_TOGETHER, check_together, in_colour, receive, receive_all
 from domain.errors import InvalidRequest
 
 
@@ -65,3 +67,29 @@ def test_every_mode_is_brought_to_colour(mode):
 
 def test_sixteen_bits_keep_their_upper_eight():
     assert in_colour(Image.new("I;16", (4, 4), 0xC0FF)).getpixel((0, 0)) == (0xC0, 0xC0, 0xC0)
+
+
+@pytest.mark.parametrize("exif", [bytes(range(256)), b"", b"Exif\0\0II*\0\xff\xff\xff\xff"])
+def test_pixels_count_though_their_exif_is_none(exif):
+    image = Image.new("RGB", (16, 8), "red")
+    received = receive(encoded(image, "WEBP", exif=exif or b"\0", lossless=True))
+    assert received.size == (16, 8)
+    assert received.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_text_behind_the_pixels_is_read_without_decoding_them_twice():
+    plain = encoded(Image.new("RGB", (8, 8)))
+    content = b"tEXtparameters\0a dot"
+    told = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    assert receive(plain[:-12] + told + plain[-12:]).info == {"parameters": "a dot"}
+
+
+def test_pictures_that_are_too_large_together():
+    """Each is fine, and a hundred bytes a line of them would be gigabytes."""
+    largest = encoded(Image.new("1", (8192, 8192)))
+    count = MAX_TOGETHER // 8192**2
+    check_together([largest] * count, "imageList")
+    for check in (check_together, receive_all):
+        with pytest.raises(InvalidRequest) as caught:
+            check([largest] * (count + 1), "imageList")
+        assert caught.value.field == "imageList"

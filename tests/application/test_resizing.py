@@ -56,3 +56,18 @@ def test_a_picture_too_narrow_is_refused(mode, size):
     with pytest.raises(InvalidRequest) as refused:
         fit(Image.new("RGB", size), (512, 512), mode)
     assert refused.value.field == "init_images"
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (65_000, 1)])
+def test_no_upscaler_is_asked_to_make_a_narrow_picture_wide(size):
+    """It would be made as long as it is wide; without one it is stretched at once."""
+
+    def upscale(image, factor):
+        raise AssertionError(f"{image.size} times {factor}")
+
+    narrow = Image.new("RGB", size)
+    assert fit(narrow, (64, 64), STRETCH).size == (64, 64)
+    for mode in (STRETCH, CROP, FILL):
+        with pytest.raises(InvalidRequest) as caught:
+            fit(narrow, (64, 64), mode, upscale)
+        assert caught.value.field == "init_images"

@@ -6,7 +6,6 @@ from typing import Annotated, Protocol
 import falcon
 import msgspec
 from msgspec import Meta
-from PIL.Image import Image
 
 from adapters.http import errors, wire
 from adapters.http.decoding import Fetch, picture_bytes
@@ -20,6 +19,7 @@ from application.job_board import JobBoard
 from application.jobs import Abandoned, Job
 from application.orders import Order
 from application.pictures import decoded_picture
+from application.receiving import receive_all
 from application.txt2img import KIND as TXT2IMG
 from domain.errors import InvalidRequest
 from domain.generation import Txt2Img
@@ -112,14 +112,16 @@ class ImageToImage:
         """Raises `Absent` where there is no picture (spec api.md 6), else as `picture_bytes`."""
         if request.init_images is None:
             raise Absent("Init image not found")
-        images = [self._picture(each, "init_images") for each in request.init_images]
-        mask = None if request.mask is None else self._picture(request.mask, "mask")
-        return InitPictures(images, mask)
+        files = [self._bytes(each, "init_images") for each in request.init_images]
+        images = receive_all(files, "init_images")
+        if request.mask is None:
+            return InitPictures(images)
+        return InitPictures(images, decoded_picture(self._bytes(request.mask, "mask"), "mask"))
 
-    def _picture(self, text: object, field: str) -> Image:
+    def _bytes(self, text: object, field: str) -> bytes:
         if not isinstance(text, str):
             raise InvalidRequest(field, "must hold base64 texts")
-        return decoded_picture(picture_bytes(text, field, self._fetch), field)
+        return picture_bytes(text, field, self._fetch)
 
 
 def _order(
