@@ -31,7 +31,7 @@ from adapters.http.metrics import Metrics
 from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
 from adapters.http.tls import server_context
-from adapters.machine import Process, read_machine, read_ram
+from adapters.machine import Process, read_machine, read_ram, return_large_pictures
 from adapters.storage.atomic_write import write_atomically
 from adapters.storage.folders import files_below
 from adapters.storage.fonts import open_font
@@ -413,6 +413,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for option in (*flags.ignored(), *flags.unknown):
         log.warning("%s has no effect here", option)
+    return_large_pictures()
     container = assemble(flags)
     try:
         certificate, app = tls(flags), build_app(container)

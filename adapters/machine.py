@@ -16,6 +16,9 @@ _SHOWN = (
     "OMP_NUM_THREADS", "PYTHONPATH", "PYTORCH_CUDA_ALLOC_CONF", "SD_WEBUI_RESTART",
 )  # fmt: skip
 
+#: Bytes that Pillow takes at a time.
+_PICTURE_BLOCK = 64 * 2**20
+
 
 def read_ram() -> Mapping[str, float]:
     """Bytes: free, used by this process, total."""
@@ -43,6 +46,17 @@ def read_machine() -> Mapping[str, object]:
         "Environment": {name: os.environ[name] for name in _SHOWN if name in os.environ},
         "Packages": sorted({f"{each.name}=={each.version}" for each in distributions()}),
     }
+
+
+def return_large_pictures() -> None:
+    """Have the memory of large pictures go back to the system when they are gone.
+
+    Pillow takes 16 MiB at a time, which glibc keeps, for each thread that ever had them: gigabytes
+    after a few requests. Beyond 32 MiB it keeps nothing (M_MMAP_THRESHOLD's upper bound).
+    """
+    from PIL import _imaging
+
+    _imaging.set_block_size(_PICTURE_BLOCK)
 
 
 def _version(package: str) -> str | None:

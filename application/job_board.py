@@ -129,7 +129,10 @@ class JobBoard:
                 case (entry, role):
                     error = self._await(entry, abandoned)
                     if role is _Role.JOINS and error:
-                        raise error
+                        try:
+                            raise error
+                        finally:
+                            del error  # see `_work`
                     if role is _Role.JOINS:
                         return Outcome(entry.job.id, entry.outcome, replayed=True)
                 case JobRecord():
@@ -320,8 +323,12 @@ class JobBoard:
         except BaseException as error:
             stopped = isinstance(error, JobCancelled | ServerStopping)
             state = JobState.CANCELLED if stopped else JobState.FAILED
-            told = error if isinstance(error, Exception) else RuntimeError(repr(error))
-            self._close(entry, state, error=told)
+            # Without a name of its own: an error that its frame names is a cycle (`Entry.settle`).
+            self._close(
+                entry,
+                state,
+                error=error if isinstance(error, Exception) else RuntimeError(repr(error)),
+            )
             raise
         self._close(entry, job.state, body)
 

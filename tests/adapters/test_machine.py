@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 from adapters.machine import Process, read_machine, read_ram
+from tests.conftest import ROOT
 
 
 def test_ram():
@@ -54,3 +57,15 @@ def test_leaves_at_once():
     told = []
     process(told, {}).kill()
     assert told == [0]
+
+
+def test_large_pictures_leave_no_memory_behind():
+    """What they are made of is beyond what glibc keeps, 32 MiB; as measured by
+    benchmarks/hostile_pictures.py. In a process of its own, since it holds for all of one."""
+    program = (
+        "from adapters.machine import return_large_pictures; from PIL import _imaging\n"
+        "return_large_pictures(); print(_imaging.get_block_size())"
+    )
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(told.stdout) > 32 * 2**20

@@ -1,7 +1,11 @@
 """Jobs by their ids: done once, each login's own, to the end (docs/adr/0009)."""
 
+import contextlib
+import dataclasses
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -220,3 +224,28 @@ def test_a_client_that_leaves_while_another_does_its_job_frees_its_thread(board)
     assert board.status("a").state is JobState.RUNNING
     work.end.set()
     assert over(board, "a") is JobState.DONE
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_an_order_holds_goes_with_its_job(board, fails):
+    """At once, not when cycles are looked for: it may be hundreds of megabytes of pictures."""
+
+    class Pictures:
+        def __call__(self, job):
+            return work(job)
+
+    work = Work(open=True)
+    work.error = ValueError("no") if fails else None
+    pictures = Pictures()
+    gone = weakref.ref(pictures)
+    order = dataclasses.replace(work.order(), make=pictures)
+    del pictures
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            board.perform(order)
+        work.error = None
+        del order
+        assert gone() is None
+    finally:
+        gc.enable()
