@@ -5,9 +5,9 @@ python -m benchmarks.fidelity [SECTION ...] [--recordings DIR] [--data DIR] [--t
                               [-- SERVER FLAGS]
 
 SECTIONs are folders of the recordings; without any: all. `--uses` picks those that use certain
-files, or `networks` for all of them (benchmarks/features.py). What is no answered txt2img or
-img2img is left out, and counted. Exit status 1 if a case is further off than 2/255 or its infotext
-differs, and nothing explains it; 2 if nothing was replayed.
+files, or `networks` for all of them (benchmarks/features.py). What is no answered txt2img,
+img2img or extras is left out, and counted. Exit status 1 if a case is further off than 2/255 or
+what is told of it differs, and nothing explains it; 2 if nothing was replayed.
 """
 
 import argparse
@@ -39,7 +39,7 @@ import bootstrap
 from application.pictures import read_infotext
 from benchmarks import harness
 from benchmarks.features import FEATURES, features_of
-from benchmarks.recordings import Out, Recording, psnr, read_all
+from benchmarks.recordings import EXTRAS, Out, Recording, psnr, read_all
 from domain.flags import parse_flags
 
 #: The largest difference of any channel of any pixel, of 255 (golden/README.md).
@@ -47,6 +47,7 @@ TOLERANCE = 2
 
 UNKNOWN_SAMPLER = "meant difference: an unknown sampler is 400"
 NO_SCRIPT = re.compile(r"422 Script '.*' not found")
+UNMENDED = "meant difference: the recorded server had no weights, and said it mended faces"
 #: A JPEG keeps multiples of up to 40/255: one that was nearly rounded the other way is no miss.
 JPEG, JPEG_PSNR = "JPEG: a last bit of a pixel moved a coefficient by one step", 45
 #: Recordings that we miss, and why. Others are explained by what they ask for (`explanation`).
@@ -67,6 +68,8 @@ KNOWN = {
     "errors/i2i_bad_sampler": UNKNOWN_SAMPLER,
     "rest/use_created_emb": "embedding apitest is not among the recordings' files",
     "fields/restore_faces": "face restoration: issue 5",
+    "rest/ex_gfpgan": UNMENDED,
+    "rest/ex_codeformer": UNMENDED,
     "options/restore_afterwards_false_next": (
         "meant difference: override_settings do not outlive their request"
     ),
@@ -85,6 +88,7 @@ class Replay:
     difference: int | None = None
     same_infotext: bool = False
     note: str = ""
+    section: str = ""
     pictures: bool = True
     explanation: str = ""
 
@@ -114,7 +118,11 @@ def client_of(data: Path, scratch: Path, *flags: str) -> TestClient:
 
 
 def replay(client: TestClient, case: Recording) -> Replay:
-    """Send the request again and compare the answers."""
+    """Send the request again and compare the answers: pictures, and what is told of them."""
+    return replace(_replayed(client, case), section=case.section)
+
+
+def _replayed(client: TestClient, case: Recording) -> Replay:
     before = _change(client, case.options)
     try:
         answer = client.simulate_post(case.path, json=case.request)
@@ -122,12 +130,17 @@ def replay(client: TestClient, case: Recording) -> Replay:
         _change(client, before)
     if answer.status_code != 200:
         return Replay(case.name, note=f"{answer.status_code} {_detail(answer.text)}")
-    ours = [b64decode(text) for text in answer.json["images"]]
+    extras = case.path in EXTRAS
+    found = [answer.json["image"]] if "image" in answer.json else answer.json["images"]
+    ours = [b64decode(text) for text in found]
     if len(ours) != len(case.pictures):
         return Replay(case.name, note=f"{len(ours)} pictures, not {len(case.pictures)}")
     pairs = [compare(a, b) for a, b in zip(ours, case.pictures, strict=True)]
-    note = infotext_difference(json.loads(answer.json["info"])["infotexts"], case.infotexts)
+    told = [answer.json["html_info"]] if extras else json.loads(answer.json["info"])["infotexts"]
+    note = infotext_difference(told, case.infotexts)
     note = note or infotext_difference(embedded(ours), embedded(case.pictures))
+    if extras:
+        note = note or infotext_difference(postprocessed(ours), postprocessed(case.pictures))
     return Replay(
         case.name,
         psnr=min((each for each, _ in pairs), default=None),
@@ -160,7 +173,9 @@ def compare(ours: bytes, theirs: bytes) -> tuple[float, int]:
 
     Pictures of different sizes have nothing in common: 0 dB and 255.
     """
-    a, b = (np.asarray(_opened(file).convert("RGB"), dtype=np.int16) for file in (ours, theirs))
+    pictures = [_opened(file) for file in (ours, theirs)]
+    mode = "RGBA" if any(each.has_transparency_data for each in pictures) else "RGB"
+    a, b = (np.asarray(each.convert(mode), dtype=np.int16) for each in pictures)
     if a.shape != b.shape:
         return 0.0, 255
     error = np.abs(a - b)
@@ -170,6 +185,11 @@ def compare(ours: bytes, theirs: bytes) -> tuple[float, int]:
 def embedded(files: Sequence[bytes]) -> list[str]:
     """The infotext inside each picture file; "" where there is none."""
     return [read_infotext(_opened(file)) or "" for file in files]
+
+
+def postprocessed(files: Sequence[bytes]) -> list[str]:
+    """What each picture file tells of what extras did to it; "" where only a PNG could."""
+    return [str(_opened(file).info.get("postprocessing", "")) for file in files]
 
 
 def _opened(file: bytes) -> Image.Image:
@@ -250,6 +270,27 @@ def table_of(replays: Sequence[Replay]) -> Table:
     return table
 
 
+def sections_of(replays: Sequence[Replay]) -> Table:
+    """How each section fares: the worst figures are those of what agrees."""
+    table = Table(title="by section")
+    table.add_column("section", no_wrap=True)
+    columns = ("cases", "agree", "explained", "unexplained", "least PSNR, dB", "largest difference")
+    for column in columns:
+        table.add_column(column, justify="right")
+    names = sorted({each.section for each in replays})
+    for name in [*names, None] if len(names) > 1 else names:
+        within = [each for each in replays if name in (None, each.section)]
+        near = [each for each in within if each.agrees and each.difference is not None]
+        verdicts = Counter(each.verdict for each in within)
+        counts = [str(verdicts[each]) for each in ("agrees", "explained", "unexplained")]
+        psnrs = [each.psnr for each in near if each.psnr is not None]
+        worst = f"{min(psnrs):.1f}" if psnrs else "-"
+        off = max((each.difference or 0 for each in near), default=None)
+        largest = "-" if off is None else f"{off}/255"
+        table.add_row("all" if name is None else name, str(len(within)), *counts, worst, largest)
+    return table
+
+
 def summary(replays: Sequence[Replay], out: Sequence[Out]) -> list[str]:
     """In lines: how many agree, how many do not and why, and what was not replayed."""
     verdicts = Counter(each.verdict for each in replays)
@@ -302,6 +343,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         client = client_of(data, Path(scratch), *flags, *given[at + 1 :])
         replays = replay_all(client, cases, console)
     console.print(table_of(replays))
+    console.print(sections_of(replays))
     for line in summary(replays, out):
         console.print(line, markup=False, highlight=False)
     harness.save(arguments.json, {"cases": [figures(each) for each in replays]})

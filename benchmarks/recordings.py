@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 PATH = "/sdapi/v1/txt2img"
-#: What is replayed: generations.
-PATHS = (PATH, "/sdapi/v1/img2img")
+#: What is replayed: generations, and pictures enlarged and mended.
+EXTRAS = ("/sdapi/v1/extra-single-image", "/sdapi/v1/extra-batch-images")
+PATHS = (PATH, "/sdapi/v1/img2img", *EXTRAS)
 #: Recordings that were made one after the other: the earlier one that set options for the later.
 SET_BY = {
     "formats/t2i_jpg": "set_jpg",
     "formats/t2i_webp": "set_webp",
+    "formats/extra_jpg": "set_jpg",
+    "formats/extra_webp": "set_webp",
     "rest/after_ckpt_b": "opt_ckpt_b",
     "rest/after_vae": "opt_vae",
 }
@@ -28,7 +31,10 @@ SET_BY = {
 
 @dataclass(frozen=True)
 class Recording:
-    """A request to generate, and the pictures (as files) and the infotexts it was answered with."""
+    """A request to generate, and the pictures (as files) and the infotexts it was answered with.
+
+    Of extras, `infotexts` holds `html_info`.
+    """
 
     name: str
     path: str
@@ -37,6 +43,11 @@ class Recording:
     infotexts: tuple[str, ...]
     info: Mapping[str, Any]
     options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def section(self) -> str:
+        """The folder it lies in; extras lie in several, and are one."""
+        return "extras" if self.path in EXTRAS else self.name.rpartition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,17 @@ def _read(
         return Out(name, "interrupted or skipped by another request, at a moment that was chance")
     request = asked["json"] if "json" in asked else json.loads(asked["data"])
     body = answer["body"]
+    if path_asked in EXTRAS:
+        given = body["images"] if "images" in body else [body["image"]]
+        return Recording(
+            name=name,
+            path=path_asked,
+            request=_with_files(request, folder),
+            pictures=tuple(_picture(each, path.parent) for each in given),
+            infotexts=(body["html_info"],),
+            info={},
+            options=_options_before(name, path, answer),
+        )
     info = json.loads(body["info"])
     return Recording(
         name=name,

@@ -69,6 +69,39 @@ def test_ones_own_recordings_agree(data, tmp_path, capsys):
     assert "6 cases: 6 agree, 0 explained, 0 unexplained" in capsys.readouterr().out
 
 
+def test_extras_count_by_their_pictures_their_html_and_the_text_inside(data, tmp_path, capsys):
+    picture = png(np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3))
+    single = {"image": picture, "upscaler_1": "Lanczos"}
+    batch = {"imageList": [{"data": picture, "name": "x"}], "upscaler_1": "Nearest"}
+    (tmp_path / "s").mkdir()
+    client = fidelity.client_of(data, tmp_path / "s", *FAKE)
+    (tmp_path / "mine").mkdir()
+
+    def recorded(name: str, path: str, request: dict[str, Any], **instead: str) -> None:
+        body = {**client.simulate_post(path, json=request).json, **instead}
+        case = {"request": {"path": path, "json": request}, "body": body}
+        (tmp_path / f"mine/{name}.json").write_text(json.dumps(case))
+
+    recorded("one", recordings.EXTRAS[0], single)
+    recorded("all", recordings.EXTRAS[1], batch)
+    status, cases = run(data)
+    assert (status, {each["section"] for each in cases.values()}) == (0, {"extras"})
+    assert {each["difference"] for each in cases.values()} == {0}
+    assert "by section" in capsys.readouterr().out
+
+    recorded("one", recordings.EXTRAS[0], single, html_info="<p>other</p>")
+    text_inside = client.simulate_post(recordings.EXTRAS[0], json={**single, "upscaler_1": "None"})
+    recorded("inside", recordings.EXTRAS[0], {**single, "upscaling_resize": 1})
+    case = json.loads((tmp_path / "mine/inside.json").read_text())
+    case["body"]["image"] = text_inside.json["image"]  # the same pixels, and another text
+    (tmp_path / "mine/inside.json").write_text(json.dumps(case))
+    status, cases = run(data)
+    verdicts = {name: each["verdict"] for name, each in cases.items()}
+    assert status == 1
+    assert verdicts == {"one": "unexplained", "all": "agrees", "inside": "unexplained"}
+    assert (cases["inside"]["difference"], cases["one"]["difference"]) == (0, 0)
+
+
 def png(pixels: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
