@@ -121,6 +121,9 @@ def check_options(request: AnyRequest, options: Options) -> None:
     for key in ("token_merging_ratio", "token_merging_ratio_hr", "token_merging_ratio_img2img"):
         if not 0 <= options.number(key) < 1:
             raise InvalidRequest(key, "must be from 0 to below 1")
+    if options.text("fp8_storage") != "Disable":
+        message = "weights of 8 bits are not kept here; with little memory see --medvram"
+        raise Unsupported("fp8_storage", message)
     asked = {
         "restore_faces": (
             options["face_restoration"] if request.restore_faces is None else request.restore_faces

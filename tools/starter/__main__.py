@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32, help="pictures of 128 px in a step")
     parser.add_argument("--workers", type=int, default=2, help="processes (CPU only)")
     parser.add_argument("--decoder-minutes", type=float, default=20)
-    parser.add_argument("--preview-steps", type=int, default=3000)
+    parser.add_argument("--preview-steps", type=int, default=1500)
     parser.add_argument("--judge", type=_mix, default=_mix("128:48,256:24,512:12"))
     parser.add_argument("--size", type=int, default=256, help="of the contact sheet's pictures")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")

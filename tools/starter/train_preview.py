@@ -27,7 +27,7 @@ from .world import picture_number, render
 
 ASSET = Path("adapters/gpu/torch_backend/small_decoders/starter.safetensors")
 STREAM = 4711  # of pictures: neither the diffusion model's nor the decoder's
-SIDE, BATCH = 128, 16
+SIDE, BATCH, RATE = 128, 16, 1e-3
 NOISES = (0.0, 0.05, 0.15, 0.3)
 
 
@@ -96,33 +96,51 @@ def load_or_make(
     return kept["latents"], kept["pictures"]
 
 
-def fit(latents, targets, steps: int, progress: Progress) -> Approximation:
-    """Adam with a warm start and a cosine end; the loss is the mean absolute error."""
-    torch.manual_seed(0)
-    network = Approximation()
-    for layer in network.children():
+@torch.no_grad()
+def as_linear_map(network: Approximation, factors, bias) -> None:
+    """Let the network begin as the map that "Approx cheap" is: rows of `factors` for latents, then
+    `bias`. Its first three channels carry the colours, lifted above zero where LeakyReLU leaves
+    them alone; the last two layers undo the bend: -10 * leaky(-c) is c before one more of them."""
+    layers = list(network.children())
+    lift = 4.0
+    for layer in layers:
         torch.nn.init.kaiming_normal_(layer.weight, a=0.1)
         torch.nn.init.zeros_(layer.bias)
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+        layer.weight[:3] = 0
+        middle = layer.weight.shape[-1] // 2
+        if layer is layers[0]:
+            layer.weight[:3, :, middle, middle] = torch.tensor(factors).T
+            layer.bias[:3] = torch.tensor(bias) + lift
+        else:
+            gain = {layers[-2]: -1.0, layers[-1]: -10.0}.get(layer, 1.0)
+            layer.weight[:3, :3, middle, middle] = gain * torch.eye(3)
+    layers[-2].bias[:3] = lift
+
+
+def fit(latents, targets, network: Approximation, steps: int, progress: Progress) -> None:
+    """Adam with a warm start and a cosine end; the loss is the mean absolute error."""
+    torch.manual_seed(0)
+    optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     task = progress.add_task("fit", total=steps)
     for step in range(steps):
         rate = min(1.0, (step + 1) / 50) * (1 + np.cos(np.pi * step / steps)) / 2
         for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * rate
+            group["lr"] = RATE * rate
         rows = torch.randint(len(latents), (BATCH,))
         loss = (network(latents[rows]) - targets[rows]).abs().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         progress.update(task, advance=1, description=f"fit, error {loss:.4f}")
-    return network
+        if step % 100 == 0:
+            progress.console.print(f"step {step}, error {loss:.4f}")
 
 
 def train_preview(
     folder: Path,
     file: Path,
     target: Path = ASSET,
-    steps: int = 3000,
+    steps: int = 1500,
     batches: int = 100,
     threads: int = 1,
 ) -> float:
@@ -131,22 +149,29 @@ def train_preview(
     torch.set_num_threads(threads)
     artist = Artist(file)
     with Progress() as progress:
-        network = fit(*load_or_make(artist, folder, batches, progress), steps, progress)
+        network = Approximation()
+        torch.manual_seed(0)
+        metadata = _map_of(file)
+        as_linear_map(network, *(json.loads(text) for text in metadata.values()))
+        fit(*load_or_make(artist, folder, batches, progress), network, steps, progress)
     kept_back = [examples(artist, number) for number in range(batches, batches + 4)]
     with torch.no_grad():
         errors = [(network(x).clamp(-1, 1) - y).abs().mean().item() for x, y in kept_back]
-    _save(network, file, target)
+    _save(network, metadata, target)
     return float(np.mean(errors))
 
 
-def _save(network: Approximation, file: Path, target: Path) -> None:
-    """In half precision. The map in the checkpoint's metadata says whose latents these are for."""
+def _map_of(file: Path) -> dict[str, str]:
+    """What a checkpoint's metadata says of its latents' colours."""
     with safe_open(file, framework="pt") as source:
         known = source.metadata()
-    metadata = {name: known[name] for name in ("latent_rgb_factors", "latent_rgb_bias")}
-    assert all(json.loads(text) for text in metadata.values())
+    return {name: known[name] for name in ("latent_rgb_factors", "latent_rgb_bias")}
+
+
+def _save(network: Approximation, latents: dict[str, str], target: Path) -> None:
+    """In half precision. `latents` says in its metadata whose latents it is for."""
     part = target.with_suffix(".part")
     weights = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, part, {**metadata, "modelspec.license": "Apache-2.0"})
+    save_file(weights, part, {**latents, "modelspec.license": "Apache-2.0"})
     part.chmod(0o644)
     os.replace(part, target)
