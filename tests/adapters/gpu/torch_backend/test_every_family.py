@@ -10,6 +10,8 @@ import psutil
 import pytest
 import torch
 from PIL.Image import Image
+from PIL.Image import new as new_image
+from safetensors.torch import load_file, save_file
 
 from adapters.gpu.torch_backend.architecture import Shapes
 from adapters.gpu.torch_backend.engine import TorchInference
@@ -17,12 +19,20 @@ from adapters.gpu.torch_backend.families import FAMILIES, infer_architecture
 from adapters.gpu.torch_backend.loading import FULL, load_checkpoint
 from adapters.gpu.torch_backend.original_config import OriginalConfig
 from benchmarks.families import PROVEN, measure
-from benchmarks.family_files import KINDS, Kind, write_random
+from benchmarks.family_files import KINDS, Kind, by_name, write_random
 from domain.checkpoints import Checkpoint
-from tests.contracts.inference import Witness, difference, from_picture, plan, sources
+from tests.contracts.inference import (
+    Witness,
+    difference,
+    from_picture,
+    made_from,
+    plan,
+    sources,
+)
 
 pytestmark = pytest.mark.torch
 
+FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 BY_NAME = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
@@ -57,6 +67,24 @@ def test_a_file_of_mixed_precisions_makes_a_picture(backend, tmp_path, kind):
     path = tmp_path / "m.safetensors"
     write_random(path, kind, torch.float32, torch.float16, torch.bfloat16, small=True)
     assert made(backend, path, kind).size == (64, 64)
+
+
+@pytest.mark.parametrize("name", [kind.name for kind in KINDS if kind.masked])
+def test_what_the_mask_leaves_is_shown_to_those_that_inpaint(backend, tmp_path, name):
+    """Spec images.md 6: at full strength nothing else of the picture is there."""
+    path = tmp_path / "m.safetensors"
+    write_random(path, by_name(name), torch.float32, small=True)
+    tensors = load_file(path)
+    tensors[FIRST] *= 100
+    save_file(tensors, path)
+    first = plan(Checkpoint(name=name, filename=str(path)), steps=1)
+    wanted = from_picture(first, strength=1.0, content="nothing")
+    half = new_image("L", (64, 64))
+    half.paste(255, (0, 0, 32, 64))
+    masks = (half, half.rotate(180), half)
+    left, right, again = (made_from(backend, wanted, sources(mask=mask))[0] for mask in masks)
+    assert difference(left, again) == 0
+    assert difference(left, right) > 0
 
 
 @pytest.mark.slow
