@@ -19,6 +19,7 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
+from adapters.gpu.matched_noise import matched_noise
 from adapters.gpu.parts import FakeParts, Parts
 from adapters.gpu.upscaler_fake import FakeUpscaler
 from adapters.http.access_log import AccessLog
@@ -198,6 +199,7 @@ class Container(containers.DeclarativeContainer):
         networks,
         flags,
     )
+    noise = providers.Object(matched_noise)
     txt2img = providers.Singleton(
         GenerateTxt2Img,
         backend,
@@ -213,6 +215,7 @@ class Container(containers.DeclarativeContainer):
         upscaler=upscaler,
         networks=extra_networks,
         open_font=providers.Object(open_font),
+        matched_noise=noise,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)

@@ -1,7 +1,7 @@
 """The pictures an img2img job starts from, made ready. Source: spec images.md 1 (order of work)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -26,10 +26,15 @@ ORIGINAL = 1
 
 @dataclass(frozen=True)
 class InitPictures:
-    """What a request starts from, opened: one picture or more, and its mask."""
+    """What a request starts from, opened: one picture or more, and its mask.
+
+    A script may give a `latent_mask`, of the size that is worked at: what is painted anew, while
+    the mask says what of it shows.
+    """
 
     images: Sequence[Image.Image]
     mask: Image.Image | None = None
+    latent_mask: Image.Image | None = None
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,21 @@ def prepare(
     if pictures.mask is not None:
         size = request.width, request.height
         inpainting = read_inpainting(request, pictures.mask, size)
+    if inpainting is not None and pictures.latent_mask is not None:
+        inpainting = replace(
+            inpainting, working=pictures.latent_mask.convert("L"), seen=inpainting.working
+        )
     ready = [
         _ready(each, request, options, inpainting, upscale, colours) for each in pictures.images
     ]
     if len(ready) == 1:
         ready *= batch_size
     return Prepared(
-        sources=Sources([image for image, _ in ready], inpainting.working if inpainting else None),
+        sources=Sources(
+            [image for image, _ in ready],
+            inpainting.working if inpainting else None,
+            inpainting.seen if inpainting else None,
+        ),
         finishes=[finish for _, finish in ready],
         inpainting=inpainting,
     )

@@ -17,12 +17,14 @@ class Inpainting:
     """What is painted anew.
 
     `overlay` ("L") hides the old picture where it is white; `working` ("L") has the size that is
-    worked at. `box` is the part of the picture that is worked on, None for the whole.
+    worked at. `box` is the part of the picture that is worked on, None for the whole. `seen` is
+    what a network that sees a mask sees, if not `working`.
     """
 
     overlay: Image.Image
     working: Image.Image
     box: Box | None = None
+    seen: Image.Image | None = None
 
 
 def read_inpainting(request: Img2Img, picture: Image.Image, size: Size) -> Inpainting | None:

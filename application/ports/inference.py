@@ -40,10 +40,12 @@ class Sources:
     `pictures` (RGB) are one for each picture of the batch; a picture that stands there twice may
     be the same object. If sides are not the plan's their latents are stretched to it. `mask` ("L",
     white is painted anew) holds for all; its size is the plan's, up to what is over multiples of 8.
+    A UNet that sees a mask sees `seen` instead, if there is one, of the same size.
     """
 
     pictures: Sequence[Image]
     mask: Image | None = None
+    seen: Image | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import ImageFont
+from PIL.Image import Image
 from PIL.ImageFont import FreeTypeFont
 
 from application.captions import OpenFont
@@ -18,6 +19,16 @@ def built_in_font(file: str, size: int) -> FreeTypeFont:
     return font
 
 
+MatchedNoise = Callable[[Image, Image, float, float], Image]
+"""(picture, mask, fall-off, variation of colour) -> the picture (RGB) with noise like it where the
+mask (RGB, of the same size) is white (spec scripts.md 10)."""
+
+
+def no_noise(picture: Image, mask: Image, falloff: float, variation: float) -> Image:
+    """The picture as it is, where nobody gives noise."""
+    return picture.copy()
+
+
 @dataclass(frozen=True)
 class Tools:
     """`closest` finds the checkpoint that a name means, or raises `NotFound`."""
@@ -26,3 +37,4 @@ class Tools:
     draw_seed: Callable[[], int]
     closest: Callable[[str], Checkpoint]
     open_font: OpenFont = built_in_font
+    matched_noise: MatchedNoise = no_noise

@@ -313,7 +313,10 @@ class Batch:
             pictures, share = grey_pictures(count, height * CELL, width * CELL), torch.ones(1, 1)
         else:
             pictures, share = masked_pictures(
-                sources.pictures, sources.mask, weight=plan.mask_weight, rounded=rounded
+                sources.pictures,
+                sources.seen or sources.mask,
+                weight=plan.mask_weight,
+                rounded=rounded,
             )
         with self._turn:
             return beside_inpainting(
