@@ -71,6 +71,7 @@ class ExtraNetworks:
                     comments=(*missing, *found.comments),
                     embeddings=embeddings,
                     strict=self._strict,
+                    functional=options.flag("lora_functional"),
                 )
             return made[key]
 

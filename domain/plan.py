@@ -150,7 +150,8 @@ class NetworksPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The small networks of a pass, in order (spec prompts.md 6 and 7).
 
     `embeddings` are all that prompts may name. `comments` say what was asked for and is not there.
-    `strict` makes an error of a LoRA that does not fit its checkpoint.
+    `strict` makes an error of a LoRA that does not fit its checkpoint. `functional` computes merged
+    weights at each call instead of keeping them (option lora_functional).
     """
 
     loras: tuple[LoraPlan, ...] = ()
@@ -158,6 +159,7 @@ class NetworksPlan(msgspec.Struct, frozen=True, kw_only=True):
     embeddings: tuple[Embedding, ...] = ()
     comments: tuple[str, ...] = ()
     strict: bool = False
+    functional: bool = False
 
 
 class RefinerPlan(msgspec.Struct, frozen=True, kw_only=True):

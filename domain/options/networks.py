@@ -87,5 +87,12 @@ LORA = Section(
 LORA_COMPATIBILITY = Section(
     "compatibility",
     "Compatibility",
-    (Option("lora_functional", False, "apply Lora at run time instead of merging"),),
+    (
+        Option(
+            "lora_functional",
+            False,
+            "merge LoRAs at each call of the network instead of keeping merged weights: slower, "
+            "and no memory",
+        ),
+    ),
 )

@@ -143,6 +143,12 @@ def test_options_add_nothing_that_is_there(networks):
     assert plan.first.networks.comments == ()
 
 
+def test_loras_may_be_merged_at_each_call(networks):
+    """Option lora_functional."""
+    plans = [networks.planned(job("a"), Options({"lora_functional": on})) for on in (True, False)]
+    assert [plan.first.networks.functional for plan in plans] == [True, False]
+
+
 MISSING_BY_OPTION = {"sd_lora": "gone", "sd_hypernetwork": "nope"}
 
 

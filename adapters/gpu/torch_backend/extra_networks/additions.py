@@ -103,7 +103,7 @@ class NetworkStore:
         Raises `CheckpointError`, naming file and tensor, for a file that cannot be used, and with
         `networks.strict` `InvalidRequest` where some of a LoRA does not fit the checkpoint.
         """
-        merge = self._merge(networks.loras, model) if networks.loras else None
+        merge = self._merge(networks, model) if networks.loras else None
         if merge and merge.comments and networks.strict:
             raise InvalidRequest("prompt", "; ".join(merge.comments))
         bundled = merge.bundled if merge else {}
@@ -134,15 +134,15 @@ class NetworkStore:
                 self._spoken = key, Vocabulary(self._embeddings, listed, {}, width)
             return self._spoken[1]
 
-    def _merge(self, loras: Sequence[LoraPlan], model: LoadedCheckpoint) -> _Merge:
-        key = _identity(loras)
+    def _merge(self, networks: NetworksPlan, model: LoadedCheckpoint) -> _Merge:
+        key = _identity(networks.loras), networks.functional
         with self._lock:
             last = self._last.setdefault(model.unet, OrderedDict())
             alive = self._alive.setdefault(model.unet, WeakValueDictionary())
             merge = alive.get(key)
             if merge is None:
                 self._make_room(last)
-                merge = self._merged(loras, model)
+                merge = self._merged(networks.loras, model, functional=networks.functional)
             alive[key] = last[key] = merge
             last.move_to_end(key)
             self._make_room(last, 1)
@@ -153,7 +153,9 @@ class NetworkStore:
         while len(last) > max(0, self._kept()) + used:
             last.popitem(last=False)
 
-    def _merged(self, loras: Sequence[LoraPlan], model: LoadedCheckpoint) -> _Merge:
+    def _merged(
+        self, loras: Sequence[LoraPlan], model: LoadedCheckpoint, *, functional: bool
+    ) -> _Merge:
         if model.unet not in self._layers:
             self._layers[model.unet] = layers_of(model)
         layers = self._layers[model.unet]
@@ -165,7 +167,7 @@ class NetworkStore:
                 multiplier = use.te if _TEXT in name[:_AMONG] else use.unet
                 change = Change(index, kind, parts, multiplier, use.dyn)
                 changes.setdefault(layers[name], []).append(change)
-        weights = MergedWeights(changes, self._spare(model.unet))
+        weights = MergedWeights(changes, 0 if functional else self._spare(model.unet))
         return _Merge(weights, _bundled(loras, files), _comments(loras, files, weights))
 
     def _hypernetwork(self, use: HypernetworkPlan, model: LoadedCheckpoint) -> Hypernetwork:

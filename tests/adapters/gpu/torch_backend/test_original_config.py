@@ -119,6 +119,7 @@ def test_a_text_model_elsewhere_is_not_read(tmp_path, version):
         "model: {params: {linear_start: -1, linear_end: 0.5}}",
         "model: {params: {linear_start: 0.1, linear_end: .inf}}",
         "a: " + "x" * 100_000,
+        "[" * 9_000 + "]" * 9_000,  # half a minute, on a busy machine
         "model: {params: {unet_config: {params: {num_heads: 4.5}}}}",
         "model: {params: {unet_config: {params: {num_heads: true}}}}",
         "model: {params: {parameterization: 5}}",

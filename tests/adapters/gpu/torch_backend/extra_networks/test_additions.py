@@ -133,6 +133,22 @@ def test_weights_that_are_not_kept_are_made_at_each_call(tmp_path, model):
         assert same(made, kept)
 
 
+def test_functional_loras_keep_no_weights(tmp_path, model):
+    """Option lora_functional (spec networks.md 2.5): less memory, and the same picture."""
+    path = write_lora(tmp_path / "x.safetensors", deltas(LAYOUT, LAYERS))
+    store, wanted = NetworkStore(spare=lambda network: 1 << 30), networks(use(path))
+    kept = store.additions(wanted, model)
+    made = store.additions(replace(wanted, functional=True), model)
+    assert made.key == kept.key
+    assert made.merged is not None
+    assert made.merged is not kept.merged
+    assert not made.merged._kept
+    assert len(made.merged._made) == len(LAYERS)
+    for layer in layers_of(model).values():
+        for one, other in zip(made.merged.of(layer), kept.merged.of(layer), strict=True):
+            assert (one is other) or torch.equal(one, other)
+
+
 def test_several_loras_one_after_the_other_rounded_each_time():
     """Spec networks.md 2.5; in half precision the order shows."""
     torch.manual_seed(3)
