@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from adapters.gpu.fake import FakeInference, read_file
+from adapters.gpu.interrogator_fake import FakeInterrogator
 from adapters.gpu.upscaler_fake import FakeUpscaler
 from application.ports.inference import Inference, ModelHost
+from application.ports.interrogate import Interrogator
 from application.ports.upscale import Upscaler
 
 
@@ -20,6 +22,8 @@ class Parts(Protocol):
     def inference(self) -> Backend: ...
     @property
     def upscaler(self) -> Upscaler: ...
+    @property
+    def interrogator(self) -> Interrogator: ...
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,4 @@ class FakeParts:
 
     inference: Backend = field(default_factory=lambda: FakeInference(read=read_file))
     upscaler: Upscaler = field(default_factory=FakeUpscaler)
+    interrogator: Interrogator = field(default_factory=FakeInterrogator)

@@ -21,6 +21,7 @@ from adapters.http.resources import (
     extras,
     generation,
     health,
+    interrogate,
     jobs,
     later,
     networks,
@@ -64,6 +65,7 @@ class Services:
     png_info: Callable[[bytes], PictureInfo]
     fetch: Fetch
     extras: extras.PrepareExtras
+    interrogate: interrogate.PrepareInterrogation
     upscalers: upscalers.ListUpscalers
     read_options: Callable[[], Mapping[str, object]]
     change_options: Callable[[Mapping[str, object]], None]
@@ -127,7 +129,7 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/png-info": pictures.PngInfo(use.png_info, use.fetch),
         "/sdapi/v1/extra-single-image": extras.SingleImage(use.extras, use.board, use.fetch),
         "/sdapi/v1/extra-batch-images": extras.BatchImages(use.extras, use.board, use.fetch),
-        "/sdapi/v1/interrogate": later.NotYet("interrogate", later.read_interrogate),
+        "/sdapi/v1/interrogate": interrogate.Interrogate(use.interrogate, use.board, use.fetch),
         "/sdapi/v1/options": options.Options(use.read_options, use.change_options),
         "/sdapi/v1/samplers": catalogues.Samplers(),
         "/sdapi/v1/schedulers": catalogues.Schedulers(),

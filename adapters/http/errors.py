@@ -83,6 +83,8 @@ def _not_found(error: NotFound) -> Answer:
             return deliberate(422, f"Script '{error.name}' not found")
         case "checkpoint":
             return crash("RuntimeError", f"model {error.name!r} not found")
+        case "model":  # to find words by; in A1111's
+            return deliberate(404, "Model not found")
         case kind:
             return deliberate(404, f"{kind.capitalize()} '{error.name}' not found")
 

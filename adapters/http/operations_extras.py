@@ -1,4 +1,4 @@
-"""Lines of the OpenAPI document: enlarging and mending pictures."""
+"""Lines of the OpenAPI document: enlarging and mending pictures, and words for them."""
 
 from adapters.http.operation import JOB_ACCEPTED, JOB_HEADERS, JOB_PARAMETERS, Operation
 from adapters.http.operations_later import PIXEL
@@ -8,6 +8,7 @@ from adapters.http.resources.extras import (
     ExtrasSingleImageRequest,
     ExtrasSingleImageResponse,
 )
+from adapters.http.resources.interrogate import CaptionResponse, InterrogateRequest
 
 _ERRORS = (400, 404, 409, 413, 422, 429, 500, 501, 503)
 
@@ -35,6 +36,20 @@ EXTRAS: tuple[Operation, ...] = (
         body=ExtrasBatchImagesRequest,
         example={"imageList": [{"data": PIXEL, "name": "dot.png"}], "upscaler_1": "Lanczos"},
         returns=ExtrasBatchImagesResponse,
+        parameters=JOB_PARAMETERS,
+        headers=JOB_HEADERS,
+        accepted=JOB_ACCEPTED,
+        errors=_ERRORS,
+    ),
+    Operation(
+        path="/sdapi/v1/interrogate",
+        method="post",
+        id="interrogateapi_sdapi_v1_interrogate_post",
+        tag="pictures",
+        summary="Find words for a picture",
+        body=InterrogateRequest,
+        example={"image": PIXEL, "model": "clip"},
+        returns=CaptionResponse,
         parameters=JOB_PARAMETERS,
         headers=JOB_HEADERS,
         accepted=JOB_ACCEPTED,

@@ -2,9 +2,7 @@
 
 from adapters.http.operation import Operation
 from adapters.http.resources.later import (
-    CaptionResponse,
     CreateResponse,
-    InterrogateRequest,
     TrainResponse,
 )
 
@@ -16,17 +14,6 @@ PIXEL = (
 _ERRORS = (400, 413, 422, 501)
 
 LATER: tuple[Operation, ...] = (
-    Operation(
-        path="/sdapi/v1/interrogate",
-        method="post",
-        id="interrogateapi_sdapi_v1_interrogate_post",
-        tag="pictures",
-        summary="Find words for a picture (not yet: 501)",
-        body=InterrogateRequest,
-        example={"image": PIXEL, "model": "clip"},
-        returns=CaptionResponse,
-        errors=(404, *_ERRORS),
-    ),
     Operation(
         path="/sdapi/v1/create/embedding",
         method="post",

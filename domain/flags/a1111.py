@@ -81,7 +81,7 @@ A1111 = (
     _path("bsrgan_models_path", "{models}/BSRGAN", "folder of BSRGAN models"),
     _path("realesrgan_models_path", "{models}/RealESRGAN", "folder of Real-ESRGAN models", _WORKS),
     _path("dat_models_path", "{models}/DAT", "folder of DAT models", _WORKS),
-    _path("clip_models_path", None, "folder of CLIP models for interrogation"),
+    _path("clip_models_path", None, "folder of CLIP models for interrogation", _WORKS),
     _switch("xformers", "attention by xformers"),
     _switch("force_enable_xformers", "attention by xformers, unchecked"),
     _switch("xformers_flash_attention", "flash attention by xformers"),

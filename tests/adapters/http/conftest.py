@@ -10,15 +10,18 @@ import pytest
 from falcon import testing
 from PIL import Image
 
+from adapters.gpu.interrogator_fake import FakeInterrogator
 from adapters.http.app import Services, create_app
 from adapters.http.metrics import Metrics
 from adapters.storage.jobs_memory import MemoryJobs
 from adapters.storage.networks_memory import MemoryNetworks
+from adapters.storage.terms_memory import MemoryTerms
 from application.extras import ProcessExtras
 from application.fetching import FetchPicture
 from application.generate import Encoding, Generated, Picture
 from application.health import Health
 from application.init_pictures import InitPictures
+from application.interrogate import Interrogate
 from application.job_board import JobBoard
 from application.jobs import Job, JobQueue
 from application.networks import EmbeddingLists
@@ -208,6 +211,7 @@ class House:
             png_info=ReadPictureInfo(self, styles=lambda: STYLES),
             fetch=FetchPicture(self.download, self),
             extras=ProcessExtras(PlainUpscaler(), self),
+            interrogate=Interrogate(FakeInterrogator(), MemoryTerms(), self),
             upscalers=ListUpscalers(PlainUpscaler(), self),
             read_options=ReadOptions(self),
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),

@@ -1,6 +1,6 @@
 """Routes whose engine is not there: mistakes are named as A1111 names them, the rest is 501.
 
-Source: spec api.md 6, 12, 15.
+Source: spec api.md 15.
 """
 
 import pytest
@@ -18,7 +18,6 @@ def failure(detail):
 @pytest.mark.parametrize(
     ("path", "body", "what"),
     [
-        ("interrogate", {"image": "AAAA", "model": "clip"}, "interrogate"),
         ("create/embedding", {"name": "x"}, "create/embedding"),
         ("create/hypernetwork", {}, "create/hypernetwork"),
         ("train/embedding", {}, "train/embedding"),
@@ -29,30 +28,8 @@ def test_not_yet(client, path, body, what):
     assert post(client, path, **body) == (501, failure(f"{what}: not available yet"))
 
 
-NO_NULL = "none is not an allowed value"
-
-
-@pytest.mark.parametrize(
-    ("path", "body", "loc", "message"),
-    [
-        ("interrogate", {"image": None}, ["image"], NO_NULL),
-    ],
-)
-def test_mistakes_are_named(client, path, body, loc, message):
-    """Spec api.md 2.2; recording rest/interrogate_null."""
-    status, answer = post(client, path, **body)
-    assert status == 422
-    assert [(each["loc"], each["msg"]) for each in answer["detail"]] == [(["body", *loc], message)]
-
-
 @pytest.mark.parametrize("path", ["create/embedding", "train/hypernetwork"])
 def test_a_body_that_is_no_object(client, path):
     result = client.simulate_post(f"/sdapi/v1/{path}", json="text")
     assert result.status_code == 422
     assert result.json["detail"][0]["msg"] == "value is not a valid dict"
-
-
-def test_interrogation_by_an_unknown_model(client):
-    """Recording rest/interrogate_badmodel."""
-    body = {"image": "AAAA", "model": "nope"}
-    assert post(client, "interrogate", **body) == (404, failure("Model not found"))

@@ -1,0 +1,73 @@
+"""Finding words for pictures. Source: spec api.md 12.3."""
+
+from collections.abc import Callable
+from typing import Annotated, Protocol
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from adapters.http import errors, wire
+from adapters.http.decoding import Fetch, picture_bytes
+from adapters.http.delivery import deliver
+from adapters.http.encoding import to_json
+from adapters.http.exchange import Absent, body_of
+from application.interrogate import KIND
+from application.job_board import JobBoard
+from application.jobs import Job
+from application.orders import Order
+from domain.interrogation import MODELS
+
+
+class PrepareInterrogation(Protocol):
+    """What comes back does the work when its job has its turn."""
+
+    def prepare(self, model: str, picture: bytes) -> Callable[[Job], str]: ...
+
+
+class InterrogateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture to find words for."""
+
+    image: Annotated[
+        str, Meta(description="The picture, in base64, as a data URI, or its http(s) address.")
+    ] = ""
+    model: Annotated[
+        str, Meta(description="`clip` for a sentence and terms that fit, or `deepdanbooru`: tags.")
+    ] = "clip"
+
+
+class CaptionResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Words for a picture."""
+
+    caption: Annotated[
+        str,
+        Meta(
+            description="By `clip` it ends in `<error>` where words could not be found, and is "
+            "`unknown picture` where the starter's captioner sees nothing it knows."
+        ),
+    ]
+
+
+class Interrogate:
+    """`POST /sdapi/v1/interrogate`"""
+
+    def __init__(self, use: PrepareInterrogation, board: JobBoard, fetch: Fetch) -> None:
+        self._use = use
+        self._board = board
+        self._fetch = fetch
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answers 404 in A1111's words for an unknown model."""
+        request = wire.as_struct(body_of(req), InterrogateRequest, nulls=False)
+        if request.model not in MODELS:  # before an address is fetched
+            raise Absent("Model not found")
+        picture = picture_bytes(request.image, "image", self._fetch)
+        order = Order(
+            KIND,
+            None,
+            {name: getattr(request, name) for name in request.__struct_fields__},
+            make=self._use.prepare(request.model, picture),
+            encode=lambda words: to_json(CaptionResponse(caption=words)),
+            explain=errors.explain,
+        )
+        deliver(req, resp, self._board, order)

@@ -1,0 +1,34 @@
+"""Words for pictures: what is asked for, and how it is put. Source: spec images.md 12."""
+
+from domain.interrogation.settings import (
+    CaptionSearch,
+    TagSettings,
+    TermSettings,
+    caption_search,
+    tag_settings,
+    term_settings,
+)
+from domain.interrogation.tags import Score, tag_text
+from domain.interrogation.terms import TermList, best, term_list, with_matches
+
+CLIP, DEEPDANBOORU = "clip", "deepdanbooru"
+MODELS = (CLIP, DEEPDANBOORU)
+"""Ways of finding words, by A1111's names: a sentence with terms that fit, or tags."""
+
+__all__ = [
+    "CLIP",
+    "DEEPDANBOORU",
+    "MODELS",
+    "CaptionSearch",
+    "Score",
+    "TagSettings",
+    "TermList",
+    "TermSettings",
+    "best",
+    "caption_search",
+    "tag_settings",
+    "tag_text",
+    "term_list",
+    "term_settings",
+    "with_matches",
+]

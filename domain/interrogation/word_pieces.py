@@ -1,0 +1,19 @@
+"""BERT's word pieces as text. Source: Devlin et al., "BERT"; Wu et al., "GNMT", 4.1."""
+
+import re
+from collections.abc import Iterable
+
+#: What begins a piece that goes on with a word.
+_INNER = "##"
+_BEFORE_MARK = re.compile(r" ([.,!?])")
+_SHORTENED = re.compile(r" (n't|'m|'s|'ve|'re)\b")
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """`a`, `snow`, `##man`, `'`, `s`, `hat`, `.` -> `a snowman's hat.`: pieces to words, and no
+    space before marks or within what is written together."""
+    text = "".join(
+        piece.removeprefix(_INNER) if piece.startswith(_INNER) else f" {piece}" for piece in pieces
+    )
+    text = text.replace(" ' ", "'")
+    return _SHORTENED.sub(r"\1", _BEFORE_MARK.sub(r"\1", text)).strip()
