@@ -19,6 +19,7 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
+from adapters.gpu.interrogator_fake import FakeInterrogator
 from adapters.gpu.matched_noise import matched_noise
 from adapters.gpu.parts import FakeParts, Parts
 from adapters.gpu.upscaler_fake import FakeUpscaler
@@ -40,17 +41,20 @@ from adapters.storage.options_file import FileOptions
 from adapters.storage.parts import (
     file_catalog,
     file_networks,
+    file_terms,
     file_vaes,
     hash_cache,
     image_archive,
     job_store,
 )
+from adapters.storage.starter import starter_captioner
 from adapters.storage.styles_files import FileStyles
 from application.extra_networks import ExtraNetworks
 from application.extras import ProcessExtras
 from application.fetching import FetchPicture
 from application.health import ReadHealth
 from application.img2img import GenerateImg2Img
+from application.interrogate import Interrogate
 from application.job_board import JobBoard
 from application.jobs import JobQueue, Meters
 from application.models import Models
@@ -88,7 +92,9 @@ def torch_parts(flags: Flags, options: OptionsStore) -> Parts:
     """The real ones. torch and diffusers are imported here, and only when they are chosen."""
     from adapters.gpu.torch_backend.parts import TorchParts
 
-    return TorchParts(flags, options, files_below=files_below, write=write_atomically)
+    return TorchParts(
+        flags, options, files_below=files_below, write=write_atomically, book=starter_captioner
+    )
 
 
 def vae_choice(flags: Flags, catalog: VaeCatalog) -> Vaes:
@@ -150,6 +156,7 @@ class Container(containers.DeclarativeContainer):
     )
     backend = providers.Callable(lambda parts: parts.inference, parts)
     upscaler = providers.Callable(lambda parts: parts.upscaler, parts)
+    interrogator = providers.Callable(lambda parts: parts.interrogator, parts)
     hashes = providers.Singleton(hash_cache, flags)
     catalog = providers.Singleton(file_catalog, flags, hashes)
     vae_catalog = providers.Singleton(file_vaes, flags, hashes)
@@ -230,6 +237,9 @@ class Container(containers.DeclarativeContainer):
         lora_named=extra_networks.provided.lora_named,
     )
     extras = providers.Singleton(ProcessExtras, upscaler, options)
+    interrogate = providers.Singleton(
+        Interrogate, interrogator, providers.Singleton(file_terms, flags), options
+    )
     list_upscalers = providers.Singleton(ListUpscalers, upscaler, options)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(
@@ -268,6 +278,7 @@ class Container(containers.DeclarativeContainer):
         png_info=png_info,
         fetch=fetch,
         extras=extras,
+        interrogate=interrogate,
         upscalers=list_upscalers,
         read_options=read_options,
         change_options=change_options,
@@ -306,11 +317,12 @@ def build(argv: Sequence[str] = (), **parts: Any) -> Services:
 def assemble(flags: Flags, **parts: Any) -> Container:
     """A container for these flags, with `parts` put in the places they name.
 
-    A backend of one's own has no upscaler but one's own.
+    A backend of one's own has no upscaler and no interrogator but one's own.
     """
     container = Container(flags=providers.Object(flags))
     if "backend" in parts:
         parts.setdefault("upscaler", FakeUpscaler())
+        parts.setdefault("interrogator", FakeInterrogator())
     for name, part in parts.items():
         getattr(container, name).override(providers.Object(part))
     return container

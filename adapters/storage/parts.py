@@ -9,6 +9,7 @@ from adapters.storage.jobs_files import FileJobs
 from adapters.storage.jobs_memory import MemoryJobs
 from adapters.storage.networks_files import FileNetworks
 from adapters.storage.starter import install_starter
+from adapters.storage.terms_files import FileTerms
 from adapters.storage.vaes_files import FileVaes, vae_folders
 from application.ports.jobs import JobStore
 from application.ports.options import OptionsStore
@@ -62,3 +63,8 @@ def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:
         embeddings=Path(flags.text("embeddings_dir")),
         hypernetworks=Path(flags.text("hypernetwork_dir")),
     )
+
+
+def file_terms(flags: Flags) -> FileTerms:
+    """Lists of terms that pictures are compared with (spec images.md 12.1)."""
+    return FileTerms(Path(flags.text("data_dir")) / "interrogate")

@@ -1,4 +1,4 @@
-"""The checkpoint that ships with Hexfusion, for a data directory that has none."""
+"""What ships with Hexfusion: a checkpoint for a data directory that has none, and a captioner."""
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -8,6 +8,7 @@ from adapters.storage.atomic_write import write_atomically
 from adapters.storage.checkpoints_files import EXTENSIONS
 
 NAME = "hexfusion-starter.safetensors"
+_CAPTIONER = "hexfusion-captioner.safetensors"
 
 
 def install_starter(folders: Sequence[Path]) -> Path | None:
@@ -22,3 +23,8 @@ def install_starter(folders: Sequence[Path]) -> Path | None:
     with as_file(files("adapters.storage") / "assets" / NAME) as source:
         write_atomically(target, source.read_bytes())
     return target
+
+
+def starter_captioner() -> bytes:
+    """The network that tells what is on a picture of the starter's world, a safetensors file."""
+    return (files("adapters.storage") / "assets" / _CAPTIONER).read_bytes()

@@ -9,6 +9,8 @@ import torch
 
 from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
 from adapters.gpu.torch_backend.engine import TorchInference
+from adapters.gpu.torch_backend.interrogate.files import places
+from adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from adapters.gpu.torch_backend.loading import Precision
 from adapters.gpu.torch_backend.placement import Placing, choose_placing
 from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
@@ -28,11 +30,13 @@ class TorchParts:
         *,
         files_below: FilesBelow,
         write: Callable[[Path, bytes], None],
+        book: Callable[[], bytes],
     ) -> None:
         self._flags = flags
         self._options = options
         self._files_below = files_below
         self._write = write
+        self._book = book
         self._turn = threading.Lock()
         use_threads(flags.threads)
 
@@ -69,6 +73,20 @@ class TorchParts:
             self._turn,
             files_below=self._files_below,
             write=self._write,
+        )
+
+    @cached_property
+    def interrogator(self) -> TorchInterrogator:
+        """Finds words for them."""
+        flags = self._flags
+        given = flags.text("clip_models_path")
+        return TorchInterrogator(
+            places(Path(flags.models_dir), Path(given) if given else None),
+            self._book,
+            self._device,
+            self._precision.unet,
+            self._turn,
+            files_below=self._files_below,
         )
 
     @property

@@ -1,0 +1,68 @@
+"""The words of BERT, which BLIP speaks in, from a file that lies beside its network.
+
+BLIP's file has numbers for words alone. A1111 lets transformers fetch `vocab.txt` of
+bert-base-uncased into its cache; here nothing is fetched.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import CheckpointError, ModelUnavailable
+from domain.interrogation.word_pieces import joined
+
+_FILE = "vocab.txt"
+_PADDING, _END, _UNKNOWN = "[PAD]", "[SEP]", "[UNK]"
+#: Further words that BLIP knows, numbered on from the vocabulary's end: the first begins a text.
+_SPECIAL = ("[DEC]", "[ENC]")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Word pieces by their numbers."""
+
+    pieces: tuple[str, ...]
+    numbers: Mapping[str, int]
+    begin: int
+    end: int
+    padding: int
+
+    def number(self, word: str) -> int:
+        """That of a word that is one piece."""
+        return self.numbers[word]
+
+    def text(self, numbers: Iterable[int]) -> str:
+        """Words to the first end, special ones left out."""
+        pieces = []
+        for number in numbers:
+            if number == self.end:
+                break
+            piece = self.pieces[number] if number < len(self.pieces) else _SPECIAL[0]
+            if not (piece.startswith("[") and piece.endswith("]") and len(piece) > 2):
+                pieces.append(piece)
+        return joined(pieces)
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """Raises `ModelUnavailable` without the file, `CheckpointError` for one of other words."""
+    file = folder / _FILE
+    if not file.is_file():
+        raise ModelUnavailable(
+            f"BLIP's words are missing: put {_FILE} of bert-base-uncased in {folder} (A1111 keeps "
+            "one in ~/.cache/huggingface/hub/models--bert-base-uncased/snapshots/*)"
+        )
+    try:
+        text = file.read_text("utf-8").rstrip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(str(file), f"cannot be read: {error}") from error
+    # Not splitlines: some of the words are themselves ends of lines, of other kinds.
+    return vocabulary([line.rstrip("\r") for line in text.split("\n")], str(file))
+
+
+def vocabulary(pieces: list[str], file: str) -> Vocabulary:
+    """Raises `CheckpointError` for a word that BLIP needs and these have not."""
+    numbers = {piece: number for number, piece in enumerate(pieces)}
+    for word in (_PADDING, _END, _UNKNOWN, "a", "picture", "of"):
+        if word not in numbers:
+            raise CheckpointError(file, f"is not BERT's vocabulary: it lacks {word!r}")
+    return Vocabulary(tuple(pieces), numbers, len(pieces), numbers[_END], numbers[_PADDING])

@@ -1,0 +1,139 @@
+"""The interrogation port on torch."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from PIL.Image import Image
+
+from adapters.gpu.torch_backend.interrogate import blip, clip, danbooru
+from adapters.gpu.torch_backend.interrogate.files import Places
+from adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
+from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
+from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
+from application.ports.inference import Verdict
+from application.ports.upscale import Advance, go_on
+from domain.errors import NotANumber
+from domain.interrogation import CaptionSearch, Score
+from domain.interrogation.picture_book import sentence
+
+T = TypeVar("T")
+Loaded = tuple[Path, int]
+"""A file, and when it was changed."""
+
+
+class TorchInterrogator:
+    """`Interrogator` over one device; whoever holds `turn` has it.
+
+    Networks are loaded at their first use and stay in main memory; `release` takes them off the
+    device. `book` gives the bytes of the captioner that is used where BLIP is not installed.
+    `dtype` is what DeepDanbooru computes in.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        book: Callable[[], bytes],
+        device: torch.device,
+        dtype: torch.dtype,
+        turn: threading.Lock,
+        *,
+        files_below: FilesBelow,
+    ) -> None:
+        self._places = places
+        self._read_book = book
+        self._device = device
+        self._dtype = dtype
+        self._turn = turn
+        self._files_below = files_below
+        self._loading = threading.Lock()
+        self._held: dict[str, tuple[Loaded, Any]] = {}
+
+    def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
+        """See `Interrogator.caption`: BLIP's, or else that of the starter's captioner."""
+        file = self._places.blip.find(self._files_below)
+        if file is None:
+            words = self._out_of_the_book(picture)
+            advance(1, 1)
+            return words
+        network = self._network("blip", file, blip.load_blip)
+        with self._on_device(network):
+            return blip.describe(network, picture, search, advance)
+
+    def rank(
+        self, picture: Image, lists: Sequence[Sequence[str]], advance: Advance = go_on
+    ) -> Iterator[Sequence[float]]:
+        """See `Interrogator.rank`: by CLIP."""
+        file = self._places.clip.need(self._files_below, "comparing a picture with terms")
+        network = self._network("clip", file, self._load_clip)
+        with self._on_device(network):
+            place = _checked(clip.seen(network, picture))
+        done, of = 0, sum(-(-len(terms) // clip.CHUNK) for terms in lists)
+        for terms in lists:
+            found = []
+            for chunk in clip.chunks(terms):
+                with self._on_device(network):
+                    found.append(_checked(clip.meant(network, chunk)))
+                done += 1
+                if advance(done, of) is not Verdict.CONTINUE:
+                    return
+            yield clip.fits(place, torch.cat(found)) if found else []
+
+    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
+        """See `Interrogator.tags`: DeepDanbooru's."""
+        file = self._places.danbooru.need(self._files_below, "deepdanbooru")
+        network = self._network("danbooru", file, self._load_danbooru)
+        with self._on_device(network):
+            found = danbooru.probabilities(network, picture)
+        if any(each != each for each in found):
+            raise NotANumber(f"deepdanbooru yields NaN in {self._dtype}; try --no-half")
+        advance(1, 1)
+        return [Score(tag, each) for tag, each in zip(network.tags, found, strict=True)]
+
+    def release(self) -> None:
+        """See `Interrogator.release`."""
+        with self._turn:
+            for _, network in list(self._held.values()):
+                if hasattr(network, "to"):
+                    network.to(torch.device("cpu"))
+
+    def _out_of_the_book(self, picture: Image) -> str:
+        with self._loading:
+            if "book" not in self._held:
+                data = self._read_book()
+                self._held["book"] = (Path(), 0), load_picture_book(data, "the starter's captioner")
+            book = self._held["book"][1]
+        return sentence(look(book, picture))
+
+    @contextmanager
+    def _on_device(self, network: Any) -> Iterator[None]:
+        """For as long as nobody else may compute; another's `release` waits."""
+        with self._turn:
+            network.to(self._device)
+            yield
+
+    def _network(self, name: str, file: Path, load: Callable[[Path], T]) -> T:
+        """What was loaded, unless the file has changed since. Raises `CheckpointError`."""
+        with self._loading:
+            key = file, file.stat().st_mtime_ns
+            held = self._held.get(name)
+            if held is None or held[0] != key:
+                self._held.pop(name, None)
+                self._held[name] = held = key, load(file)
+            return held[1]
+
+    def _load_clip(self, file: Path) -> clip.Clip:
+        return clip.load_clip(file, ClipTokenizer())
+
+    def _load_danbooru(self, file: Path) -> danbooru.Tagger:
+        return danbooru.load_danbooru(file, self._dtype)
+
+
+def _checked(places: torch.Tensor) -> torch.Tensor:
+    """Raises `NotANumber`."""
+    if places.isnan().any():
+        raise NotANumber("CLIP yields NaN: its file is damaged")
+    return places

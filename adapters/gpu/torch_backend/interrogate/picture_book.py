@@ -1,0 +1,105 @@
+"""The captioner that ships: it tells what is on a picture of the starter's world.
+
+A small convolutional network, trained by `tools/starter`; the words of its answers are in the
+file's header. What it is not sure of, it does not say (`domain.interrogation.picture_book`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adapters.gpu.torch_backend.upscale.network import filled
+from domain.errors import CheckpointError
+from domain.interrogation.picture_book import Guess, Seen, Thing
+
+_WORDS = ("layouts", "grounds", "kinds", "colours")
+
+
+class PictureBookNet(nn.Module):
+    """(B, 3, S, S) in -1..1 -> (B, answers).
+
+    A convolution that widens halves the sides, another adds to what it reads. Of what they find in
+    the whole picture, its left and its right half, the largest and mean values go on.
+    """
+
+    def __init__(self, widths: Sequence[int], first: int, hidden: int, answers: int) -> None:
+        super().__init__()
+        pairs = list(pairwise(widths))
+        sides = [first] + [3] * (len(pairs) - 1)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(into, out, side, 1 if into == out else 2, side // 2)
+            for (into, out), side in zip(pairs, sides, strict=True)
+        )
+        self.hidden = nn.Linear(6 * widths[-1], hidden)
+        self.heads = nn.Linear(hidden, answers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            made = conv(x)
+            x = functional.relu(x + made if made.shape == x.shape else made)
+        half = x.shape[-1] // 2
+        parts = (x, x[..., :half], x[..., half:])
+        pooled = [each for part in parts for each in (part.amax((2, 3)), part.mean((2, 3)))]
+        return self.heads(functional.relu(self.hidden(torch.cat(pooled, 1))))
+
+
+@dataclass(frozen=True, eq=False)
+class PictureBook:
+    """The network, the side of the pictures it looks at, and the words of each of its answers."""
+
+    network: PictureBookNet
+    side: int
+    words: tuple[tuple[str, ...], ...]
+
+
+def load_picture_book(data: bytes, file: str) -> PictureBook:
+    """From the bytes of a safetensors file. Raises `CheckpointError`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        state = load(data)
+        length = int.from_bytes(data[:8], "little")
+        told = json.loads(data[8 : 8 + length])["__metadata__"]
+        read = [tuple(json.loads(told[f"hexfusion.{name}"])) for name in _WORDS]
+        layouts, grounds, kinds, colours = read
+        side = int(told["hexfusion.side"])
+        convs = [state[f"convs.{k}.weight"].shape for k in range(_count(state))]
+        widths = [convs[0][1], *(shape[0] for shape in convs)]
+        words = (layouts, grounds, kinds, colours, kinds, colours)
+        with torch.device("meta"):
+            network = PictureBookNet(
+                widths, convs[0][-1], state["hidden.weight"].shape[0], sum(map(len, words))
+            )
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(file, f"is no captioner of the starter's world: {error}") from error
+    filled(network, state, file)
+    return PictureBook(network.eval().requires_grad_(False), side, words)
+
+
+def _count(state: dict[str, Tensor]) -> int:
+    return sum(name.startswith("convs.") and name.endswith(".weight") for name in state)
+
+
+@torch.inference_mode()
+def look(book: PictureBook, picture: Image) -> Seen:
+    """What is on an RGB picture of any size, and how sure that is."""
+    small = picture.resize((book.side, book.side), Resampling.BOX)
+    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float()
+    answers = book.network(pixels / 127.5 - 1)[0]
+    parts = answers.split([len(words) for words in book.words])
+    guesses = [_guess(part, words) for part, words in zip(parts, book.words, strict=True)]
+    layout, ground, first, first_colour, second, second_colour = guesses
+    return Seen(layout, ground, (Thing(first, first_colour), Thing(second, second_colour)))
+
+
+def _guess(answers: Tensor, words: Sequence[str]) -> Guess:
+    probability, index = answers.softmax(-1).max(-1)
+    return Guess(words[int(index)], float(probability))
