@@ -51,7 +51,6 @@ class Case(Protocol):
 
 _LATER = {
     "/sdapi/v1/extra-single-image": "face restoration: issue 5",
-    "/sdapi/v1/interrogate": "interrogation",
     "/sdapi/v1/create/embedding": "creating embeddings",
     "/sdapi/v1/create/hypernetwork": "creating hypernetworks",
     "/sdapi/v1/train/embedding": "training",
@@ -97,6 +96,7 @@ _STATUS: Mapping[str, tuple[int, str]] = {
     "webui/get_internal_profile_startup": (404, "how long A1111's parts take to start"),
     "options/taesd": (200, "their server could not fetch TAESD's file"),
     "img2img/vae_enc_taesd": (200, "their server could not fetch TAESD's file"),
+    "rest/interrogate_dd": (200, "it had no DeepDanbooru; the fake backend has tags"),
     "rest/opt_hash": (500, "tiny_b, whose hash it is, did not travel with the recordings"),
 }
 

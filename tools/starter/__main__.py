@@ -1,4 +1,7 @@
-"""Command line: `python -m tools.starter all|train|decoder|export|preview|judge|sheet`."""
+"""Command line: `python -m tools.starter COMMAND`, one of
+
+all, train, decoder, export, preview, captioner, judge, sheet.
+"""
 
 import argparse
 import json
@@ -48,6 +51,17 @@ def _preview(args) -> None:
     Console().print(f"previews: mean error {error:.4f} of colours from -1 to 1")
 
 
+def _captioner(args) -> None:
+    import torch
+
+    from .train_captioner import train_captioner
+
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
+    path = train_captioner(args.captioner_minutes, args.file, args.captioner_file)
+    Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
 def _artist(args):
     from .drawing import Artist
 
@@ -76,7 +90,7 @@ def _sheet(args) -> None:
 
 
 def _all(args) -> None:
-    for step in (_train, _decoder, _export, _preview, _judge, _sheet):
+    for step in (_train, _decoder, _export, _preview, _captioner, _judge, _sheet):
         step(args)
 
 
@@ -86,12 +100,14 @@ COMMANDS = {
     "decoder": _decoder,
     "export": _export,
     "preview": _preview,
+    "captioner": _captioner,
     "judge": _judge,
     "sheet": _sheet,
 }
 
 
 def main() -> None:
+    from .captioner import ASSET as CAPTIONER
     from .export import ASSET
 
     parser = argparse.ArgumentParser(prog="python -m tools.starter", description=__doc__)
@@ -105,6 +121,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes (CPU only)")
     parser.add_argument("--decoder-minutes", type=float, default=20)
     parser.add_argument("--preview-steps", type=int, default=1500)
+    parser.add_argument("--captioner-minutes", type=float, default=15, help="of one core's time")
+    parser.add_argument("--captioner-file", type=Path, default=CAPTIONER, help="to write")
     parser.add_argument("--judge", type=_mix, default=_mix("128:48,256:24,512:12"))
     parser.add_argument("--size", type=int, default=256, help="of the contact sheet's pictures")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
