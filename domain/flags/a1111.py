@@ -101,7 +101,8 @@ A1111 = (
         "use_cpu",
         Kind.WORDS,
         (),
-        "what to run on the CPU: all, sd (what makes pictures), esrgan (what enlarges them)",
+        "what to run on the CPU: all, sd (what makes pictures), esrgan (what enlarges them), "
+        "interrogate (what finds words for them)",
         _WORKS,
     ),
     _switch("use_ipex", "run on Intel's XPU"),

@@ -80,11 +80,12 @@ class TorchParts:
         """Finds words for them."""
         flags = self._flags
         given = flags.text("clip_models_path")
+        device = self._device_for("interrogate")
         return TorchInterrogator(
             places(Path(flags.models_dir), Path(given) if given else None),
             self._book,
-            self._device,
-            self._precision.unet,
+            device,
+            self._precision_on(device).unet,
             self._turn,
             files_below=self._files_below,
         )
