@@ -19,7 +19,7 @@ from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
 from application.progress import timestamp
 from application.saving import JobFiles, SaveImages
-from application.scripts.tools import MatchedNoise, Tools, built_in_font, no_noise
+from application.scripts.tools import MatchedNoise, Tools, Words, built_in_font, no_noise
 from application.upscaling import PlainUpscaler
 from application.vaes import Vaes
 from domain.generation import Info, Txt2Img
@@ -126,6 +126,7 @@ class Generate:
         networks: ExtraNetworks | None = None,
         open_font: OpenFont = built_in_font,
         matched_noise: MatchedNoise = no_noise,
+        words: Words | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -139,7 +140,9 @@ class Generate:
         self._version = version
         self._upscaler = upscaler or PlainUpscaler()
         self._networks = networks or ExtraNetworks(NoNetworks())
-        self._tools = Tools(self._upscaler, draw_seed, models.closest, open_font, matched_noise)
+        self._tools = Tools(
+            self._upscaler, draw_seed, models.closest, open_font, matched_noise, words
+        )
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""

@@ -3,6 +3,7 @@
 from typing import cast
 
 import msgspec
+from PIL.Image import Image
 
 from application.generate import Picture
 from application.grids import background_colour, image_grid
@@ -22,7 +23,10 @@ from domain.errors import Unsupported
 from domain.img2img import Img2Img
 from domain.infotext import Extra
 from domain.scripts.arguments import FIELD
-from domain.scripts.loopback import Loopback, strength_of
+from domain.scripts.loopback import TITLE, Loopback, strength_of
+
+CAPTIONS = {"CLIP": "clip", "DeepBooru": "deepdanbooru"}
+"""Who finds the words that join the prompt."""
 
 
 def loopback(arguments: Loopback, setting: Setting) -> Play:
@@ -39,15 +43,19 @@ def loopback(arguments: Loopback, setting: Setting) -> Play:
     }
     setting.check(Work(request, setting.pictures, extra=extra, saves=True))
     check_batches(chains * loops)
-    if arguments.caption != "None":
-        raise Unsupported(FIELD, "captions between loops are not available yet")
+    model = CAPTIONS.get(arguments.caption)
+    if model and setting.tools.words is None:
+        raise Unsupported(FIELD, f"{TITLE}: nobody here finds words for pictures")
     assert setting.pictures is not None
     original = setting.pictures
     background = background_colour(setting.options)
     colour = "img2img_background_color"
 
+    def flattened(picture: Image) -> Image:
+        return flatten(picture, setting.options.text(colour), colour)
+
     def play(stage: Stage) -> Outcome:
-        first = flatten(original.images[0], setting.options.text(colour), colour)
+        first = flattened(original.images[0])
         stage.expect(chains * loops)
         shown: list[Picture] = []
         infotexts: list[str] = []
@@ -58,8 +66,16 @@ def loopback(arguments: Loopback, setting: Setting) -> Play:
             pictures, content, made = original, request.inpainting_fill, []
             strength = request.denoising_strength
             for loop in range(loops):
+                prompt = request.prompt
+                if model:
+                    words = stage.words(flattened(pictures.images[0]), model)
+                    prompt = ", ".join(filter(None, (prompt, words)))
                 one = msgspec.structs.replace(
-                    request, seed=seed, denoising_strength=strength, inpainting_fill=content
+                    request,
+                    prompt=prompt,
+                    seed=seed,
+                    denoising_strength=strength,
+                    inpainting_fill=content,
                 )
                 work = Work(one, pictures, extra=extra, grid=False, colours=first)
                 text = f"Iteration {loop + 1}/{loops}, batch {number + 1}/{chains}"

@@ -149,6 +149,14 @@ class Stage:
         )
         return picture if upscale is None else upscale(picture, factor)
 
+    def words(self, picture: Image, model: str) -> str:
+        """What that model says the picture (RGB) shows. Raises as it does."""
+        tools = self._setting.tools
+        assert tools.words is not None
+        return tools.words(
+            picture, model, self._setting.options, lambda done, of: self._job.verdict()
+        )
+
     def save(self, picture: Image, infotext: str, *, seed: int) -> None:
         """Save a result of the script's own if the option `samples_save` says so, whatever the
         request says (spec api.md 8). There has been a generation. Raises `ArchiveError`."""

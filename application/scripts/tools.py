@@ -8,8 +8,9 @@ from PIL.Image import Image
 from PIL.ImageFont import FreeTypeFont
 
 from application.captions import OpenFont
-from application.ports.upscale import Upscaler
+from application.ports.upscale import Advance, Upscaler
 from domain.checkpoints import Checkpoint
+from domain.options import Options
 
 
 def built_in_font(file: str, size: int) -> FreeTypeFont:
@@ -24,6 +25,10 @@ MatchedNoise = Callable[[Image, Image, float, float], Image]
 mask (RGB, of the same size) is white (spec scripts.md 10)."""
 
 
+Words = Callable[[Image, str, Options, Advance], str]
+"""(RGB picture, "clip" or "deepdanbooru", options, whether to go on) -> what it shows."""
+
+
 def no_noise(picture: Image, mask: Image, falloff: float, variation: float) -> Image:
     """The picture as it is, where nobody gives noise."""
     return picture.copy()
@@ -31,10 +36,12 @@ def no_noise(picture: Image, mask: Image, falloff: float, variation: float) -> I
 
 @dataclass(frozen=True)
 class Tools:
-    """`closest` finds the checkpoint that a name means, or raises `NotFound`."""
+    """`closest` finds the checkpoint that a name means, or raises `NotFound`. `words` is None where
+    nobody finds words for pictures."""
 
     upscaler: Upscaler
     draw_seed: Callable[[], int]
     closest: Callable[[str], Checkpoint]
     open_font: OpenFont = built_in_font
     matched_noise: MatchedNoise = no_noise
+    words: Words | None = None

@@ -1,11 +1,13 @@
 """Loopback (spec scripts.md 8), on the fake backend. Its answers: tests/test_script_recordings."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from application.init_pictures import InitPictures
+from application.ports.inference import Verdict
 from domain.errors import Unsupported
 from domain.scripts.loopback import Loopback, strength_of
 from tests.application.scripts.scripted import PICTURE, made, names, of_picture
@@ -84,6 +86,25 @@ def test_masked_content_is_the_picture_from_the_second_loop_on():
     assert ["Masked content: latent nothing" in text for text in texts] == [True, False]
 
 
-def test_captions_wait_for_their_engine():
+@pytest.mark.parametrize(("caption", "model"), [("CLIP", "clip"), ("DeepBooru", "deepdanbooru")])
+def test_captions_join_the_prompt(caption, model):
+    """Spec scripts.md 8: of the picture that a loop starts from, behind the original prompt."""
+    heard = []
+
+    def words(picture, by, options, advance):
+        heard.append((by, picture.tobytes()))
+        assert advance(0, 1) is Verdict.CONTINUE
+        return f"picture {len(heard)}"
+
+    it = world()
+    it.img2img._tools = replace(it.img2img._tools, words=words)
+    result = made(loops(2, caption=caption), it)
+    texts = [each.infotext.partition("\n")[0] for each in result.pictures[1:]]
+    assert texts == ["a cat, picture 1", "a cat, picture 2"]
+    assert heard == [(model, PICTURE.tobytes()), (model, result.pictures[1].image.tobytes())]
+    assert made(loops(2, caption=caption, prompt=""), it).info.all_prompts == ["picture 4"]
+
+
+def test_captions_need_somebody_who_finds_them():
     with pytest.raises(Unsupported):
         world().img2img.prepare(loops(caption="CLIP"), InitPictures([PICTURE]))
