@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 import webuiapi
-from PIL import Image
+from PIL import Image, ImageChops
 from report import AUTH, PORT, SIDE, Report
 
 report = Report()
@@ -208,40 +208,124 @@ if AUTH:
     refused("txt2img without set_auth", lambda: nobody.txt2img(**small), "401", "Not authenticated")
 
 
+def drawn() -> Image.Image:
+    """Four quarters, each of another colour."""
+    picture, half = Image.new("RGB", (SIDE, SIDE)), SIDE // 2
+    for number, colour in enumerate(("red", "lime", "blue", "yellow")):
+        left, top = number % 2 * half, number // 2 * half
+        picture.paste(colour, (left, top, left + half, top + half))
+    return picture
+
+
 def from_a_picture() -> str:
     made = api.img2img(images=[red], denoising_strength=0.5, **small)
     assert made.image.size == (SIDE, SIDE), made.image.size
+    assert made.image.tobytes() != red.tobytes(), "nothing was done"
     again = api.img2img(images=[red], denoising_strength=0.5, **small)
     assert again.image.tobytes() == made.image.tobytes(), "the same seed, another picture"
-    return made.info["infotexts"][0].replace("\n", " / ")
+    other = api.img2img(images=[drawn()], denoising_strength=0.5, **small)
+    assert other.image.tobytes() != made.image.tobytes(), "another picture, the same outcome"
+    (infotext,) = made.info["infotexts"]
+    assert "Denoising strength: 0.5" in infotext, infotext
+    assert made.parameters["init_images"] is None, "pictures were echoed, unasked for"
+    return infotext.replace("\n", " / ")
+
+
+def from_two_pictures() -> str:
+    made = api.img2img(images=[red, drawn()], batch_size=2, denoising_strength=0.1, **small)
+    first, second = [each for each in made.images if each.size == (SIDE, SIDE)]
+    assert first.tobytes() != second.tobytes(), "twice the same"
+    assert made.info["all_seeds"] == [7, 8], made.info["all_seeds"]
+    return "one picture of each"
+
+
+def resized() -> str:
+    wide = red.resize((2 * SIDE, SIDE))
+    for mode in (0, 1, 2, 3):
+        made = api.img2img(images=[wide], resize_mode=mode, denoising_strength=0.3, **small)
+        assert made.image.size == (SIDE, SIDE), (mode, made.image.size)
+    return "in the four resize modes"
+
+
+def by_script() -> str:
+    arguments = ["", 8, "Lanczos", 2.0]
+    made = api.img2img(images=[drawn()], script_name="SD upscale", script_args=arguments, **small)
+    assert made.image.size == (2 * SIDE, 2 * SIDE), made.image.size
+    return "twice as large"
+
+
+def masked(**fields: object) -> tuple[Image.Image, Image.Image]:
+    """What became of the left half, which is white in the mask, and of the right one."""
+    mask, picture, half = Image.new("L", (SIDE, SIDE), 0), drawn(), SIDE // 2
+    mask.paste(255, (0, 0, half, SIDE))
+    made = api.img2img(images=[picture], mask_image=mask, mask_blur=0, **fields, **small).image
+    assert made.size == (SIDE, SIDE), made.size
+    halves = (0, 0, half, SIDE), (half, 0, SIDE, SIDE)
+    return tuple(ImageChops.difference(made.crop(each), picture.crop(each)) for each in halves)
 
 
 def part_of_a_picture() -> str:
-    mask = Image.new("L", (SIDE, SIDE), 0)
-    mask.paste(255, (0, 0, SIDE // 2, SIDE))
-    made = api.img2img(images=[red], mask_image=mask, mask_blur=0, inpaint_full_res=False, **small)
-    kept = made.image.crop((SIDE - SIDE // 4, 0, SIDE, SIDE))
-    assert kept.getcolors() == [(SIDE * SIDE // 4, (255, 0, 0))], "it painted outside the mask"
-    return "outside the mask byte for byte as before"
+    for whole in (True, False):
+        for fill in (0, 1, 2, 3):
+            left, right = masked(inpaint_full_res=not whole, inpainting_fill=fill)
+            assert right.getbbox() is None, f"fill {fill}: it painted outside the mask"
+            assert left.getbbox() is not None, f"fill {fill}: nothing was done"
+    return "outside the mask byte for byte as before, with four fills, whole and only masked"
+
+
+def other_part_of_a_picture() -> str:
+    left, right = masked(inpaint_full_res=False, inpainting_mask_invert=1)
+    assert left.getbbox() is None, "it painted under what is black"
+    assert right.getbbox() is not None, "nothing was done"
+    return "inverted: the other half byte for byte as before"
 
 
 def enlarged() -> str:
-    names = (webuiapi.Upscaler.Lanczos, webuiapi.Upscaler.Nearest)
-    for name in names:
-        made = api.extra_single_image(red, upscaler_1=name, upscaling_resize=2)
-        assert made.image.size == (2 * SIDE, 2 * SIDE), made.image.size
-    return f"with {', '.join(names)}"
+    picture = drawn()
+    made = api.extra_single_image(picture, upscaler_1=webuiapi.Upscaler.Nearest, upscaling_resize=2)
+    twice = picture.resize((2 * SIDE, 2 * SIDE), Image.Resampling.NEAREST)
+    assert made.image.tobytes() == twice.tobytes(), "other pixels"
+    assert "Postprocess upscaler: Nearest" in str(made.info), made.info
+    smooth = api.extra_single_image(
+        picture, upscaler_1=webuiapi.Upscaler.Lanczos, upscaling_resize=2
+    )
+    wanted = picture.resize((2 * SIDE, 2 * SIDE), Image.Resampling.LANCZOS)
+    assert smooth.image.tobytes() == wanted.tobytes(), "other pixels"
+    return str(made.info)
+
+
+def to_a_size() -> str:
+    sizes = {"upscaling_resize_w": 3 * SIDE, "upscaling_resize_h": 2 * SIDE}
+    made = api.extra_single_image(
+        drawn(), resize_mode=1, upscaler_1=webuiapi.Upscaler.Lanczos, **sizes
+    )
+    assert made.image.size == (3 * SIDE, 2 * SIDE), made.image.size
+    return f"{made.image.size}, {made.info}"
 
 
 def all_enlarged() -> str:
-    made = api.extra_batch_images([red, red], upscaler_1=webuiapi.Upscaler.Lanczos)
-    assert [each.size for each in made.images] == [(2 * SIDE, 2 * SIDE)] * 2, made.images
-    return "2 pictures"
+    given = [red, drawn()]
+    made = api.extra_batch_images(given, upscaler_1=webuiapi.Upscaler.Nearest)
+    wanted = [each.resize((2 * SIDE, 2 * SIDE), Image.Resampling.NEAREST) for each in given]
+    assert [each.tobytes() for each in made.images] == [each.tobytes() for each in wanted]
+    return "2 pictures, in their order"
+
+
+def nothing_told() -> str:
+    read = api.png_info(drawn())
+    assert read.info == "", read.info
+    return "nothing in a picture without an infotext"
 
 
 works("img2img", from_a_picture)
+works("img2img from two pictures", from_two_pictures)
+works("img2img resized", resized)
+works("img2img by a script", by_script)
 works("img2img with a mask", part_of_a_picture)
+works("img2img with an inverted mask", other_part_of_a_picture)
 works("extra_single_image", enlarged)
+works("extra_single_image to a size", to_a_size)
+works("png_info of any picture", nothing_told)
 works("extra_batch_images", all_enlarged)
 
 
