@@ -12,7 +12,7 @@ from application.ports.terms import TermStore
 from application.ports.upscale import Advance
 from application.receiving import in_colour, receive
 from application.upscaling import Stoppable
-from domain.errors import NotFound
+from domain.errors import HexfusionError, NotFound
 from domain.interrogation import (
     DEEPDANBOORU,
     MODELS,
@@ -86,7 +86,8 @@ class Interrogate:
                 for each, probabilities in zip(lists, ranked, strict=False):  # fewer, if stopped
                     text = with_matches(text, best(each, probabilities), ranks=ranks)
         except Exception as error:
-            log.exception("the picture could not be described: %s", error)
+            trace = None if isinstance(error, HexfusionError) else error
+            log.error("the picture could not be described: %s", error, exc_info=trace)
             return text + ERROR
         return text
 
