@@ -18,7 +18,7 @@ from benchmarks.hostile_models.kinds import KINDS, TXT2IMG
 #: Bytes that a case may make the server larger by, at its worst moment.
 BLOAT = 300_000_000
 #: Seconds for one answer, and what it takes at most on a slow machine.
-SLOW, PATIENCE = 30.0, 120.0
+SLOW, PATIENCE = 30.0, 240.0
 #: What no answer may contain.
 SECRET = "a secret of the house 4711"
 
@@ -73,9 +73,10 @@ class Trial:
         self._data = data
         self._ground = ground
         self._kept = {kind.name: self._entries(kind.folder) for kind in KINDS.values()}
-        self._plain = self._picture()
-        if self._plain is None:
-            raise RuntimeError("the server makes no picture even before it is maltreated")
+        status, body = server.ask("POST", TXT2IMG, order(steps=1))
+        if status != 200:
+            raise RuntimeError(f"no picture even before it is maltreated: {status} {body[:500]!r}")
+        self._plain = json.loads(body)["images"]
 
     def run(self, case: Case) -> Outcome:
         """Place the file, look at lists, ask for it, tidy up, and ask for the plain picture."""
