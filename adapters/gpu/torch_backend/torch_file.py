@@ -12,6 +12,7 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +32,21 @@ _MAKERS = re.compile(
     r"|_codecs encode"
     r"|(builtins|__builtin__) set"
 )
+#: What trainers leave beside the tensors, often in the first releases' files: notes that nobody
+#: needs. Each is read as nothing.
+_NOTES = frozenset(
+    f"{module}.{name}"
+    for module, name in (
+        ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
+        ("pytorch_lightning.callbacks.early_stopping", "EarlyStopping"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+    )
+)
 #: Instructions in a file's pickles; a checkpoint has about forty for each tensor.
 _MOST_STEPS = 2_000_000
 #: Pickles before the tensors of a file from before torch 1.6.
@@ -39,6 +55,25 @@ _OLD_PICKLES = 5
 _LARGE = 2**30
 #: How deep tensors lie in what a file holds.
 _DEEPEST = 4
+
+
+class _Nothing:
+    """In place of a note, whatever it would be made of."""
+
+    def __new__(cls, *arguments: object) -> "_Nothing":
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+@cache
+def _read_notes_as_nothing() -> None:
+    """torch keeps one list of names for the whole process."""
+    torch.serialization.add_safe_globals([(_Nothing, name) for name in sorted(_NOTES)])
 
 
 def load_torch(path: Path, *, mmap: bool) -> object:
@@ -50,6 +85,7 @@ def load_torch(path: Path, *, mmap: bool) -> object:
     file = str(path)
     size = size_of(path)
     zipped = _check(path, size)
+    _read_notes_as_nothing()
     try:
         content = torch.load(
             path,
@@ -124,8 +160,12 @@ def _check_pickle(file: str, program: IO[bytes], steps: int) -> int:
         steps += 1
         if steps > _MOST_STEPS:
             raise CheckpointError(file, f"has a pickle of more than {_MOST_STEPS} instructions")
-        if instruction.name in ("GLOBAL", "INST") and not _MAKERS.fullmatch(str(argument)):
+        if instruction.name in ("GLOBAL", "INST") and not _is_known(str(argument)):
             asked = ascii(str(argument)[:100].replace(" ", "."))
             message = f"asks for {asked}, which no tensors need; convert it to safetensors"
             raise CheckpointError(file, message)
     return steps
+
+
+def _is_known(name: str) -> bool:
+    return bool(_MAKERS.fullmatch(name)) or name.replace(" ", ".") in _NOTES

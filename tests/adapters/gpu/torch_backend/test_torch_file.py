@@ -69,6 +69,31 @@ def test_what_files_of_models_hold_is_read(path, zipped, mmap):
     )
 
 
+def test_what_trainers_noted_is_nothing(path):
+    """As in the first releases' `.ckpt` files: callbacks by their classes, numpy's numbers."""
+    torch.save({"state_dict": {"x": torch.ones(3)}, "notes": 1}, path)
+    notes = (
+        b"}(cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n"
+        b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\x00\x00\x00f8K\x00K\x01tR"
+        b"(K\x03X\x01\x00\x00\x00<NNNtbC\x0812345678tR"
+        b"X\x01\x00\x00\x00mcpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n)\x81}bu"
+    )
+    value = b"X\x05\x00\x00\x00notes"
+
+    def edit(new, name, old):
+        if "data.pkl" in name:
+            assert old.endswith(b"K\x01u.")
+            old = old[:-4] + notes.replace(b"C\x08", b"X\x08\x00\x00\x00") + b"u."
+            assert value in old
+        new.writestr(name, old)
+
+    rewritten(path, edit)
+    found = load_torch(path, mmap=False)
+    assert isinstance(found, dict)
+    assert torch.equal(found["state_dict"]["x"], torch.ones(3))
+    assert all(type(each).__name__ == "_Nothing" for each in list(found["notes"].values()))
+
+
 def test_two_tensors_of_one_storage_are_what_the_file_holds(path):
     whole = torch.arange(1000.0)
     torch.save({"a": whole[:500], "b": whole, "c": [whole.reshape(10, 100)]}, path)
