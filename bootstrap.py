@@ -19,10 +19,8 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.gpu.interrogator_fake import FakeInterrogator
 from adapters.gpu.matched_noise import matched_noise
 from adapters.gpu.parts import FakeParts, Parts
-from adapters.gpu.upscaler_fake import FakeUpscaler
 from adapters.http.access_log import AccessLog
 from adapters.http.accounts import Accounts, parse_tokens, parse_users
 from adapters.http.app import Services, create_app
@@ -51,6 +49,7 @@ from adapters.storage.starter import starter_captioner
 from adapters.storage.styles_files import FileStyles
 from application.extra_networks import ExtraNetworks
 from application.extras import ProcessExtras
+from application.faces import NoFaceRestorer
 from application.fetching import FetchPicture
 from application.health import ReadHealth
 from application.img2img import GenerateImg2Img
@@ -157,6 +156,7 @@ class Container(containers.DeclarativeContainer):
     backend = providers.Callable(lambda parts: parts.inference, parts)
     upscaler = providers.Callable(lambda parts: parts.upscaler, parts)
     interrogator = providers.Callable(lambda parts: parts.interrogator, parts)
+    faces = providers.Callable(lambda parts: parts.faces, parts)
     hashes = providers.Singleton(hash_cache, flags)
     catalog = providers.Singleton(file_catalog, flags, hashes)
     vae_catalog = providers.Singleton(file_vaes, flags, hashes)
@@ -223,6 +223,7 @@ class Container(containers.DeclarativeContainer):
         networks=extra_networks,
         open_font=providers.Object(open_font),
         matched_noise=noise,
+        faces=faces,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
@@ -236,7 +237,7 @@ class Container(containers.DeclarativeContainer):
         styles=styles.provided.styles,
         lora_named=extra_networks.provided.lora_named,
     )
-    extras = providers.Singleton(ProcessExtras, upscaler, options)
+    extras = providers.Singleton(ProcessExtras, upscaler, options, faces)
     interrogate = providers.Singleton(
         Interrogate, interrogator, providers.Singleton(file_terms, flags), options
     )
@@ -280,6 +281,7 @@ class Container(containers.DeclarativeContainer):
         extras=extras,
         interrogate=interrogate,
         upscalers=list_upscalers,
+        face_restorers=providers.Factory(lambda faces: faces.list, faces),
         read_options=read_options,
         change_options=change_options,
         checkpoints=models.provided.list,
@@ -317,12 +319,11 @@ def build(argv: Sequence[str] = (), **parts: Any) -> Services:
 def assemble(flags: Flags, **parts: Any) -> Container:
     """A container for these flags, with `parts` put in the places they name.
 
-    A backend of one's own has no upscaler and no interrogator but one's own.
+    A backend of one's own has no upscaler, interrogator or face restorer but one's own.
     """
     container = Container(flags=providers.Object(flags))
     if "backend" in parts:
-        parts.setdefault("upscaler", FakeUpscaler())
-        parts.setdefault("interrogator", FakeInterrogator())
+        parts.setdefault("parts", FakeParts(faces=NoFaceRestorer()))
     for name, part in parts.items():
         getattr(container, name).override(providers.Object(part))
     return container

@@ -1,18 +1,20 @@
 """Use-case: enlarge and mend pictures. Source: spec api.md 12.1, images.md 10."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from PIL import Image
 
 from application.extras_upscaling import Enlarged, UpscaleStep
+from application.faces import NoFaceRestorer, check_faces
 from application.generate import Encoding
 from application.jobs import Job
+from application.ports.faces import FaceRestorer
 from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
 from application.receiving import check_together, in_colour, receive
-from domain.errors import JobCancelled, Unsupported
+from domain.errors import JobCancelled
 from domain.extras import (
     CODEFORMER,
     GFPGAN,
@@ -23,20 +25,12 @@ from domain.extras import (
     html_info,
     steps_in_order,
 )
+from domain.faces import FaceRestoration
 from domain.options import Options
 from domain.upscalers import upscale_settings
 
 #: What such a job is called.
 KIND = "extras"
-
-RestoreFaces = Callable[[Image.Image, float], Image.Image]
-"""(RGB picture, weight) -> the same with its faces mended. The weight is CodeFormer's alone."""
-
-#: Where the weights of face restorers go, below models (spec images.md 11).
-_FACE_FILES = {
-    GFPGAN.name: "models/GFPGAN/GFPGANv1.4.pth",
-    CODEFORMER.name: "models/Codeformer/codeformer-v0.1.0.pth",
-}
 
 
 @dataclass(frozen=True)
@@ -53,20 +47,17 @@ class Extras:
 
 
 class ProcessExtras:
-    """Decodes and checks, waits for a slot, and does each step to each picture.
-
-    `faces` has the face restorers that can be used, by the names of `domain.extras.STEPS`.
-    """
+    """Decodes and checks, waits for a slot, and does each step to each picture."""
 
     def __init__(
         self,
         upscaler: Upscaler,
         options: OptionsStore,
-        faces: Mapping[str, RestoreFaces] | None = None,
+        faces: FaceRestorer | None = None,
     ) -> None:
         self._upscaler = upscaler
         self._options = options
-        self._faces = faces or {}
+        self._faces = faces or NoFaceRestorer()
         self._cache = Enlarged()
 
     def prepare(
@@ -103,9 +94,8 @@ class ProcessExtras:
             (GFPGAN, "gfpgan_visibility", request.gfpgan_visibility),
             (CODEFORMER, "codeformer_visibility", request.codeformer_visibility),
         ):
-            if step in steps and visibility and step.name not in self._faces:
-                message = f"{step.name} cannot be used without {_FACE_FILES[step.name]}"
-                raise Unsupported(field, message)
+            if step in steps and visibility:
+                check_faces(self._faces, step.name, field)
 
     def _make(
         self,
@@ -126,7 +116,7 @@ class ProcessExtras:
             image, done = in_colour(picture), {}
             for step in steps:
                 job.text = step.name
-                image = self._done(step, image, request, upscale, done, job)
+                image = self._done(step, image, request, options, upscale, done, job)
             if job.skipped:
                 continue
             image = image.copy()
@@ -144,35 +134,37 @@ class ProcessExtras:
         step: Step,
         image: Image.Image,
         request: ExtrasRequest,
+        options: Options,
         upscale: UpscaleStep,
         done: dict[str, object],
         job: Job,
     ) -> Image.Image:
+        unload = options.flag("face_restoration_unload")
         match step.name:
             case UPSCALE.name:
                 return upscale(image, done, job.advance)
             case GFPGAN.name if request.gfpgan_visibility:
-                return self._mended(step, image, request.gfpgan_visibility, None, done)
+                how = FaceRestoration(model=step.name, unload=unload)
+                image = self._mended(image, request.gfpgan_visibility, how, done, job)
             case CODEFORMER.name if request.codeformer_visibility:
-                visibility, weight = request.codeformer_visibility, request.codeformer_weight
-                return self._mended(step, image, visibility, weight, done)
-            case _:
-                return image
+                weight = request.codeformer_weight
+                how = FaceRestoration(model=step.name, weight=weight, unload=unload)
+                image = self._mended(image, request.codeformer_visibility, how, done, job)
+                done["CodeFormer weight"] = round(weight, 3)
+        return image
 
     def _mended(
         self,
-        step: Step,
         image: Image.Image,
         visibility: float,
-        weight: float | None,
+        how: FaceRestoration,
         done: dict[str, object],
+        job: Job,
     ) -> Image.Image:
         """Spec images.md 10.2, except that A1111 fails on RGBA."""
         image = image.convert("RGB")
-        mended = self._faces[step.name](image, weight or 0.0)
-        done[f"{step.name} visibility"] = round(visibility, 3)
-        if weight is not None:
-            done[f"{step.name} weight"] = round(weight, 3)
+        mended = self._faces.restore(image, how, advance=job.advance)
+        done[f"{how.model} visibility"] = round(visibility, 3)
         return mended if visibility == 1 else Image.blend(image, mended, visibility)
 
 

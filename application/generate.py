@@ -8,12 +8,14 @@ from PIL.Image import Image
 
 from application.captions import OpenFont
 from application.extra_networks import ExtraNetworks, NoNetworks, comments_of
+from application.faces import NoFaceRestorer, restored
 from application.finishing import Finish, Finished
 from application.infotext import Description, describe
 from application.infotext_extra import vae_facts
 from application.jobs import Clock, Job, JobQueue
 from application.models import Models
 from application.planning import JobPlan, ModelChoice
+from application.ports.faces import FaceRestorer
 from application.ports.inference import Inference, Rendered, Sources
 from application.ports.options import OptionsStore
 from application.ports.upscale import Upscaler
@@ -127,6 +129,7 @@ class Generate:
         open_font: OpenFont = built_in_font,
         matched_noise: MatchedNoise = no_noise,
         words: Words | None = None,
+        faces: FaceRestorer | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -143,6 +146,7 @@ class Generate:
         self._tools = Tools(
             self._upscaler, draw_seed, models.closest, open_font, matched_noise, words
         )
+        self._faces = faces or NoFaceRestorer()
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
@@ -202,7 +206,7 @@ class Generate:
             made.facts |= vae_facts(batch)
             made.comments |= dict.fromkeys(comments_of(batch, rendered))
             complete = not (job.interrupted or job.skipped)
-            finished = start.finish(rendered, plan)
+            finished = self._finished(rendered, batch, plan, start, job)
             job.show([each.image for each in finished])
             for index, first in enumerate(rendered.first_pass, start=made.count):
                 files.save_first_pass(index, first, described.infotext(index, made.facts))
@@ -212,6 +216,18 @@ class Generate:
                 files.save(index, picture, infotext, complete=complete)
                 made.add(picture, infotext, options)
         return made
+
+    def _finished(
+        self, rendered: Rendered, batch: Plan, plan: JobPlan, start: Start, job: Job
+    ) -> list[Finished]:
+        """Faces are mended first of all (spec images.md 7.2)."""
+        if plan.faces is None:
+            return start.finish(rendered, plan)
+        made, seeds = rendered.pictures, batch.noise.seeds
+        mended = restored(self._faces, plan.faces, made, seeds, job)
+        finished = start.finish(replace(rendered, pictures=mended), plan)
+        pairs = zip(finished, made, strict=True)
+        return [replace(each, before_faces=before) for each, before in pairs]
 
     def _result(
         self,

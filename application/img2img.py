@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 from PIL.Image import Image
 
+from application.faces import check_faces
 from application.generate import Generate, Generated, Start
 from application.infotext_extra import encoder_extra, img2img_extra, soft_extra
 from application.init_pictures import InitPictures, prepare
@@ -93,6 +94,8 @@ class GenerateImg2Img(Generate):
         )
         if upscaler := options.text("upscaler_for_img2img"):
             self._upscaler.check(upscaler, upscale_settings(options))
+        if plan.faces:
+            check_faces(self._faces, plan.faces.model, "restore_faces")
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options, always=work.saves)
 

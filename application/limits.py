@@ -116,19 +116,10 @@ def _refuse_scripts(request: AnyRequest, known: Sequence[str]) -> None:
 
 
 def check_options(request: AnyRequest, options: Options) -> None:
-    """Raises `InvalidRequest` for options out of bounds, `Unsupported` for those that would change
-    the picture in a way not built yet."""
+    """Raises `InvalidRequest` for options out of bounds."""
     for key in ("token_merging_ratio", "token_merging_ratio_hr", "token_merging_ratio_img2img"):
         if not 0 <= options.number(key) < 1:
             raise InvalidRequest(key, "must be from 0 to below 1")
     if options.text("fp8_storage") != "Disable":
         message = "weights of 8 bits are not kept here; with little memory see --medvram"
         raise Unsupported("fp8_storage", message)
-    asked = {
-        "restore_faces": (
-            options["face_restoration"] if request.restore_faces is None else request.restore_faces
-        ),
-    }
-    for field, wanted in asked.items():
-        if wanted:
-            raise Unsupported(field, "not available yet")

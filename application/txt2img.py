@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from functools import partial
 
+from application.faces import check_faces
 from application.generate import Generate, Generated, Start
 from application.infotext_extra import hires_extra
 from application.jobs import Abandoned, Job
@@ -74,6 +75,8 @@ class GenerateTxt2Img(Generate):
         hires = plan.first.hires
         if hires and hires.upscaler not in LATENT_MODES:
             self._upscaler.check(hires.upscaler, hires.upscaling)
+        if plan.faces:
+            check_faces(self._faces, plan.faces.model, "restore_faces")
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options, always=work.saves)
         start = Start(

@@ -70,7 +70,7 @@ KNOWN = {
     "scripts/i2i_outpaint_mk2_all": (
         "meant difference: A1111 lost the picture to 0 / 0; see tests/test_script_recordings"
     ),
-    "fields/restore_faces": "face restoration: issue 5",
+    "fields/restore_faces": UNMENDED,
     "rest/ex_gfpgan": UNMENDED,
     "rest/ex_codeformer": UNMENDED,
     "options/restore_afterwards_false_next": (

@@ -29,6 +29,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import bootstrap
+from adapters.gpu.faces_fake import FakeFaceRestorer
 from adapters.gpu.fake import FakeInference
 from benchmarks import harness
 from benchmarks.replay_reasons import BEFORE, FLAGS, later, meant
@@ -124,7 +125,10 @@ class Server:
         given = ["--data-dir", str(own), "--no-download-sd-model", "--backend", "fake", *flags]
         settings = parse_flags([*given, "--api-server-stop"], {}, absolute=os.path.abspath)
         self._container = bootstrap.assemble(
-            settings, backend=FakeInference(seconds_per_step), process=_NoProcess()
+            settings,
+            backend=FakeInference(seconds_per_step),
+            faces=FakeFaceRestorer(),
+            process=_NoProcess(),
         )
         self._container.models().load(self._container.options().snapshot())
         self._client = TestClient(bootstrap.build_app(self._container))

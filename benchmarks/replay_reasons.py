@@ -50,21 +50,17 @@ class Case(Protocol):
 
 
 _LATER = {
-    "/sdapi/v1/extra-single-image": "face restoration: issue 5",
     "/sdapi/v1/create/embedding": "creating embeddings",
     "/sdapi/v1/create/hypernetwork": "creating hypernetworks",
     "/sdapi/v1/train/embedding": "training",
     "/sdapi/v1/train/hypernetwork": "training",
-}
-_LATER_BY_NAME = {
-    "fields/restore_faces": "face restoration: issue 5",
 }
 
 
 def later(case: Case, status: int) -> str | None:
     """Which engine a recording waits for, if one is not there."""
     if status == 501:
-        return _LATER_BY_NAME.get(case.name) or _LATER.get(case.path)
+        return _LATER.get(case.path)
     if status == 422 and case.status == 200 and case.name.startswith("scripts/"):
         return "selectable scripts"
     return None
@@ -105,7 +101,6 @@ _SHAPE: Sequence[tuple[str, tuple[str, ...], str]] = (
     ("*openapi*", ("body.",), "the document is ours: benchmarks.openapi_diff compares it"),
     ("auth/*_loras", ("body[0].metadata: members in another order",), "the order was chance"),
     ("*/prompt_missing_seed_null", ("body.parameters.seed",), "null stands for the default"),
-    ("get/sdapi_v1_face_restorers", ("body: 0 items",), "lists hold what works here"),
     ("get/sdapi_v1_realesrgan_models", ("body: 0 items",), "lists hold what works here"),
     ("get/sdapi_v1_upscalers", ("body: 3 items",), "lists hold what works here"),
     ("get/sdapi_v1_script_info", ("body: ",), "lists hold what works here"),

@@ -15,6 +15,7 @@ from falcon.testing import TestClient
 from PIL import Image, ImageChops
 
 import bootstrap
+from adapters.gpu.faces_fake import FakeFaceRestorer
 from domain.flags import parse_flags
 
 
@@ -27,8 +28,9 @@ def no_picture(field: str) -> tuple[int, Any]:
     return 422, {"detail": [problem]}
 
 
-def no_faces(field: str, name: str, file: str) -> tuple[int, Any]:
-    return 501, failure(f"{field}: {name} cannot be used without {file}")
+def no_faces(field: str, name: str) -> tuple[int, Any]:
+    missing = f"{name} needs a file that this backend pretends not to have"
+    return 501, failure(f"{field}: {missing}")
 
 
 NO_UPSCALER = (404, failure("Upscaler 'Nope' not found"))
@@ -42,10 +44,8 @@ DEVIATIONS = {
     "rest/ex_noimage": no_picture("image"),
     "rest/eb_bad": no_picture("imageList"),
     # A1111 says that it mended faces, and did not.
-    "rest/ex_gfpgan": no_faces("gfpgan_visibility", "GFPGAN", "models/GFPGAN/GFPGANv1.4.pth"),
-    "rest/ex_codeformer": no_faces(
-        "codeformer_visibility", "CodeFormer", "models/Codeformer/codeformer-v0.1.0.pth"
-    ),
+    "rest/ex_gfpgan": no_faces("gfpgan_visibility", "GFPGAN"),
+    "rest/ex_codeformer": no_faces("codeformer_visibility", "CodeFormer"),
 }
 
 CASES = (
@@ -64,7 +64,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     folder = tmp_path_factory.mktemp("data")
     argv = ["--data-dir", str(folder), "--backend", "fake", "--no-download-sd-model"]
     flags = parse_flags(argv, {}, absolute=os.path.abspath)
-    return TestClient(bootstrap.build_app(bootstrap.assemble(flags)))
+    without_files = FakeFaceRestorer(())  # as the recorded server was
+    return TestClient(bootstrap.build_app(bootstrap.assemble(flags, faces=without_files)))
 
 
 def sent(value: Any, golden: Path) -> Any:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from adapters.gpu.faces_fake import FakeFaceRestorer
 from adapters.gpu.fake import FakeInference, read_file
 from adapters.gpu.interrogator_fake import FakeInterrogator
 from adapters.gpu.upscaler_fake import FakeUpscaler
+from application.ports.faces import FaceRestorer
 from application.ports.inference import Inference, ModelHost
 from application.ports.interrogate import Interrogator
 from application.ports.upscale import Upscaler
@@ -24,6 +26,8 @@ class Parts(Protocol):
     def upscaler(self) -> Upscaler: ...
     @property
     def interrogator(self) -> Interrogator: ...
+    @property
+    def faces(self) -> FaceRestorer: ...
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,4 @@ class FakeParts:
     inference: Backend = field(default_factory=lambda: FakeInference(read=read_file))
     upscaler: Upscaler = field(default_factory=FakeUpscaler)
     interrogator: Interrogator = field(default_factory=FakeInterrogator)
+    faces: FaceRestorer = field(default_factory=FakeFaceRestorer)

@@ -67,6 +67,7 @@ class Services:
     extras: extras.PrepareExtras
     interrogate: interrogate.PrepareInterrogation
     upscalers: upscalers.ListUpscalers
+    face_restorers: Callable[[], Sequence[str]]
     read_options: Callable[[], Mapping[str, object]]
     change_options: Callable[[Mapping[str, object]], None]
     checkpoints: Callable[[], Sequence[Checkpoint]]
@@ -142,7 +143,7 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/refresh-vae": actions.Refresh(use.refresh_vaes),
         "/sdapi/v1/upscalers": upscalers.Upscalers(use.upscalers),
         "/sdapi/v1/latent-upscale-modes": upscalers.LatentUpscaleModes(),
-        "/sdapi/v1/face-restorers": catalogues.Empty(),
+        "/sdapi/v1/face-restorers": upscalers.FaceRestorers(use.face_restorers),
         "/sdapi/v1/realesrgan-models": upscalers.RealEsrgan(use.upscalers),
         "/sdapi/v1/prompt-styles": catalogues.PromptStyles(use.styles),
         "/sdapi/v1/loras": networks.Loras(use.networks),

@@ -40,14 +40,14 @@ LISTS: tuple[Operation, ...] = (
         path="/sdapi/v1/face-restorers",
         id="get_face_restorers_sdapi_v1_face_restorers_get",
         tag="catalogues",
-        summary="List the face restorers that work here: none yet",
+        summary="List the face restorers whose files are here",
         returns=list[FaceRestorerItem],
     ),
     Operation(
         path="/sdapi/v1/realesrgan-models",
         id="get_realesrgan_models_sdapi_v1_realesrgan_models_get",
         tag="catalogues",
-        summary="List the Real-ESRGAN models that work here: none yet",
+        summary="List the Real-ESRGAN models that work here",
         returns=list[RealesrganItem],
     ),
     Operation(

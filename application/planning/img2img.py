@@ -8,6 +8,7 @@ from application.planning.job import (
     JobPlan,
     ModelChoice,
     plan_batches,
+    plan_faces,
     plan_first_pass,
     plan_seeds,
 )
@@ -63,6 +64,7 @@ def plan_img2img(
         hires_prompts=prompts,
         seeds=tuple(seeds),
         subseeds=tuple(subseeds),
+        faces=plan_faces(request, options),
     )
 
 

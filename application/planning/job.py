@@ -13,6 +13,7 @@ from application.planning.texts import Prompts, plan_text
 from application.planning.tweaks import plan_tweaks
 from domain.checkpoints import Checkpoint
 from domain.errors import InvalidRequest, OptionError
+from domain.faces import FaceRestoration
 from domain.generation import MAX_SEED
 from domain.geometry import CELL
 from domain.img2img import AnyRequest
@@ -51,7 +52,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per picture asked for, of
     which the first are made. `width` and `height` are the first pass's as asked for, pixels;
     `resize` is the hires target as asked for, (0, 0) where a factor is. Prompts are as infotext
-    shows them: network tags in.
+    shows them: network tags in. `faces` is how they are restored, None where they are not.
     """
 
     batches: tuple[Plan, ...]
@@ -62,6 +63,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     hires_prompts: Prompts
     seeds: tuple[int, ...]
     subseeds: tuple[int, ...]
+    faces: FaceRestoration | None = None
 
     @property
     def first(self) -> Plan:
@@ -181,6 +183,21 @@ def plan_refiner(request: AnyRequest, options: Options, models: ModelChoice) -> 
         checkpoint=models.refiner,
         switch_at=request.refiner_switch_at,
         by_sample_steps=options.flag("refiner_switch_by_sample_steps"),
+    )
+
+
+def plan_faces(request: AnyRequest, options: Options) -> FaceRestoration | None:
+    """How faces are restored, if they are. Raises `InvalidRequest`."""
+    wanted = request.restore_faces
+    if not (options["face_restoration"] if wanted is None else wanted):
+        return None
+    weight = options.number("code_former_weight")
+    if not 0 <= weight <= 1:
+        raise InvalidRequest("code_former_weight", f"must be from 0 to 1, not {weight}")
+    return FaceRestoration(
+        model=options.text("face_restoration_model"),
+        weight=weight,
+        unload=options.flag("face_restoration_unload"),
     )
 
 

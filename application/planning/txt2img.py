@@ -11,6 +11,7 @@ from application.planning.job import (
     JobPlan,
     ModelChoice,
     plan_batches,
+    plan_faces,
     plan_first_pass,
     plan_seeds,
 )
@@ -59,6 +60,7 @@ def plan_txt2img(
         hires_prompts=second,
         seeds=tuple(seeds),
         subseeds=tuple(subseeds),
+        faces=plan_faces(request, options),
     )
 
 

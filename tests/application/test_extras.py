@@ -3,13 +3,15 @@
 import io
 
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image
 
+from adapters.gpu.faces_fake import FakeFaceRestorer
 from application.extras import ProcessExtras
 from application.jobs import Job, JobQueue
 from application.upscaling import PlainUpscaler
 from domain.errors import InvalidRequest, JobCancelled, NotFound, Unsupported
 from domain.extras import ExtrasRequest
+from domain.faces import FaceRestoration
 from domain.options import Options
 from tests.contracts.upscaler import photo
 
@@ -18,6 +20,10 @@ def png(image=None):
     file = io.BytesIO()
     (image or photo()).save(file, "PNG")
     return file.getvalue()
+
+
+FACE = photo(64, 48)
+"""The fake sees a face in it."""
 
 
 class Counting(PlainUpscaler):
@@ -39,7 +45,7 @@ class World:
         self.options = Options(options)
         self.upscaler = Counting()
         self.jobs = JobQueue(lambda: 0.0)
-        self.extras = ProcessExtras(self.upscaler, self, faces)
+        self.extras = ProcessExtras(self.upscaler, self, faces or FakeFaceRestorer())
         self.job = None
 
     def snapshot(self):
@@ -111,46 +117,70 @@ def test_a_crop_may_leave_black_bars():
 
 
 def test_steps_go_as_the_options_say():
-    def mend(image, weight):
-        return ImageChops.invert(image)
-
-    faces = {"CodeFormer": mend}
     fields = {"upscaler_1": "Lanczos", "codeformer_visibility": 1.0, "codeformer_weight": 0.12345}
-    usual = World(faces)(**fields)
+    usual = World()(**fields)
     assert usual.html_info == (
         "<p>Postprocess upscale by: 2, Postprocess upscaler: Lanczos, "
         "CodeFormer visibility: 1.0, CodeFormer weight: 0.123</p>"
     )
-    other = World(faces, postprocessing_operation_order=["CodeFormer"])(**fields)
+    other = World(postprocessing_operation_order=["CodeFormer"])(**fields)
     assert other.html_info.startswith("<p>CodeFormer visibility: 1.0, CodeFormer weight: 0.123, P")
-    without = World(faces, postprocessing_disable_in_extras=["Upscale"])(**fields)
+    without = World(postprocessing_disable_in_extras=["Upscale"])(png(FACE), **fields)
     assert without.html_info == "<p>CodeFormer visibility: 1.0, CodeFormer weight: 0.123</p>"
-    assert without.pictures[0].tobytes() == ImageChops.invert(photo()).tobytes()
+    how = FaceRestoration(model="CodeFormer", weight=0.12345)
+    assert without.pictures[0].tobytes() == FakeFaceRestorer().restore(FACE, how).tobytes()
 
 
 def test_mended_faces_may_be_seen_in_part():
-    faces = {"GFPGAN": lambda image, weight: ImageChops.invert(image)}
-    made = World(faces)(gfpgan_visibility=0.25)
-    expected = Image.blend(photo(), ImageChops.invert(photo()), 0.25)
-    assert made.pictures[0].tobytes() == expected.tobytes()
+    """Spec images.md 10.2."""
+    made = World()(png(FACE), gfpgan_visibility=0.25)
+    mended = FakeFaceRestorer().restore(FACE, FaceRestoration(model="GFPGAN"))
+    expected = Image.blend(FACE, mended, 0.25)
+    assert made.pictures[0].tobytes() == expected.tobytes() != FACE.tobytes()
     assert made.html_info == "<p>GFPGAN visibility: 0.25</p>"
 
 
-@pytest.mark.parametrize(
-    ("field", "file"),
-    [
-        ("gfpgan_visibility", "models/GFPGAN/GFPGANv1.4.pth"),
-        ("codeformer_visibility", "models/Codeformer/codeformer-v0.1.0.pth"),
-    ],
-)
-def test_a_missing_face_restorer_names_its_file(field, file):
+def test_codeformers_weight_is_the_requests_and_not_the_options():
+    """Spec images.md 11, step 4."""
+    made = World(code_former_weight=0.0)(
+        png(FACE), codeformer_visibility=1.0, codeformer_weight=1.0
+    )
+    assert made.pictures[0].tobytes() == FACE.tobytes()  # the fake's at 1
+
+
+def test_pictures_without_colour_or_with_alpha_have_faces_too():
+    """A1111 fails on these at a visibility below 1 (spec images.md 10.2)."""
+    for mode in ("RGBA", "L", "P"):
+        made = World()(png(FACE.convert(mode)), gfpgan_visibility=0.5)
+        assert made.pictures[0].mode == "RGB"
+
+
+def test_networks_are_unloaded_if_an_option_says_so():
+    heard = []
+
+    class Listening(FakeFaceRestorer):
+        def restore(self, picture, how, **rest):
+            heard.append((how.model, how.unload))
+            return super().restore(picture, how, **rest)
+
+    for unload in (False, True):
+        World(Listening(), face_restoration_unload=unload)(
+            gfpgan_visibility=1.0, codeformer_visibility=1.0
+        )
+    assert heard == [
+        ("GFPGAN", False), ("CodeFormer", False), ("GFPGAN", True), ("CodeFormer", True)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["gfpgan_visibility", "codeformer_visibility"])
+def test_a_missing_face_restorer_says_so(field):
     """A1111 answers with the picture as it was, and says that it was mended (recordings
     rest/ex_gfpgan, rest/ex_codeformer)."""
-    with pytest.raises(Unsupported) as caught:
-        World()(**{field: 0.5})
+    without = FakeFaceRestorer(())
+    with pytest.raises(Unsupported, match="needs a file") as caught:
+        World(without)(**{field: 0.5})
     assert caught.value.field == field
-    assert file in str(caught.value)
-    assert World()(**{field: 0.0}).html_info == "<p></p>"
+    assert World(without)(**{field: 0.0}).html_info == "<p></p>"
 
 
 def test_without_embedding_there_is_no_text():

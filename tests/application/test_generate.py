@@ -94,7 +94,6 @@ def test_what_is_out_of_bounds_is_named(field, value):
 def test_what_is_not_built_says_so():
     """It would change the picture: A1111's of the same seed would be another."""
     for fields in (
-        {"restore_faces": True},
         {"override_settings": {"fp8_storage": "Enable"}},
         {"enable_hr": True, "denoising_strength": 0.5, "firstpass_image": "iVBORw0KGgo="},
     ):

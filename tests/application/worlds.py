@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
 
+from adapters.gpu.faces_fake import FakeFaceRestorer
 from adapters.gpu.fake import FakeInference
 from adapters.storage.images_memory import MemoryImages
 from adapters.storage.options_memory import MemoryOptions
@@ -13,6 +14,7 @@ from application.generate import Generate
 from application.img2img import GenerateImg2Img
 from application.jobs import Clock, JobQueue
 from application.models import Models
+from application.ports.faces import FaceRestorer
 from application.ports.images import ImageArchive
 from application.ports.inference import Inference
 from application.progress import ReadProgress
@@ -78,6 +80,7 @@ def world(
     rules: NameRules = DEFAULT_RULES,
     history: bool = True,
     vaes: Mapping[str, bytes] | None = None,
+    faces: FaceRestorer | None = None,
 ) -> World:
     backend = FakeInference()
     options = MemoryOptions()
@@ -100,6 +103,7 @@ def world(
             draw_seed=lambda: next(seeds),
             clock=clock,
             version="v1.10.1",
+            faces=faces or FakeFaceRestorer(),
         )
 
     return World(

@@ -9,6 +9,8 @@ import torch
 
 from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
 from adapters.gpu.torch_backend.engine import TorchInference
+from adapters.gpu.torch_backend.faces.files import FaceCatalogue
+from adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from adapters.gpu.torch_backend.interrogate.files import places
 from adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from adapters.gpu.torch_backend.loading import Precision
@@ -17,6 +19,7 @@ from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
 from adapters.gpu.torch_backend.upscale.folders import upscaler_folders
 from adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
 from application.ports.options import OptionsStore
+from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
 from domain.flags import Flags
 
 
@@ -89,6 +92,18 @@ class TorchParts:
             self._turn,
             files_below=self._files_below,
         )
+
+    @cached_property
+    def faces(self) -> TorchFaceRestorer:
+        """Mends the faces in them."""
+        flags = self._flags
+        folders = {
+            CODEFORMER: [Path(flags.text("codeformer_models_path"))],
+            GFPGAN: [Path(flags.text(dest)) for dest in ("gfpgan_models_path", "gfpgan_dir")],
+        }
+        catalogue = FaceCatalogue(folders, self._files_below, flags.text("gfpgan_model"))
+        devices = {name: self._device_for(name.lower()) for name in FACE_RESTORERS}
+        return TorchFaceRestorer(catalogue, devices, self._turn)
 
     @property
     def _device(self) -> torch.device:

@@ -125,8 +125,7 @@ class PromptStyles:
 
 
 class Empty:
-    """A list of what this server has none of: `GET /sdapi/v1/face-restorers`,
-    `/sdapi/v1/realesrgan-models`, `/sdapi/v1/extensions`."""
+    """A list of what this server has none of: `GET /sdapi/v1/extensions`."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         answer(resp, [])

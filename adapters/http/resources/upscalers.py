@@ -3,7 +3,7 @@
 Only what works here is listed: clients offer their users what these lists hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
 
 import falcon
@@ -90,6 +90,16 @@ class RealEsrgan:
                 for each in self._upscalers.real_esrgan()
             ],
         )
+
+
+class FaceRestorers:
+    """`GET /sdapi/v1/face-restorers`"""
+
+    def __init__(self, names: Callable[[], Sequence[str]]) -> None:
+        self._names = names
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        answer(resp, [FaceRestorerItem(name=name, cmd_dir=None) for name in self._names()])
 
 
 class LatentUpscaleModes:

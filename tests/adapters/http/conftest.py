@@ -213,6 +213,7 @@ class House:
             extras=ProcessExtras(PlainUpscaler(), self),
             interrogate=Interrogate(FakeInterrogator(), MemoryTerms(), self),
             upscalers=ListUpscalers(PlainUpscaler(), self),
+            face_restorers=lambda: ["CodeFormer"],
             read_options=ReadOptions(self),
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
             checkpoints=lambda: [TINY, TINY_B],

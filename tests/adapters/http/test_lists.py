@@ -50,11 +50,16 @@ def test_upscalers(client):
     }  # fmt: skip
 
 
+def test_face_restorers(client):
+    """Only what can be used: the world has one."""
+    assert get(client, "face-restorers") == [{"name": "CodeFormer", "cmd_dir": None}]
+
+
 def test_latent_upscale_modes(client):
     assert get(client, "latent-upscale-modes") == [{"name": name} for name in LATENT_MODES]
 
 
-@pytest.mark.parametrize("path", ["face-restorers", "realesrgan-models", "extensions"])
+@pytest.mark.parametrize("path", ["realesrgan-models", "extensions"])
 def test_what_there_is_none_of(client, path):
     assert get(client, path) == []
 

@@ -48,8 +48,15 @@ class Built:
 def filled(module: nn.Module, state: State, file: str) -> nn.Module:
     """The module, built on the meta device, with these weights in single precision.
 
-    Raises `CheckpointError` naming a tensor that is missing, too many, or of another shape.
+    Raises as `check` does.
     """
+    check(module, state, file)
+    module.load_state_dict({name: each.float() for name, each in state.items()}, assign=True)
+    return module
+
+
+def check(module: nn.Module, state: State, file: str) -> None:
+    """Raises `CheckpointError` naming a tensor that is missing, too many, or of another shape."""
     wanted = module.state_dict()
     for name in (*wanted, *state):
         if name not in state:
@@ -59,5 +66,3 @@ def filled(module: nn.Module, state: State, file: str) -> nn.Module:
         if state[name].shape != wanted[name].shape:
             shapes = f"has shape {tuple(state[name].shape)}, not {tuple(wanted[name].shape)}"
             raise CheckpointError(file, shapes, name)
-    module.load_state_dict({name: each.float() for name, each in state.items()}, assign=True)
-    return module

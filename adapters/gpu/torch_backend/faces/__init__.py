@@ -1,0 +1,1 @@
+"""Faces found, straightened, drawn anew and put back. Source: spec images.md 11."""

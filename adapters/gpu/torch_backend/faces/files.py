@@ -1,0 +1,91 @@
+"""Which files face restoration needs, and where they are looked for. Source: spec images.md 11."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import ModelUnavailable, NotFound
+from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
+
+FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
+"""The files below a folder whose names are wanted, in natural order."""
+
+_ENDINGS = (".pth", ".safetensors")
+DETECTOR, PARSER = "detection_Resnet50_Final", "parsing_parsenet"
+
+#: What the networks' files are called where they are published.
+PUBLISHED = {CODEFORMER: "codeformer-v0.1.0", GFPGAN: "GFPGANv1.4"}
+
+
+@dataclass(frozen=True)
+class FaceFiles:
+    """The three files that a restorer works with."""
+
+    network: Path
+    detector: Path
+    parser: Path
+
+
+class FaceCatalogue:
+    """Looks into the folders at each call: files come and go.
+
+    `folders` has each restorer's, the first taking precedence; the detector and the parser lie in
+    GFPGAN's. `gfpgan_model` names the one file that is GFPGAN's, by itself or with its folder.
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[str, Sequence[Path]],
+        files_below: FilesBelow,
+        gfpgan_model: str | None = None,
+    ) -> None:
+        self._folders = folders
+        self._files_below = files_below
+        self._gfpgan_model = gfpgan_model
+
+    def usable(self) -> list[str]:
+        """The restorers that nothing is missing for."""
+        return [name for name in FACE_RESTORERS if not self._missing(name)]
+
+    def find(self, model: str) -> FaceFiles:
+        """Raises `NotFound`; `ModelUnavailable` naming each file that is missing, and where to."""
+        if model not in FACE_RESTORERS:
+            raise NotFound("face restorer", model)
+        network = self._network(model)
+        detector, parser = self._helper(DETECTOR), self._helper(PARSER)
+        if network is None or detector is None or parser is None:
+            raise ModelUnavailable(f"{model} needs {' and '.join(self._missing(model))}")
+        return FaceFiles(network, detector, parser)
+
+    def _missing(self, model: str) -> list[str]:
+        """In words: file in folder."""
+        lacking = []
+        if self._network(model) is None:
+            name = f"{PUBLISHED[model]}.pth"
+            if model == GFPGAN and self._gfpgan_model:
+                name = self._gfpgan_model
+            lacking.append(f"{name} in {self._folders[model][0]}")
+        helpers = [f"{stem}.pth" for stem in (DETECTOR, PARSER) if self._helper(stem) is None]
+        if helpers:
+            lacking.append(f"{' and '.join(helpers)} in {self._folders[GFPGAN][0]}")
+        return lacking
+
+    def _network(self, model: str) -> Path | None:
+        if model == CODEFORMER:
+            return next(self._weights(CODEFORMER), None)
+        if self._gfpgan_model:
+            return self._chosen(self._gfpgan_model)
+        return next((path for path in self._weights(GFPGAN) if "GFPGAN" in path.name), None)
+
+    def _chosen(self, name: str) -> Path | None:
+        folders = (
+            folder / name for folder in self._folders[GFPGAN]
+        )  # an absolute name stands alone
+        return next((path for path in folders if path.is_file()), None)
+
+    def _helper(self, stem: str) -> Path | None:
+        return next((path for path in self._weights(GFPGAN) if path.stem == stem), None)
+
+    def _weights(self, model: str) -> Iterator[Path]:
+        for folder in self._folders[model]:
+            yield from self._files_below(folder, lambda name: name.endswith(_ENDINGS))

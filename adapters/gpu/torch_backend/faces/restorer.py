@@ -1,0 +1,146 @@
+"""The port of face restoration on torch."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image, fromarray
+from torch import Tensor
+
+from adapters.gpu.torch_backend.faces.alignment import alignment
+from adapters.gpu.torch_backend.faces.codeformer import CodeFormer
+from adapters.gpu.torch_backend.faces.detection import find_faces
+from adapters.gpu.torch_backend.faces.files import FaceCatalogue, FaceFiles
+from adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
+from adapters.gpu.torch_backend.faces.mending import (
+    Network,
+    Patch,
+    cut_out,
+    drawn_anew,
+    face_share,
+    put_back,
+)
+from adapters.gpu.torch_backend.faces.parsenet import ParseNet
+from adapters.gpu.torch_backend.faces.retinaface import RetinaFace
+from adapters.gpu.torch_backend.faces.state import FaceNetwork, State, build, read_state
+from application.ports.inference import Verdict
+from application.ports.upscale import Advance, go_on
+from domain.errors import NotANumber
+from domain.faces import GFPGAN, FaceRestoration
+
+
+class TorchFaceRestorer:
+    """`FaceRestorer` with the files of `catalogue`, in single precision as in A1111.
+
+    `devices` says where each restorer computes; whoever holds `turn` has the device. Networks stay
+    in memory once they are loaded, and on their device unless a job wants them off it.
+    """
+
+    def __init__(
+        self,
+        catalogue: FaceCatalogue,
+        devices: Mapping[str, torch.device],
+        turn: threading.Lock,
+    ) -> None:
+        self._catalogue = catalogue
+        self._devices = devices
+        self._turn = turn
+        self._loading = threading.Lock()
+        self._held: dict[Path, tuple[int, FaceNetwork]] = {}
+
+    def list(self) -> Sequence[str]:
+        """See `FaceRestorer.list`."""
+        return self._catalogue.usable()
+
+    def check(self, model: str) -> None:
+        """See `FaceRestorer.check`."""
+        self._catalogue.find(model)
+
+    def restore(
+        self, picture: Image, how: FaceRestoration, *, seed: int = 0, advance: Advance = go_on
+    ) -> Image:
+        """See `FaceRestorer.restore`."""
+        files = self._catalogue.find(how.model)
+        try:
+            pixels = np.array(picture.convert("RGB"))
+            return fromarray(self._restored(pixels, how, files, seed, advance))
+        finally:
+            if how.unload:
+                self._unload()
+
+    def _restored(
+        self,
+        pixels: np.ndarray,
+        how: FaceRestoration,
+        files: FaceFiles,
+        seed: int,
+        advance: Advance,
+    ) -> np.ndarray:
+        device = self._devices[how.model]
+        ways = [
+            alignment(face.landmarks) for face in find_faces(pixels, self._detector(files, device))
+        ]
+        believed = [way for way in ways if way is not None]
+        if not believed:
+            return pixels
+        restore = self._network(how, files, device, seed)
+        parse = self._called(files.parser, ParseNet, device)
+        patches: list[Patch] = []
+        for way in believed:
+            face = drawn_anew(cut_out(pixels, way), restore)
+            patches.append(Patch(face, face_share(face, parse), way))
+            if advance(len(patches), len(believed)) is not Verdict.CONTINUE:
+                break
+        return put_back(pixels, patches)
+
+    def _network(
+        self, how: FaceRestoration, files: FaceFiles, device: torch.device, seed: int
+    ) -> Network:
+        if how.model == GFPGAN:
+            return self._called(files.network, Gfpgan, device, noise_of(seed, device))
+        return self._called(files.network, CodeFormer, device, how.weight)
+
+    def _detector(
+        self, files: FaceFiles, device: torch.device
+    ) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+        network = self._loaded(files.detector, RetinaFace)
+
+        def detect(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            with self._turn, torch.inference_mode():
+                scores, boxes, landmarks = network.to(device)(x.to(device))
+                scores, boxes, landmarks = scores.cpu(), boxes.cpu(), landmarks.cpu()
+            if scores.isnan().any():
+                raise NotANumber("the face detector yields NaN; is its file damaged?")
+            return scores, boxes, landmarks
+
+        return detect
+
+    def _called(
+        self, file: Path, make: Callable[[State], FaceNetwork], device: torch.device, *more: object
+    ) -> Network:
+        """The network of that file as a function of pixels on the CPU, when it has its turn."""
+        network = self._loaded(file, make)
+
+        def call(x: Tensor) -> Tensor:
+            with self._turn, torch.inference_mode():
+                return network.to(device)(x.to(device), *more).cpu()
+
+        return call
+
+    def _loaded(self, file: Path, make: Callable[[State], FaceNetwork]) -> FaceNetwork:
+        """Raises `CheckpointError`; a file that changed is read again."""
+        with self._loading:
+            changed = file.stat().st_mtime_ns
+            held = self._held.get(file)
+            if held is None or held[0] != changed:
+                held = changed, build(read_state(file), make)
+                self._held[file] = held
+            return held[1]
+
+    def _unload(self) -> None:
+        """Off the device: what is under way there brings its networks back."""
+        with self._turn:
+            for _, network in self._held.values():
+                network.to("cpu")
