@@ -7,12 +7,10 @@ console script `hexfusion`. Reading order: Container, build, main.
 import logging
 import os
 import secrets
-import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,15 +20,12 @@ from dependency_injector import containers, providers
 from adapters.gpu.matched_noise import matched_noise
 from adapters.gpu.parts import FakeParts, Parts
 from adapters.http.access_log import AccessLog
-from adapters.http.accounts import Accounts, parse_tokens, parse_users
 from adapters.http.app import Services, create_app
-from adapters.http.cors import Cors
 from adapters.http.fetch import Downloader
+from adapters.http.flagged import accounts, cors, rate_limit, tls
 from adapters.http.gate import Gate
 from adapters.http.metrics import Metrics
-from adapters.http.rate_limit import RateLimit, parse_rate
 from adapters.http.server import serve, threads_for
-from adapters.http.tls import server_context
 from adapters.machine import Process, read_machine, read_ram, return_large_pictures
 from adapters.storage.atomic_write import write_atomically
 from adapters.storage.folders import files_below
@@ -51,6 +46,7 @@ from application.extra_networks import ExtraNetworks
 from application.extras import ProcessExtras
 from application.faces import NoFaceRestorer
 from application.fetching import FetchPicture
+from application.grouping import Grouping
 from application.health import ReadHealth
 from application.img2img import GenerateImg2Img
 from application.interrogate import Interrogate
@@ -74,7 +70,7 @@ from application.upscalers import ListUpscalers
 from application.vaes import Vaes
 from domain.errors import HexfusionError
 from domain.filenames import NameRules
-from domain.flags import FLAGS, FlagError, Flags, command_line, help_text, parse_flags
+from domain.flags import FlagError, Flags, command_line, help_text, parse_flags
 from domain.seeds import SEED_RANGE
 from domain.vaes import VaeFile
 
@@ -110,6 +106,11 @@ def retention(flags: Flags) -> Retention:
         jobs=flags.integer("job_limit"),
         bytes=flags.integer("job_memory") << 20,
     )
+
+
+def job_grouping(flags: Flags) -> Grouping:
+    """How far jobs may be overtaken."""
+    return Grouping(flags.integer("overtakes"), flags.integer("overtaking_time"))
 
 
 def name_rules(flags: Flags) -> NameRules:
@@ -168,12 +169,24 @@ class Container(containers.DeclarativeContainer):
 
     # Use-cases.
     metrics = providers.Singleton(Metrics)
+    vaes = providers.Singleton(vae_choice, flags, vae_catalog)
+    models = providers.Singleton(
+        lambda catalog, host, vaes, flags: Models(
+            catalog, host, hashing=not flags.switch("no_hashing"), vaes=vaes
+        ),
+        catalog,
+        backend,
+        vaes,
+        flags,
+    )
     jobs = providers.Singleton(
         JobQueue,
         clock,
         slots=flags.provided["slots"],
         max_waiting=flags.provided["queue"],
         meters=providers.Factory(Meters, metrics.provided.step, metrics.provided.job),
+        grouping=providers.Singleton(job_grouping, flags),
+        ready=models.provided.ready,
     )
     board = providers.Singleton(
         JobBoard,
@@ -182,13 +195,6 @@ class Container(containers.DeclarativeContainer):
         clock,
         providers.Singleton(retention, flags),
     )
-    models = providers.Singleton(
-        lambda catalog, host, flags: Models(catalog, host, hashing=not flags.switch("no_hashing")),
-        catalog,
-        backend,
-        flags,
-    )
-    vaes = providers.Singleton(vae_choice, flags, vae_catalog)
     saving = providers.Singleton(
         SaveImages,
         archive,
@@ -248,7 +254,11 @@ class Container(containers.DeclarativeContainer):
         options,
         find_checkpoint=catalog.provided.resolve,
         policy=flags.provided.write_policy.call(),
-        on_change=providers.Dict(sd_model_checkpoint=models.provided.load),
+        on_change=providers.Dict(
+            sd_model_checkpoint=models.provided.load,
+            sd_vae=models.provided.load_vae,
+            sd_vae_overrides_per_model_preferences=models.provided.load_vae,
+        ),
     )
     list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
     list_scripts = providers.Singleton(ListScripts, models, options, upscaler)
@@ -342,58 +352,6 @@ def build_app(container: Container) -> Any:
         cors=pages,
         log=AccessLog(write_line) if flags.switch("api_log") else None,
     )
-
-
-@contextmanager
-def blaming(dest: str) -> Iterator[None]:
-    """What goes wrong inside is that flag's fault: raises `FlagError`."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise FlagError(FLAGS[dest].option, str(error)) from error
-
-
-def accounts(flags: Flags) -> Accounts:
-    """Who may call. A flag that is given and names nobody is an error, not an open server."""
-    users: dict[str, str] = {}
-    tokens: list[str] = []
-    if "api_auth_file" in flags.given:
-        with blaming("api_auth_file"):
-            users |= parse_users(Path(flags.text("api_auth_file")).read_text("utf-8"))
-    if "api_auth" in flags.given:
-        with blaming("api_auth"):
-            users |= parse_users(flags.text("api_auth"))
-    if "api_token_file" in flags.given:
-        with blaming("api_token_file"):
-            tokens = parse_tokens(Path(flags.text("api_token_file")).read_text("utf-8"))
-    return Accounts(users, tokens)
-
-
-def rate_limit(flags: Flags) -> RateLimit | None:
-    """How often each client may call."""
-    if "api_rate" not in flags.given:
-        return None
-    with blaming("api_rate"):
-        return RateLimit(parse_rate(flags.text("api_rate")), time.monotonic)
-
-
-def cors(flags: Flags) -> Cors:
-    """Which web pages may call."""
-    origins = flags.text("cors_allow_origins").split(",")
-    with blaming("cors_allow_origins_regex"):
-        pattern = flags.text("cors_allow_origins_regex")
-        return Cors([origin.strip() for origin in origins if origin.strip()], pattern)
-
-
-def tls(flags: Flags) -> ssl.SSLContext | None:
-    """Certificate and key; A1111 serves plain HTTP where one of them is missing."""
-    certfile, keyfile = flags.text("tls_certfile"), flags.text("tls_keyfile")
-    if not (certfile or keyfile):
-        return None
-    if not (certfile and keyfile):
-        raise FlagError("--tls-certfile", "goes with --tls-keyfile: give both or none")
-    with blaming("tls_certfile"):
-        return server_context(certfile, keyfile)
 
 
 def write_line(line: str) -> None:

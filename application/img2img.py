@@ -1,7 +1,7 @@
 """Use-case: an img2img request becomes pictures. Source: spec api.md 6, images.md 1."""
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 
 import msgspec
@@ -12,6 +12,7 @@ from application.generate import Generate, Generated, Start
 from application.infotext_extra import encoder_extra, img2img_extra, soft_extra
 from application.init_pictures import InitPictures, prepare
 from application.jobs import Abandoned, Job
+from application.orders import Prepared
 from application.planning import JobPlan, plan_img2img
 from application.prefill import prefill
 from application.scripts.registry import IMG2IMG
@@ -47,7 +48,8 @@ class GenerateImg2Img(Generate):
         echoed alone. Otherwise as `GenerateTxt2Img`.
         """
         make = self.prepare(request, pictures, given=given, lists=lists)
-        with self._jobs.admit(Job(KIND, self._clock, request.force_task_id, abandoned)) as job:
+        job = Job(KIND, self._clock, request.force_task_id, abandoned, models=make.models)
+        with self._jobs.admit(job):
             return make(job)
 
     def prepare(
@@ -57,7 +59,7 @@ class GenerateImg2Img(Generate):
         *,
         given: Collection[str] | None = None,
         lists: PictureLists = NO_LISTS,
-    ) -> Callable[[Job], Generated]:
+    ) -> Prepared[Generated]:
         """The same in two halves: what comes back makes the pictures when its job has its turn.
 
         Raises, at once, what is wrong with the request; pictures may still turn out to be too
@@ -70,9 +72,11 @@ class GenerateImg2Img(Generate):
         if script is None:
             return plain(work)
         setting = setting_of(work, base, self._tools, plain)
-        return prepared(script, setting, as_echoed(request))
+        # A script may use others, too, which it finds out as it goes.
+        models = self._choose(request, base, setting.options).files
+        return Prepared(prepared(script, setting, as_echoed(request)), models)
 
-    def _plain(self, base: Options, work: Work) -> Callable[[Job], Generated]:
+    def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
         request, pictures = work.request, work.pictures
         assert isinstance(request, Img2Img)
         assert pictures is not None, "an image-to-image request comes with pictures"
@@ -103,7 +107,7 @@ class GenerateImg2Img(Generate):
             start = self._start(meant, options, work, plan)
             return self._make(request, base, options, plan, start, job)
 
-        return make
+        return Prepared(make, plan.files)
 
     def _start(self, request: Img2Img, options: Options, work: Work, plan: JobPlan) -> Start:
         pictures = work.pictures

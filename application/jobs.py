@@ -1,22 +1,23 @@
 """Jobs: every request is one, with its own id, progress and cancel.
 
-The queue is first come, first served over a fixed number of slots; whoever brings a job lends it
-a thread. What A1111 keeps global (`/progress`, `/interrupt`, `/skip`) speaks here of one job: the
-one named, else the one that has been running longest. Where users have logins, each sees only
-those of their own.
+The queue is first come, first served over a fixed number of slots, save that jobs for checkpoints
+in memory may go before others, within bounds (`grouping`). Whoever brings a job lends it a thread.
+What A1111 keeps global (`/progress`, `/interrupt`, `/skip`) speaks here of one job: the one named,
+else the one that has been running longest. Where users have logins, each sees only those of their
+own.
 """
 
 import secrets
 import string
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
 from PIL.Image import Image
 
+from application.grouping import GROUPING, Grouping, next_of, note_overtaken
 from application.ports.inference import Verdict
 from domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
 from domain.progress import Progress
@@ -25,6 +26,8 @@ from domain.progress import Progress
 Clock = Callable[[], float]
 #: Answers whether whoever asked for a job has gone away.
 Abandoned = Callable[[], bool]
+#: Files of the checkpoints that render without being loaded first.
+Ready = Callable[[], Collection[str]]
 
 #: How often a waiting job looks whether its client is still there, seconds.
 _PATROL = 0.25
@@ -51,7 +54,8 @@ def new_task_id(kind: str) -> str:
 class Job:
     """One request's life. Safe to read and to stop from any thread; one thread works on it.
 
-    `owner` is the login of who asked for it, None where the server asks for none.
+    `owner` is the login of who asked for it, None where the server asks for none. `models` are the
+    files of the checkpoints that it uses, as far as that is known before it runs.
     """
 
     def __init__(
@@ -61,10 +65,14 @@ class Job:
         id: str | None = None,
         abandoned: Abandoned = lambda: False,
         owner: str | None = None,
+        models: Collection[str] = (),
     ) -> None:
         self.id = id or new_task_id(kind)
         self.kind = kind
         self.owner = owner
+        self.models = models
+        self.overtaken = 0
+        self.overtaken_at: float | None = None
         self.text = ""
         self.state = JobState.QUEUED
         self.queued_at = clock()
@@ -249,7 +257,8 @@ NO_METERS = Meters()
 class JobQueue:
     """Runs jobs in the threads that bring them, `slots` at a time, in order of arrival.
 
-    At most `max_waiting` wait; one more raises `QueueFull`.
+    At most `max_waiting` wait; one more raises `QueueFull`. Within `grouping`'s bounds jobs are
+    preferred whose checkpoints are `ready`, or in use by a running job.
     """
 
     def __init__(
@@ -258,13 +267,17 @@ class JobQueue:
         slots: int = 1,
         max_waiting: int = 32,
         meters: Meters = NO_METERS,
+        grouping: Grouping = GROUPING,
+        ready: Ready = tuple,
     ) -> None:
         self._clock = clock
         self._slots = slots
+        self._grouping = grouping
+        self._ready = ready
         self._max_waiting = max_waiting
         self._meters = meters
         self._changed = threading.Condition()
-        self._waiting: deque[Job] = deque()
+        self._waiting: list[Job] = []
         self._running: list[Job] = []
         self._last: Job | None = None
         self._stopping = False
@@ -320,15 +333,24 @@ class JobQueue:
                     if self._stopping:
                         raise ServerStopping
                     raise JobCancelled(f"job {job.id} was cancelled while it waited")
-                if self._waiting[0] is job and len(self._running) < self._slots:
+                if len(self._running) < self._slots and self._next() is job:
                     break
                 self._changed.wait(_PATROL)
-            self._waiting.popleft()
+            place = self._waiting.index(job)
+            note_overtaken(self._waiting[:place], self._clock())
+            del self._waiting[place]
             self._running.append(job)
             self._last = job
             job.enter(JobState.RUNNING)
             self._changed.notify_all()
             self._tell_waiting()
+
+    def _next(self) -> Job:
+        """Whose turn it is, of those waiting."""
+        if len(self._waiting) == 1:
+            return self._waiting[0]
+        ready = {*self._ready(), *(model for job in self._running for model in job.models)}
+        return next_of(self._waiting, ready, self._grouping, self._clock())
 
     def _drop(self, job: Job) -> None:
         """A waiting job leaves."""
@@ -385,7 +407,7 @@ class JobQueue:
             return list(self._running)
 
     def waiting(self) -> list[Job]:
-        """Jobs not yet started, next first."""
+        """Jobs not yet started, in order of arrival."""
         with self._changed:
             return list(self._waiting)
 

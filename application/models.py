@@ -1,25 +1,36 @@
 """Use-cases: which checkpoint a job uses, and which are there (spec networks.md 1.2, 1.5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from application.ports.inference import ModelHost
 from application.ports.models import ModelCatalog
+from application.vaes import Vaes
 from domain.checkpoints import Checkpoint, find_closest
-from domain.errors import CheckpointError, ModelUnavailable, NotFound
+from domain.errors import HexfusionError, ModelUnavailable, NotFound
 from domain.options import Options, OptionValue
 
 _KEY = "sd_model_checkpoint"
 
 
 class Models:
-    """Knows the catalogue and what is loaded. `hashing` False never computes a sha256."""
+    """Knows the catalogue and what is loaded. `hashing` False never computes a sha256; `vaes`
+    chooses what is loaded with a checkpoint.
+    """
 
-    def __init__(self, catalog: ModelCatalog, host: ModelHost, *, hashing: bool = True) -> None:
+    def __init__(
+        self,
+        catalog: ModelCatalog,
+        host: ModelHost,
+        *,
+        hashing: bool = True,
+        vaes: Vaes | None = None,
+    ) -> None:
         self._catalog = catalog
         self._host = host
         self._hashing = hashing
-        self._unloaded: Checkpoint | None = None
-        self._failed: tuple[str, CheckpointError] | None = None
+        self._vaes = vaes
+        self._unloaded = False
+        self._failed: tuple[str, HexfusionError] | None = None
 
     def list(self) -> Sequence[Checkpoint]:
         """All checkpoints, as shown."""
@@ -72,18 +83,30 @@ class Models:
         return self._catalog.hash(checkpoint) if self._hashing else checkpoint
 
     def load(self, options: Options) -> Checkpoint:
-        """Load the configured checkpoint and return it identified.
+        """Load the configured checkpoint, with its VAE, and return it identified.
 
-        Raises `CheckpointError` naming file and tensor; the one loaded before then stays.
+        Raises `CheckpointError` naming file and tensor, or `OutOfMemory`; what was loaded before
+        then stays.
         """
         checkpoint = self.identified(self.configured(options))
+        vae = self._vaes.for_job(options, checkpoint) if self._vaes else None
         self._failed = None
         try:
-            self._host.load(checkpoint)
-        except CheckpointError as error:
+            self._host.load(checkpoint, vae)
+        except HexfusionError as error:
             self._failed = checkpoint.filename, error
             raise
+        self._unloaded = False
         return checkpoint
+
+    def load_vae(self, options: Options) -> None:
+        """Load the VAE that these options mean, as A1111 does when they change, for the configured
+        checkpoint. Who unloaded that has it loaded by the next job, and not by this.
+
+        Raises as `load` does.
+        """
+        if not self._unloaded or self._host.loaded() is not None:
+            self.load(options)
 
     def state(self, options: Options) -> str:
         """Whether a model is `loaded`, or at least `loadable`.
@@ -98,22 +121,24 @@ class Models:
             raise failed[1]
         return "loadable"
 
+    def ready(self) -> Collection[str]:
+        """Files of the checkpoints that render without being loaded or moved first."""
+        return {each.checkpoint.filename for each in self._host.resident() if each.ready}
+
     def unload(self) -> None:
         """Free the loaded checkpoint's memory; the next job loads what it needs."""
-        self._unloaded = self._host.loaded() or self._unloaded
+        self._unloaded = True
         self._host.unload()
 
     def shown(self, options: Options) -> Mapping[str, OptionValue]:
-        """What A1111's loader writes over the options: the title and hash of what is loaded.
+        """What A1111's loader writes over the options: the title and hash of the checkpoint.
 
-        Unloading does not change them. Before a checkpoint was loaded it is the one that will be:
-        A1111 opens its port only then, and clients take an empty title for no model at all.
+        They are the configured one's, whatever a job's overrides, its refiner or its second pass
+        had loaded since, and loaded or not: A1111 opens its port only when it is, and clients take
+        an empty title for no model at all.
         """
-        loaded = self._host.loaded() or self._unloaded
-        if loaded is None:
-            try:
-                loaded = self.configured(options)
-            except ModelUnavailable:
-                return {}
-        checkpoint = next((c for c in self.list() if c.filename == loaded.filename), loaded)
+        try:
+            checkpoint = self.configured(options)
+        except ModelUnavailable:
+            return {}
         return {_KEY: checkpoint.title, "sd_checkpoint_hash": checkpoint.sha256}

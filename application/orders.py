@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,12 +17,26 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Prepared(Generic[T]):
+    """Work that is checked and planned: called with its job, once that has its turn.
+
+    `models` are the files of the checkpoints that it uses.
+    """
+
+    make: Callable[[Job], T]
+    models: Collection[str] = ()
+
+    def __call__(self, job: Job) -> T:
+        return self.make(job)
+
+
+@dataclass(frozen=True)
 class Order(Generic[T]):
     """What a client asks for, checked and planned.
 
     `fields` are the request's JSON members, by which two orders are told apart. `make` does the
     work when the job has its turn; `encode` makes of the outcome the bytes that are answered and
-    kept, `explain` of an error.
+    kept, `explain` of an error. `models` are the files of the checkpoints that it uses.
     """
 
     kind: str
@@ -31,6 +45,7 @@ class Order(Generic[T]):
     make: Callable[[Job], T]
     encode: Callable[[T], bytes]
     explain: Callable[[Exception], bytes]
+    models: Collection[str] = ()
 
     @property
     def digest(self) -> str:
@@ -89,7 +104,7 @@ class Entry:
 
     def __init__(self, order: Order[Any], clock: Clock, owner: str | None, id: str | None) -> None:
         self.clients = Clients()
-        self.job = Job(order.kind, clock, id, self.clients.gone, owner)
+        self.job = Job(order.kind, clock, id, self.clients.gone, owner, order.models)
         self.order = order
         self.keep = False
         self.over = threading.Event()

@@ -1,12 +1,13 @@
 """Use-case: a txt2img request becomes pictures. Source: spec api.md 5."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 
 from application.faces import check_faces
 from application.generate import Generate, Generated, Start
 from application.infotext_extra import hires_extra
 from application.jobs import Abandoned, Job
+from application.orders import Prepared
 from application.planning import plan_txt2img
 from application.prefill import prefill
 from application.scripts.registry import TXT2IMG
@@ -43,7 +44,8 @@ class GenerateTxt2Img(Generate):
         `ArchiveError` if pictures cannot be saved.
         """
         make = self.prepare(request, given=given, lists=lists)
-        with self._jobs.admit(Job(KIND, self._clock, request.force_task_id, abandoned)) as job:
+        job = Job(KIND, self._clock, request.force_task_id, abandoned, models=make.models)
+        with self._jobs.admit(job):
             return make(job)
 
     def prepare(
@@ -52,7 +54,7 @@ class GenerateTxt2Img(Generate):
         *,
         given: Collection[str] | None = None,
         lists: PictureLists = NO_LISTS,
-    ) -> Callable[[Job], Generated]:
+    ) -> Prepared[Generated]:
         """The same in two halves: what comes back makes the pictures when its job has its turn.
 
         Raises, at once, what is wrong with the request; nothing here waits or touches the model.
@@ -64,9 +66,11 @@ class GenerateTxt2Img(Generate):
         if script is None:
             return plain(work)
         setting = setting_of(work, base, self._tools, plain)
-        return prepared(script, setting, request)
+        # A script may use others, too, which it finds out as it goes.
+        models = self._choose(request, base, setting.options).files
+        return Prepared(prepared(script, setting, request), models)
 
-    def _plain(self, base: Options, work: Work) -> Callable[[Job], Generated]:
+    def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
         request = work.request
         assert isinstance(request, Txt2Img)
         options = base.with_overrides(request.override_settings or {})
@@ -85,4 +89,5 @@ class GenerateTxt2Img(Generate):
             samples=work.samples,
             grid=work.grid,
         )
-        return partial(self._make, request, base, options, plan, start)
+        make = partial(self._make, request, base, options, plan, start)
+        return Prepared(make, plan.files)

@@ -48,6 +48,17 @@ class ModelUnavailable(HexfusionError):
     """No checkpoint can be used: none is installed, or the chosen one does not load."""
 
 
+class OutOfMemory(HexfusionError):
+    """There is not enough memory for a job, or to load what it needs, though all was freed that
+    nobody uses. `task` is what there is none for, `told` the allocator's words.
+    """
+
+    def __init__(self, task: str, told: str) -> None:
+        super().__init__(f"not enough memory for {task}: {told}")
+        self.task = task
+        self.told = told
+
+
 class QueueFull(HexfusionError):
     """The queue holds as many waiting jobs as it may. `retry_after` is in seconds."""
 

@@ -1,17 +1,19 @@
 """One's own picture maker in place of torch: python examples/own_backend.py [flags of hexfusion]"""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from random import Random
 
 from PIL import Image
 
 import bootstrap
-from application.ports.inference import Observer, Rendered, Sources, Verdict
+from application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
 from domain.checkpoints import Checkpoint
 from domain.errors import Unsupported
 from domain.generation import Txt2Img
 from domain.plan import Plan
+from domain.vaes import VaeFile
 
 
 class Clouds:
@@ -29,8 +31,11 @@ class Clouds:
         return Rendered([clouds(plan, image, step, size) for image in range(plan.batch_size)])
 
     # The other port, ModelHost, keeps weights in memory. There are none.
-    def load(self, checkpoint: Checkpoint) -> None: ...
+    def load(self, checkpoint: Checkpoint, vae: VaeFile | None = None) -> None: ...
     def loaded(self) -> None: ...
+    def resident(self) -> Sequence[Resident]:
+        return ()
+
     def unload(self) -> None: ...
     def memory(self) -> None: ...
 

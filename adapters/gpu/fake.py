@@ -7,17 +7,18 @@ the batch early; a checkpoint that cannot be read is refused and the one before 
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
 from PIL import Image, ImageDraw
 
-from application.ports.inference import Observer, Rendered, Sources, Verdict
+from application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
 from domain.checkpoints import Checkpoint
 from domain.errors import CheckpointError
 from domain.plan import HiresPlan, NoisePlan, Pass, Plan, PreviewPlan
+from domain.vaes import VaeFile
 
 
 def read_nothing(checkpoint: Checkpoint) -> None:
@@ -48,8 +49,8 @@ class FakeInference:
     """Draws, for every seed, a disc on a ground in colours hashed from all that the plan decides.
 
     `seconds_per_step` makes it as slow as a test needs it. `read` is called with each checkpoint
-    that is to be loaded and may raise `CheckpointError`: `read_file` asks of a file what a backend
-    with weights would ask first.
+    that is to be loaded, and each VAE as if it were one, and may raise `CheckpointError`:
+    `read_file` asks of a file what a backend with weights would ask first.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class FakeInference:
 
     def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
         """See `Inference.render`. Over a picture it draws as strongly as it is asked to change."""
-        for checkpoint, _ in reversed(plan.models):
-            self.load(checkpoint)
+        for checkpoint, vae in reversed(plan.models):
+            self.load(checkpoint, vae)
         done, verdict = 0, Verdict.CONTINUE
         for done in range(1, plan.steps + 1):
             time.sleep(self._pause)
@@ -81,16 +82,23 @@ class FakeInference:
             first_pass=[_first_pass(plan, i) for i in range(plan.batch_size)] if keep else (),
         )
 
-    def load(self, checkpoint: Checkpoint) -> None:
+    def load(self, checkpoint: Checkpoint, vae: VaeFile | None = None) -> None:
         """See `ModelHost.load`."""
         loaded = self._loaded
         if loaded is None or loaded.filename != checkpoint.filename:
             self._read(checkpoint)
+        if vae is not None:
+            self._read(Checkpoint(name=vae.name, filename=vae.filename))
         self._loaded = checkpoint
 
     def loaded(self) -> Checkpoint | None:
         """See `ModelHost.loaded`."""
         return self._loaded
+
+    def resident(self) -> Sequence[Resident]:
+        """See `ModelHost.resident`. Its checkpoints weigh nothing."""
+        loaded = self._loaded
+        return [Resident(loaded, size=0)] if loaded else []
 
     def unload(self) -> None:
         """See `ModelHost.unload`."""

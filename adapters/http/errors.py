@@ -7,7 +7,7 @@ so each of our errors takes the shape A1111 uses in the same place.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -30,6 +30,7 @@ from domain.errors import (
     JobConflict,
     NotFound,
     OptionError,
+    OutOfMemory,
     QueueFull,
     ServerStopping,
     Unsupported,
@@ -69,6 +70,12 @@ def deliberate(status: int, detail: str, headers: Mapping[str, str] | None = Non
 def crash(error: str, text: str) -> Answer:
     """Shape (c): an exception, by class name and text."""
     return Answer(500, {"error": error, "detail": "", "body": "", "errors": text})
+
+
+def _no_memory(error: Exception) -> Answer:
+    """A crash by A1111's name for it (spec api.md 2.1), with the status that says what it is."""
+    text = str(error) or "the server has not enough memory for this"
+    return replace(crash("OutOfMemoryError", text), status=507)
 
 
 def _invalid(name: str, message: str) -> Answer:
@@ -135,6 +142,8 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     JobConflict: lambda error: deliberate(409, str(error)),
     ServerStopping: lambda error: deliberate(503, str(error), {"Retry-After": "10"}),
     Unencodable: lambda error: deliberate(500, str(error)),
+    OutOfMemory: _no_memory,
+    MemoryError: _no_memory,
     # Checkpoints that do not load, NaN, and whatever nobody thought of.
     Exception: lambda error: crash(type(error).__name__, str(error)),
 }

@@ -45,6 +45,12 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
     hires: Checkpoint | None = None
     refiner: Checkpoint | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Theirs, each once."""
+        chosen = (self.checkpoint, self.hires, self.refiner)
+        return tuple(dict.fromkeys(each.filename for each in chosen if each))
+
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A whole job: one plan per batch, and what holds for all of them.
@@ -79,6 +85,11 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     def checkpoint(self) -> Checkpoint:
         """The first pass's."""
         return self.first.checkpoint
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those of all checkpoints that take part."""
+        return tuple(checkpoint.filename for checkpoint, _ in self.first.models)
 
     def using(
         self,

@@ -11,6 +11,7 @@ from domain.checkpoints import Checkpoint
 from domain.infotext import Extra
 from domain.networks import UsedEmbedding
 from domain.plan import Plan
+from domain.vaes import VaeFile
 
 
 class Verdict(Enum):
@@ -78,20 +79,43 @@ class Inference(Protocol):
 
         After SKIP or INTERRUPT the last prediction is decoded and returned instead; of hires fix,
         an interrupt in the first pass leaves the first pass's pictures, a skip enlarges them.
-        Raises `CheckpointError` when the model does not load, `NotANumber` when it yields NaN.
+        Raises `CheckpointError` when the model does not load, `NotANumber` when it yields NaN,
+        `OutOfMemory` when there is not enough. Where something can be freed it is, and the batch
+        begun once more: its steps are then heard of from the first again.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A checkpoint in memory; `size` is in bytes, of its networks' tensors.
+
+    `ready`: it lies where it computes, and renders without being moved there first. `jobs` is how
+    many use it now.
+    """
+
+    checkpoint: Checkpoint
+    size: int
+    ready: bool = True
+    jobs: int = 0
 
 
 class ModelHost(Protocol):
     """Keeps checkpoints in memory."""
 
-    def load(self, checkpoint: Checkpoint) -> None:
-        """Make it the loaded one. On `CheckpointError` the previous one stays."""
+    def load(self, checkpoint: Checkpoint, vae: VaeFile | None = None) -> None:
+        """Make it the loaded one, with that VAE or its own.
+
+        Raises `CheckpointError`, `OutOfMemory`; the previous one then stays.
+        """
         ...
 
     def loaded(self) -> Checkpoint | None:
         """The checkpoint in memory, if any."""
+        ...
+
+    def resident(self) -> Sequence[Resident]:
+        """All that are in memory, the one used last first."""
         ...
 
     def unload(self) -> None:

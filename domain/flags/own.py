@@ -8,6 +8,38 @@ OWN = (
     Flag("slots", _INTEGER, 1, "requests generating at once", _WORKS, least=1),
     Flag("queue", _INTEGER, 32, "requests that may wait; beyond it 429", _WORKS, least=0),
     Flag(
+        "overtakes",
+        _INTEGER,
+        8,
+        "jobs for a checkpoint in memory that may go before one that waits for another; 0: none",
+        _WORKS,
+        least=0,
+    ),
+    Flag(
+        "overtaking_time",
+        _INTEGER,
+        60,
+        "seconds after the first of them from which none may any more",
+        _WORKS,
+        least=0,
+    ),
+    Flag(
+        "model_vram",
+        _INTEGER,
+        0,
+        "MiB that models may take on the device; 0: three quarters of what it has",
+        _WORKS,
+        least=0,
+    ),
+    Flag(
+        "model_ram",
+        _INTEGER,
+        0,
+        "MiB that models may take in RAM; 0: half of what there is",
+        _WORKS,
+        least=0,
+    ),
+    Flag(
         "job_retention", _INTEGER, 3600, "seconds for which a finished job is kept", _WORKS, least=1
     ),
     Flag("job_limit", _INTEGER, 200, "finished jobs that are kept", _WORKS, least=1),

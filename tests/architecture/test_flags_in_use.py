@@ -18,9 +18,10 @@ STAND_FOR = {
 }
 
 
-#: bootstrap.py, what lies on disk, and what a backend makes of the flags when it is chosen.
+#: bootstrap.py, and what adapters make of the flags.
 WIRING = (
     Path("bootstrap.py"),
+    Path("adapters/http/flagged.py"),
     Path("adapters/storage/parts.py"),
     Path("adapters/gpu/torch_backend/parts.py"),
 )

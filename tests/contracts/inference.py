@@ -27,6 +27,7 @@ from domain.plan import (
 from domain.prompts import negative_parts, positive_parts
 from domain.sampling.samplers import BY_NAME
 from domain.sampling.steps import expected_calls
+from domain.vaes import VaeFile
 
 T = TypeVar("T")
 
@@ -391,6 +392,26 @@ class ModelHostContract:
         backend.load(other)
         assert backend.loaded() == other
 
+    def test_what_is_in_memory_is_told_with_the_one_used_last_first(
+        self, backend, checkpoint, other
+    ):
+        assert not backend.resident()
+        for each in (checkpoint, other):
+            render(backend, plan(each, steps=1))
+            assert backend.resident()[0].checkpoint == each
+        assert all(each.size >= 0 and each.jobs == 0 for each in backend.resident())
+        assert backend.resident()[0].ready
+
+    def test_a_checkpoint_in_use_is_told_so(self, backend, checkpoint):
+        told = []
+
+        def look(step: int, of: int, preview: Callable[[], Image]) -> Verdict:
+            told.extend(each.checkpoint for each in backend.resident() if each.ready)
+            return Verdict.CONTINUE
+
+        backend.render(plan(checkpoint, steps=1), look)
+        assert told == [checkpoint]
+
     def test_a_render_loads_what_its_plan_names(self, backend, checkpoint, other):
         backend.load(checkpoint)
         (picture,) = render(backend, plan(other, steps=1))
@@ -424,6 +445,17 @@ class ModelHostContract:
             backend.load(broken)
         assert backend.loaded() is None
         assert len(render(backend, plan(checkpoint, steps=1))) == 1
+
+    def test_a_vae_that_does_not_load_is_named_and_the_previous_checkpoint_stays(
+        self, backend, checkpoint, other, broken
+    ):
+        backend.load(checkpoint)
+        vae = VaeFile(name=broken.name, filename=broken.filename)
+        for each in (checkpoint, other):
+            with pytest.raises(CheckpointError) as refused:
+                backend.load(each, vae)
+            assert refused.value.file == broken.filename
+            assert backend.loaded() == checkpoint
 
     def test_a_change_of_model_does_not_disturb_a_render(self, backend, checkpoint, other):
         wanted = plan(checkpoint, steps=3)

@@ -1,6 +1,7 @@
 """Which device computes, in which precision, and how much memory it has."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -53,6 +54,25 @@ def spare_memory(network: nn.Module) -> int:
     import psutil
 
     return psutil.virtual_memory().available // 2
+
+
+def total_ram() -> int:
+    """Bytes of RAM that this process may have: the machine's, or its container's."""
+    import psutil
+
+    total = psutil.virtual_memory().total
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):  # no such thing here, or "max"
+        return total
+    return min(limit, total)
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes of the device's memory."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return total_ram()
 
 
 def cuda_memory(device: torch.device) -> Mapping[str, Mapping[str, int]] | None:

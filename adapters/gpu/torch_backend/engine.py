@@ -1,7 +1,7 @@
 """The inference port on torch."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +10,20 @@ import torch
 from adapters.gpu.torch_backend.batch import Batch
 from adapters.gpu.torch_backend.devices import cuda_memory
 from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
+from adapters.gpu.torch_backend.keeping import Limits
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
+from adapters.gpu.torch_backend.moving import OnDevice
+from adapters.gpu.torch_backend.out_of_memory import with_memory
 from adapters.gpu.torch_backend.placement import Placing
-from adapters.gpu.torch_backend.residency import Residency
+from adapters.gpu.torch_backend.residency import Cache, Residency
 from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
 from adapters.gpu.torch_backend.vae_files import VaeFiles
-from application.ports.inference import Observer, Rendered, Sources
+from application.ports.inference import Observer, Rendered, Resident, Sources
 from application.ports.upscale import Upscaler
 from application.upscaling import PlainUpscaler
 from domain.checkpoints import Checkpoint
 from domain.plan import Plan
+from domain.vaes import VaeFile
 
 
 class TorchInference:
@@ -37,69 +41,95 @@ class TorchInference:
         *,
         cached_vaes: Callable[[], int] = lambda: 0,
         cached_loras: Callable[[], int] = lambda: 0,
+        limits: Callable[[], Limits] = Limits,
+        caches: Sequence[Cache] = (),
         upscaler: Upscaler | None = None,
         models: Path | None = None,
         placing: Placing | None = None,
         turn: "threading.Lock | None" = None,
     ) -> None:
-        """`cached_vaes` is asked how many VAEs to keep besides the one last used, and
-        `cached_loras` how many sets of merged LoRAs.
+        """`limits` is asked how many checkpoints to keep, and where; `cached_vaes` how many VAEs
+        besides the one last used, and `cached_loras` how many sets of merged LoRAs. `caches` are
+        of others on the device, to be let go of when memory is short.
 
         Below the folder `models` small decoders are looked for. `upscaler` enlarges for hires fix;
         whoever else computes on the device shares `turn`. `placing` says where networks lie, if not
         on the device.
         """
         self._device = device
+        self._turn = turn or threading.Lock()
         self._placing = placing or Placing(device)
-        self._residency = Residency(self._placing, precision)
         self._networks = NetworkStore(kept=cached_loras, device=device)
         self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes, placing=self._placing)
         self._small = SmallDecoders(models, device, precision.unet)
+        self._residency: Residency[LoadedCheckpoint] = Residency(
+            OnDevice(self._placing, precision, self._turn),
+            limits,
+            two_places=self._placing.two_places,
+            caches=(self._networks, self._vaes, self._small, *caches),
+        )
         self._upscaler = upscaler or PlainUpscaler()
-        self._turn = turn or threading.Lock()
 
     @torch.inference_mode()
     def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
         """See `Inference.render`."""
-        models = self._models(plan)
-        batch = Batch(
-            plan,
-            models,
-            observer,
-            sources,
-            device=self._device,
-            turn=self._turn,
-            networks=self._networks,
-            upscaler=self._upscaler,
-            small=self._small,
-            placing=self._placing,
-        )
-        return batch.render()
+        width, height = plan.size
+        task = f"{plan.batch_size} pictures of {width}x{height}"
+        with self._residency.using(*(checkpoint for checkpoint, _ in plan.models)) as loaded:
 
-    def _models(self, plan: Plan) -> Mapping[str, LoadedCheckpoint]:
+            def make() -> Rendered:
+                batch = Batch(
+                    plan,
+                    self._with_vaes(plan, loaded),
+                    observer,
+                    sources,
+                    device=self._device,
+                    turn=self._turn,
+                    networks=self._networks,
+                    upscaler=self._upscaler,
+                    small=self._small,
+                    placing=self._placing,
+                )
+                return batch.render()
+
+            return with_memory(task, make, self._residency.free)
+
+    def _with_vaes(
+        self, plan: Plan, loaded: Sequence[LoadedCheckpoint]
+    ) -> Mapping[str, LoadedCheckpoint]:
         """The plan's checkpoints by file name, each with the VAE it goes with here."""
-        loaded = self._residency.get(*(checkpoint for checkpoint, _ in plan.models))
         return {
             checkpoint.filename: replace(model, vae=self._vaes.get(vae, model))
             for (checkpoint, vae), model in zip(plan.models, loaded, strict=True)
         }
 
-    def load(self, checkpoint: Checkpoint) -> None:
+    def load(self, checkpoint: Checkpoint, vae: VaeFile | None = None) -> None:
         """See `ModelHost.load`."""
-        self._residency.get(checkpoint)
+
+        def fits(loaded: Sequence[LoadedCheckpoint]) -> None:
+            self._vaes.get(vae, loaded[0])
+
+        def take() -> None:
+            with self._residency.using(checkpoint, check=fits):
+                pass
+
+        with_memory(f"the checkpoint {checkpoint.name}", take, self._residency.free)
+
+    def free(self) -> int:
+        """Let go of all that no job uses, when memory runs out; returns how many bytes."""
+        return self._residency.free()
 
     def loaded(self) -> Checkpoint | None:
         """See `ModelHost.loaded`."""
         return self._residency.current()
 
+    def resident(self) -> Sequence[Resident]:
+        """See `ModelHost.resident`."""
+        return self._residency.resident()
+
     def unload(self) -> None:
         """See `ModelHost.unload`."""
-        self._residency.drop()
-        self._vaes.drop()
-        self._networks.drop()
-        self._small.drop()
-        with self._turn:
-            self._placing.there.clear()
+        self._residency.unload()
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
         """See `ModelHost.memory`."""

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import torch
 
-from adapters.gpu.torch_backend.devices import choose_device, choose_precision, use_threads
+from adapters.gpu.torch_backend.devices import (
+    choose_device,
+    choose_precision,
+    total_memory,
+    total_ram,
+    use_threads,
+)
 from adapters.gpu.torch_backend.engine import TorchInference
 from adapters.gpu.torch_backend.faces.files import FaceCatalogue
 from adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from adapters.gpu.torch_backend.interrogate.files import places
 from adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
+from adapters.gpu.torch_backend.keeping import Limits
 from adapters.gpu.torch_backend.loading import Precision
 from adapters.gpu.torch_backend.placement import Placing, choose_placing
 from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
@@ -51,6 +58,8 @@ class TorchParts:
             self._precision,
             cached_vaes=lambda: self._options.snapshot().integer("sd_vae_checkpoint_cache"),
             cached_loras=lambda: self._options.snapshot().integer("lora_in_memory_limit"),
+            limits=self._limits,
+            caches=(self.upscaler,),
             upscaler=self.upscaler,
             models=Path(self._flags.models_dir),
             placing=self._placing,
@@ -76,6 +85,27 @@ class TorchParts:
             self._turn,
             files_below=self._files_below,
             write=self._write,
+            free=lambda: self.inference.free(),
+        )
+
+    def _limits(self) -> Limits:
+        """How many checkpoints to keep, as the options are now (spec networks.md 1.5)."""
+        options, (device, ram) = self._options.snapshot(), self._budgets
+        return Limits(
+            count=options.integer("sd_checkpoints_limit"),
+            cached=options.integer("sd_checkpoint_cache"),
+            only_last=options.flag("sd_checkpoints_keep_in_cpu"),
+            device=device,
+            ram=ram,
+        )
+
+    @cached_property
+    def _budgets(self) -> tuple[int, int]:
+        """Bytes that models may take on the device and in RAM."""
+        device, ram = self._flags.integer("model_vram"), self._flags.integer("model_ram")
+        return (
+            device << 20 or total_memory(self._device) * 3 // 4,
+            ram << 20 or total_ram() // 2,
         )
 
     @cached_property

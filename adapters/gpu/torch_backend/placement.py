@@ -94,6 +94,16 @@ class Placing:
         self._everywhere = everywhere
         self._sdxl = sdxl or everywhere
 
+    @property
+    def two_places(self) -> bool:
+        """Whether checkpoints lie on the device as a whole, or else wait in a memory of its own."""
+        return self.device.type != "cpu" and self._everywhere is Placement.WHOLE
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether networks of any checkpoint come to the device one after the other."""
+        return {self._everywhere, self._sdxl} != {Placement.WHOLE}
+
     def of(self, family: str) -> Placement:
         """Of a checkpoint of that family."""
         return self._sdxl if is_sdxl(family) else self._everywhere

@@ -1,6 +1,8 @@
 """VAEs from files of their own, beside the checkpoint's. Source: spec networks.md 1.6."""
 
+import gc
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from adapters.gpu.torch_backend.conversion.vae import vae_modules
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from adapters.gpu.torch_backend.networks import build_vae
 from adapters.gpu.torch_backend.placement import Placing
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 from adapters.gpu.torch_backend.tweaks import prepare_vae
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError
@@ -74,10 +77,20 @@ class VaeFiles:
         self._placing.settle_vae(vae, model.family)
         return vae
 
-    def drop(self) -> None:
-        """Let go of them all."""
+    def size(self) -> int:
+        """Bytes of those that are held."""
         with self._lock:
+            return bytes_of(each for vae in self._held.values() for each in vae.parameters())
+
+    def drop(self) -> int:
+        """Let go of them all; returns the bytes of those that nobody else has."""
+        size = self.size()
+        with self._lock:
+            left = [weakref.ref(vae) for vae in self._held.values()]
             self._held.clear()
+        gc.collect()
+        alive = [vae for each in left if (vae := each())]
+        return size - bytes_of(each for vae in alive for each in vae.parameters())
 
 
 def load_vae(

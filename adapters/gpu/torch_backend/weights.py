@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from adapters.gpu.torch_backend.out_of_memory import ran_out
 from adapters.gpu.torch_backend.safetensors_file import SafetensorsFile
 from adapters.gpu.torch_backend.sound import sound
 from adapters.gpu.torch_backend.torch_file import load_torch
@@ -110,6 +111,8 @@ def read_weights(
         else:
             tensors = _read_torch(path, mmap, inside)
     except OSError as error:
+        if ran_out(error):
+            raise
         raise CheckpointError(file, f"cannot be read: {error.strerror or error}") from error
     if not tensors:
         raise CheckpointError(file, "holds no tensors")

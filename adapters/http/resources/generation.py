@@ -16,8 +16,8 @@ from application.generate import Generated
 from application.img2img import KIND as IMG2IMG
 from application.init_pictures import InitPictures
 from application.job_board import JobBoard
-from application.jobs import Abandoned, Job
-from application.orders import Order
+from application.jobs import Abandoned
+from application.orders import Order, Prepared
 from application.pictures import decoded_picture
 from application.receiving import receive_all
 from application.txt2img import KIND as TXT2IMG
@@ -33,7 +33,7 @@ class GenerateTxt2Img(Protocol):
 
     def prepare(
         self, request: Txt2Img, *, given: Collection[str] | None = ...
-    ) -> Callable[[Job], Generated]: ...
+    ) -> Prepared[Generated]: ...
 
 
 class GenerateImg2Img(Protocol):
@@ -45,7 +45,7 @@ class GenerateImg2Img(Protocol):
 
     def prepare(
         self, request: Img2Img, pictures: InitPictures, *, given: Collection[str] | None = ...
-    ) -> Callable[[Job], Generated]: ...
+    ) -> Prepared[Generated]: ...
 
 
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +128,7 @@ def _order(
     kind: str,
     request: AnyRequest,
     given: Collection[str],
-    make: Callable[[Job], Generated],
+    make: Prepared[Generated],
     response: Callable[..., msgspec.Struct],
 ) -> Order[Generated]:
     fields = {name: getattr(request, name) for name in request.__struct_fields__}
@@ -151,6 +151,7 @@ def _order(
         make=make,
         encode=encode,
         explain=errors.explain,
+        models=make.models,
     )
 
 

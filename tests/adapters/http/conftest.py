@@ -26,6 +26,7 @@ from application.job_board import JobBoard
 from application.jobs import Job, JobQueue
 from application.networks import EmbeddingLists
 from application.options import ChangeOptions, ReadOptions
+from application.orders import Prepared
 from application.pnginfo import ReadPictureInfo
 from application.prefill import prefill
 from application.progress import ProgressReport, ProgressState
@@ -88,9 +89,11 @@ class Directly:
 
     def prepare(
         self, request: AnyRequest, *pictures: InitPictures, given: Collection[str] | None = None
-    ) -> Callable[[Job], Generated]:
-        return lambda job: self._make(
-            request, *pictures, given=given, abandoned=job.cancelled, job=job
+    ) -> Prepared[Generated]:
+        return Prepared(
+            lambda job: self._make(
+                request, *pictures, given=given, abandoned=job.cancelled, job=job
+            )
         )
 
 

@@ -14,6 +14,7 @@ from domain.errors import (
     NotANumber,
     NotFound,
     OptionError,
+    OutOfMemory,
     QueueFull,
     Unsupported,
 )
@@ -56,7 +57,19 @@ def crash(name: str, text: str) -> dict[str, object]:
             crash("CheckpointError", "a.safetensors: tensor 'x.weight': is missing"),
         ),
         (KeyError("foo"), 500, crash("KeyError", "'foo'")),
-        (MemoryError(), 500, crash("MemoryError", "")),
+        (
+            OutOfMemory("1 pictures of 9x9", "tried to allocate 5 GiB"),
+            507,
+            crash(
+                "OutOfMemoryError",
+                "not enough memory for 1 pictures of 9x9: tried to allocate 5 GiB",
+            ),
+        ),
+        (
+            MemoryError(),
+            507,
+            crash("OutOfMemoryError", "the server has not enough memory for this"),
+        ),
         (ExceptionGroup("two", [ValueError("a")]), 500, None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",

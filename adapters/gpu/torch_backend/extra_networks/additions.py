@@ -4,6 +4,7 @@ Source: spec networks.md 2.5, 2.6, 3.2; prompts.md 6, 7.
 """
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from adapters.gpu.torch_backend.extra_networks.lora import LoraFile, read_lora
 from adapters.gpu.torch_backend.extra_networks.merging import Change, MergedWeights
 from adapters.gpu.torch_backend.extra_networks.names import layers_of
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 from domain.errors import InvalidRequest
 from domain.networks import Embedding, UsedEmbedding
 from domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
@@ -182,11 +184,30 @@ class NetworkStore:
             self._hypernetworks.move_to_end(key)
             return Hypernetwork(self._hypernetworks[key], use.multiplier)
 
-    def drop(self) -> None:
-        """Let go of all that no job uses."""
+    def size(self) -> int:
+        """Bytes of what is kept or used: merged weights, and hypernetworks."""
         with self._lock:
+            return self._size()
+
+    def drop(self) -> int:
+        """Let go of all that no job uses; returns its bytes."""
+        with self._lock:
+            before = self._size()
+            left = [weakref.ref(each) for pair in self._modules() for each in pair]
             self._last.clear()
             self._hypernetworks.clear()
+            used = (module for each in left if (module := each()))
+            return before - self._size() - bytes_of(t for each in used for t in each.parameters())
+
+    def _size(self) -> int:
+        merges = {id(e): e for kept in self._alive.values() for e in list(kept.values())}
+        networks = (module for pair in self._modules() for module in pair)
+        return sum(each.weights.size for each in merges.values()) + bytes_of(
+            tensor for network in networks for tensor in network.parameters()
+        )
+
+    def _modules(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [pair for held in self._hypernetworks.values() for pair in held.values()]
 
 
 def _identity(loras: Sequence[LoraPlan]) -> tuple[tuple[Stamp, float, float, int | None], ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adapters.gpu.torch_backend.extra_networks.kinds import Kind, Misfit, Parts, delta
 from adapters.gpu.torch_backend.extra_networks.layers import Layer
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 
 Weights = tuple[Tensor, Tensor | None]
 """A layer's weight and bias."""
@@ -90,6 +91,15 @@ class MergedWeights:
             else:
                 fitting.append(change)
         return fitting, weights
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that it keeps."""
+        parts = [
+            part for made in self._made.values() for each in made for part in each.parts.values()
+        ]
+        kept = [each for weights in self._kept.values() for each in weights if each is not None]
+        return bytes_of((*parts, *kept))
 
     def of(self, layer: Layer) -> Weights:
         """A layer's weight and bias; its own if no LoRA is for it."""

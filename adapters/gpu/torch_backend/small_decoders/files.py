@@ -16,6 +16,7 @@ from adapters.gpu.torch_backend.loading import LATENT, LoadedCheckpoint
 from adapters.gpu.torch_backend.small_decoders.approximation import build_approximation
 from adapters.gpu.torch_backend.small_decoders.filling import State
 from adapters.gpu.torch_backend.small_decoders.taesd import build_decoder, build_encoder
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 from adapters.gpu.torch_backend.vae import LatentRgb, own_latent_rgb
 from adapters.gpu.torch_backend.weights import Weights, read_weights
 from domain.errors import CheckpointError, ModelUnavailable
@@ -87,11 +88,20 @@ class SmallDecoders:
         folder = self._models or Path("models")
         raise ModelUnavailable(f"TAESD is not installed: put its file at {folder / name}.pth")
 
-    def drop(self) -> None:
-        """Let go of them all."""
+    def size(self) -> int:
+        """Bytes of those that are held."""
+        with self._lock:
+            held = [network for _, network in self._held.values() if isinstance(network, nn.Module)]
+            held += [self._shipped[1]] if self._shipped else []
+        return bytes_of(tensor for network in held for tensor in network.parameters())
+
+    def drop(self) -> int:
+        """Let go of them all; returns their bytes."""
+        size = self.size()
         with self._lock:
             self._held.clear()
             self._shipped = None
+        return size
 
     def _get(self, path: Path, build: Build) -> nn.Module:
         with self._lock:

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
+from adapters.gpu.torch_backend.out_of_memory import with_memory
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 from adapters.gpu.torch_backend.upscale.catalogue import Catalogue, FilesBelow, Source
 from adapters.gpu.torch_backend.upscale.loading import load_network
 from adapters.gpu.torch_backend.upscale.network import Network
@@ -28,7 +30,8 @@ class TorchUpscaler:
     """`Upscaler` over one device, with the networks that lie in `folders` by family.
 
     The network used last stays in memory. `dtype` is what half-precision families compute in;
-    whoever holds `turn` has the device. `write` puts bytes into a file as a whole.
+    whoever holds `turn` has the device. `write` puts bytes into a file as a whole. `free` lets go
+    of what nobody uses, when memory runs out, and returns the bytes freed.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class TorchUpscaler:
         *,
         files_below: FilesBelow,
         write: Callable[[Path, bytes], None],
+        free: Callable[[], int] = lambda: 0,
     ) -> None:
         self._catalogue = Catalogue(folders, files_below)
         self._device = device
@@ -48,7 +52,9 @@ class TorchUpscaler:
         self._write = write
         self._plain = PlainUpscaler()
         self._loading = threading.Lock()
+        self._free = free
         self._held: tuple[tuple[Path, int], Network] | None = None
+        self._size = 0
 
     def list(self, settings: UpscaleSettings) -> Sequence[UpscalerModel]:
         """See `Upscaler.list`."""
@@ -71,16 +77,31 @@ class TorchUpscaler:
         if name in PLAIN:
             return self._plain.upscale(picture, factor, name, settings)
         source = self._catalogue.find(name, settings)
-        network = self._network(source)
+        network = with_memory(f"the upscaler {name}", lambda: self._network(source), self._free)
         listening = Stoppable(advance)
 
         def enlarge(image: Image, factor: float) -> Image:
-            return self._enlarged(source.family, network, image, settings, listening)
+            task = f"a picture {factor:g} times {image.width}x{image.height} by {name}"
+            return with_memory(
+                task,
+                lambda: self._enlarged(source.family, network, image, settings, listening),
+                self._free,
+            )
 
         try:
             return upscale(picture.convert("RGB"), factor, enlarge, lambda: listening.stopped)
         except NotANumber as error:
             raise NotANumber(f"{source.file.name}: {error}") from error
+
+    def size(self) -> int:
+        """Bytes of the network that is held."""
+        return self._size if self._held else 0
+
+    def drop(self) -> int:
+        """Let go of it; returns its bytes."""
+        with self._loading:
+            size, self._held = self.size(), None
+        return size
 
     def _enlarged(
         self,
@@ -115,6 +136,7 @@ class TorchUpscaler:
                 built = load_network(source.file)
                 half = source.family in _HALF
                 self._held = key, built.on(self._device, self._dtype if half else torch.float32)
+                self._size = bytes_of(built.module.parameters())
             return self._held[1]
 
     def _convert(self, packaged: Path, file: Path) -> None:

@@ -1,0 +1,14 @@
+"""What tensors take."""
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Bytes, of those that share a storage once."""
+    storages = {}
+    for tensor in tensors:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr() or id(storage)] = storage.nbytes()
+    return sum(storages.values())
