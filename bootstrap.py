@@ -18,7 +18,7 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from adapters.gpu.matched_noise import matched_noise
-from adapters.gpu.parts import FakeParts, Parts
+from adapters.gpu.parts import Backend, FakeParts, Parts
 from adapters.http.access_log import AccessLog
 from adapters.http.app import Services, create_app
 from adapters.http.fetch import Downloader
@@ -131,9 +131,9 @@ def about() -> Mapping[str, str]:
     return {"app": "hexfusion", "version": version("hexfusion"), "a1111": A1111_VERSION}
 
 
-def watching(metrics: Metrics, jobs: JobQueue, memory: ReadMemory) -> Metrics:
+def watching(metrics: Metrics, jobs: JobQueue, memory: ReadMemory, backend: Backend) -> Metrics:
     """These metrics, showing the queue and the memory too: the queue itself needs them first."""
-    metrics.watch(jobs, memory)
+    metrics.watch(jobs, memory, backend.resident)
     return metrics
 
 
@@ -310,7 +310,7 @@ class Container(containers.DeclarativeContainer):
         ),
         memory=memory,
         health=health,
-        metrics=providers.Singleton(watching, metrics, jobs, memory),
+        metrics=providers.Singleton(watching, metrics, jobs, memory, backend),
         cmd_flags=flags.provided.wire,
         about=providers.Object(about),
         sysinfo=sysinfo,

@@ -1,7 +1,7 @@
 """What Prometheus may scrape. Every application has its own registry; nothing here is global."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import falcon
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from application.jobs import Job, JobQueue
+from application.ports.inference import Resident
 
 ReadMemory = Callable[[], Mapping[str, Mapping[str, object]]]
 
@@ -65,9 +66,11 @@ class Metrics:
             "hexfusion_pictures", "Pictures made.", ("kind",), registry=self.registry
         )
 
-    def watch(self, queue: JobQueue, memory: ReadMemory) -> None:
-        """Show these, too, as they are when somebody looks."""
-        self.registry.register(_Gauges(queue, memory))
+    def watch(
+        self, queue: JobQueue, memory: ReadMemory, resident: Callable[[], Sequence[Resident]] = list
+    ) -> None:
+        """Show these, too, as they are now; `resident` are checkpoints in memory."""
+        self.registry.register(_Gauges(queue, memory, resident))
 
     def step(self, seconds: float) -> None:
         """A sampling step is done."""
@@ -113,16 +116,19 @@ class MetricsPage:
 class _Gauges(Collector):
     """The queue, and memory in bytes."""
 
-    def __init__(self, queue: JobQueue, memory: ReadMemory) -> None:
+    def __init__(
+        self, queue: JobQueue, memory: ReadMemory, resident: Callable[[], Sequence[Resident]]
+    ) -> None:
         self._queue = queue
         self._memory = memory
+        self._resident = resident
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Empty families: to be registered is no reason to look."""
         yield from self._families()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        waiting, running, ram, device = self._families()
+        waiting, running, ram, device, models = self._families()
         waiting.add_metric([], len(self._queue.waiting()))
         running.add_metric([], len(self._queue.running()))
         memory = self._memory()
@@ -133,7 +139,10 @@ class _Gauges(Collector):
             for use, value in group.items() if isinstance(group, Mapping) else ():
                 if isinstance(value, int | float):
                     device.add_metric([kind, use], value)
-        yield from (waiting, running, ram, device)
+        for each in self._resident():
+            place = "device" if each.ready else "ram"
+            models.add_metric([each.checkpoint.name, place], each.size)
+        yield from (waiting, running, ram, device, models)
 
     def _families(self) -> tuple[GaugeMetricFamily, ...]:
         return (
@@ -146,5 +155,10 @@ class _Gauges(Collector):
                 "hexfusion_device_memory",
                 "The device's memory as /sdapi/v1/memory tells it: bytes, or events.",
                 labels=["kind", "use"],
+            ),
+            GaugeMetricFamily(
+                "hexfusion_checkpoint_bytes",
+                "What checkpoints in memory take, and where: on the device, or waiting in RAM.",
+                labels=["checkpoint", "place"],
             ),
         )

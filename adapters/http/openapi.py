@@ -71,7 +71,7 @@ OPERATIONS: tuple[Operation, ...] = (
         returns=TextToImageResponse,
         headers=JOB_HEADERS,
         accepted=JOB_ACCEPTED,
-        errors=(400, 409, 413, 422, 429, 500, 501, 503),
+        errors=(400, 409, 413, 422, 429, 500, 501, 503, 507),
     ),
     Operation(
         path="/sdapi/v1/img2img",
@@ -85,7 +85,7 @@ OPERATIONS: tuple[Operation, ...] = (
         returns=ImageToImageResponse,
         headers=JOB_HEADERS,
         accepted=JOB_ACCEPTED,
-        errors=(400, 404, 409, 413, 422, 429, 500, 501, 503),
+        errors=(400, 404, 409, 413, 422, 429, 500, 501, 503, 507),
     ),
     Operation(
         path="/sdapi/v1/progress",
@@ -150,7 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body="Options",
         example={"jpeg_quality": 90},
         returns={"type": "null"},
-        errors=(400, 413, 422, 500),
+        errors=(400, 413, 422, 500, 507),
     ),
     Operation(
         path="/sdapi/v1/samplers",

@@ -56,6 +56,7 @@ _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     500: ("The job failed, or no model can be used", ("Failure",)),
     501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
     503: ("The server is stopping", ("Failure",)),
+    507: ("There is not enough memory for this", ("Failure",)),
 }
 
 _ERROR_HEADERS: dict[int, Json] = {

@@ -10,7 +10,7 @@ from adapters.http.resources.extras import (
 )
 from adapters.http.resources.interrogate import CaptionResponse, InterrogateRequest
 
-_ERRORS = (400, 404, 409, 413, 422, 429, 500, 501, 503)
+_ERRORS = (400, 404, 409, 413, 422, 429, 500, 501, 503, 507)
 
 EXTRAS: tuple[Operation, ...] = (
     Operation(

@@ -126,7 +126,7 @@ LISTS: tuple[Operation, ...] = (
         tag="system",
         summary="Load the chosen checkpoint now",
         returns=_OBJECT,
-        errors=(500,),
+        errors=(500, 507),
     ),
     Operation(
         path="/sdapi/v1/version",

@@ -22,8 +22,9 @@ def networks_of(model: LoadedCheckpoint) -> Iterator[nn.Module]:
     """All of them: whatever it has that is a network, and its text encoders'."""
     for each in fields(model):
         value = getattr(model, each.name)
-        if isinstance(value, nn.Module):
-            yield value
+        network = getattr(value, "network", value)  # what looks at pictures has one inside
+        if isinstance(network, nn.Module):
+            yield network
     for encoder in model.text.encoders:
         yield encoder.model
         if encoder.projection is not None:

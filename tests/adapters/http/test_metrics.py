@@ -13,6 +13,8 @@ from adapters.http.app import create_app
 from adapters.http.metrics import Metrics
 from application.health import Health
 from application.jobs import Job, JobQueue, Meters
+from application.ports.inference import Resident
+from domain.checkpoints import Checkpoint
 
 MEMORY = {
     "ram": {"free": 3.0, "used": 2, "total": 5.0},
@@ -95,6 +97,16 @@ def test_memory_is_shown_as_it_is_now() -> None:
     found = figures(metrics)
     assert found["hexfusion_ram_bytes", "used"] == 9
     assert not [key for key in found if key[0] == "hexfusion_device_memory"]
+
+
+def test_checkpoints_in_memory_are_shown_with_what_they_take_and_where() -> None:
+    metrics = Metrics()
+    one, other = (Checkpoint(name=name, filename=name) for name in ("one", "other"))
+    resident = [Resident(one, size=7), Resident(other, size=5, ready=False)]
+    metrics.watch(JobQueue(time.time), lambda: MEMORY, lambda: resident)
+    found = figures(metrics)
+    assert found["hexfusion_checkpoint_bytes", "one", "device"] == 7
+    assert found["hexfusion_checkpoint_bytes", "other", "ram"] == 5
 
 
 def test_every_application_has_figures_of_its_own(house) -> None:
