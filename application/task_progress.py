@@ -77,7 +77,7 @@ class ReadTaskProgress:
 
 
 class ListPendingTasks:
-    """The ids of the jobs that wait, next first; of one login's if one is named."""
+    """The ids of the jobs that wait, in order of arrival; of one login's if one is named."""
 
     def __init__(self, jobs: JobQueue) -> None:
         self._jobs = jobs

@@ -12,13 +12,14 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.table import Table
 
+from adapters.http.app import Services
 from benchmarks import harness
 from bootstrap import build
 from domain.generation import Txt2Img
@@ -86,6 +87,12 @@ def linked(folder: Path, checkpoint: Path, count: int) -> Path:
     return folder
 
 
+def known(studio: Services, id: str) -> bool:
+    """Whether a job of that id waits or runs."""
+    report = studio.task_progress(id)
+    return report.queued or report.active
+
+
 def run(data: Path, way: Way, requests: int, steps: int) -> Outcome:
     """All clients come at once, those for the first checkpoint first, then in turn."""
     flags = ["--data-dir", str(data), "--overtakes", str(way.overtakes), "--queue", str(requests)]
@@ -93,24 +100,27 @@ def run(data: Path, way: Way, requests: int, steps: int) -> Outcome:
     studio.change_options({"sd_checkpoints_limit": way.kept})
 
     def ask(number: int) -> tuple[bytes, float]:
-        time.sleep(0.02 * number)  # in this order
-        model = {"sd_model_checkpoint": f"model{number % way.checkpoints}"}
-        started = time.perf_counter()
-        made = studio.txt2img(
-            Txt2Img(
-                prompt="a red circle on a blue background",
-                seed=number,
-                steps=steps,
-                width=64,
-                height=64,
-                override_settings=model,
-            )
+        request = Txt2Img(
+            prompt="a red circle on a blue background",
+            seed=number,
+            steps=steps,
+            width=64,
+            height=64,
+            force_task_id=str(number),
+            override_settings={"sd_model_checkpoint": f"model{number % way.checkpoints}"},
         )
-        return made.pictures[0].image.tobytes(), time.perf_counter() - started
+        asked = time.perf_counter()
+        made = studio.txt2img(request)
+        return made.pictures[0].image.tobytes(), time.perf_counter() - asked
 
+    clients: list[Future[tuple[bytes, float]]] = []
     with loads_counted() as loads, ThreadPoolExecutor(requests) as pool:
         started = time.perf_counter()
-        done = list(pool.map(ask, range(requests)))
+        for number in range(requests):
+            clients.append(pool.submit(ask, number))
+            while not clients[-1].done() and not known(studio, str(number)):
+                time.sleep(0.001)  # so that they come in this order
+        done = [client.result() for client in clients]
         seconds = time.perf_counter() - started
     studio.unload_checkpoint()
     pictures = tuple(picture for picture, _ in done)
