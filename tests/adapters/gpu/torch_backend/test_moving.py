@@ -1,5 +1,6 @@
 """All of a checkpoint's networks are weighed and moved, whatever its family has."""
 
+import threading
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from adapters.gpu.torch_backend.loading import FULL, HALF, load_checkpoint  # noqa: E402
 from adapters.gpu.torch_backend.moving import OnDevice, move, size_of  # noqa: E402
+from adapters.gpu.torch_backend.placement import Placing  # noqa: E402
 from domain.checkpoints import Checkpoint  # noqa: E402
 from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
     SMALL,
@@ -53,6 +55,10 @@ def tensors_of(model):
     }.values()
 
 
+def desk_of(device, precision=FULL):
+    return OnDevice(Placing(torch.device(device)), precision, threading.Lock())
+
+
 LAYOUTS = {
     "SD1": sd1_layout(**SMALL),
     "SDXL": sdxl_layout(**SMALL_SDXL),
@@ -79,15 +85,15 @@ def test_every_tensor_is_weighed_once_and_moved(path):
 
 def test_what_it_will_take_is_told_from_its_file(path):
     checkpoint = Checkpoint(name=path.name, filename=str(path))
-    desk = OnDevice(torch.device("cpu"), FULL)
+    desk = desk_of("cpu")
     size = desk.size(desk.load(checkpoint))
     assert 0.99 * size < desk.expected(checkpoint) < 1.5 * size
-    assert OnDevice(torch.device("cpu"), HALF).expected(checkpoint) < 0.8 * size
+    assert desk_of("cpu", HALF).expected(checkpoint) < 0.8 * size
 
 
 def test_of_a_file_that_is_none_nothing_is_told(tmp_path):
     path = tmp_path / "bad.safetensors"
-    desk = OnDevice(torch.device("cpu"), FULL)
+    desk = desk_of("cpu")
     for _ in range(2):
         assert desk.expected(Checkpoint(name=path.name, filename=str(path))) == 0
         path.write_bytes(b"bad")
@@ -95,7 +101,7 @@ def test_of_a_file_that_is_none_nothing_is_told(tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA here")
 def test_to_the_device_and_back(path):
-    desk = OnDevice(torch.device("cuda"), FULL)
+    desk = desk_of("cuda")
     model = desk.load(Checkpoint(name=path.name, filename=str(path)))
     before = [tensor.cpu() for tensor in tensors_of(model)]
     desk.to_ram(model)
