@@ -19,6 +19,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from adapters.gpu.torch_backend.out_of_memory import ran_out
 from adapters.gpu.torch_backend.sound import size_of
 from domain.errors import CheckpointError
 
@@ -99,6 +100,8 @@ def load_torch(path: Path, *, mmap: bool) -> object:
         message = "holds more than plain tensors, or is damaged; convert it to safetensors"
         raise CheckpointError(file, message) from error
     except Exception as error:  # torch.load raises whatever a damaged archive makes it stumble on
+        if ran_out(error):
+            raise
         raise CheckpointError(file, "is not a sound torch file") from error
     stored = {
         each.untyped_storage().data_ptr(): each.untyped_storage().nbytes()
