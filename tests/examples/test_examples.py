@@ -77,7 +77,7 @@ def test_client(tmp_path: Path, url: str) -> None:
     assert "Steps: 20," in said
 
 
-@pytest.mark.parametrize(("name", "limit"), [("generate", 10), ("own_backend", 34)])
+@pytest.mark.parametrize(("name", "limit"), [("generate", 10), ("own_backend", 38)])
 def test_it_is_short(name: str, limit: int) -> None:
     assert lines_of_code(EXAMPLES / f"{name}.py") < limit
 
