@@ -212,6 +212,9 @@ class Container(containers.DeclarativeContainer):
         networks,
         flags,
     )
+    interrogate = providers.Singleton(
+        Interrogate, interrogator, providers.Singleton(file_terms, flags), options
+    )
     noise = providers.Object(matched_noise)
     txt2img = providers.Singleton(
         GenerateTxt2Img,
@@ -230,6 +233,7 @@ class Container(containers.DeclarativeContainer):
         open_font=providers.Object(open_font),
         matched_noise=noise,
         faces=faces,
+        words=interrogate.provided.words,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
@@ -244,9 +248,6 @@ class Container(containers.DeclarativeContainer):
         lora_named=extra_networks.provided.lora_named,
     )
     extras = providers.Singleton(ProcessExtras, upscaler, options, faces)
-    interrogate = providers.Singleton(
-        Interrogate, interrogator, providers.Singleton(file_terms, flags), options
-    )
     list_upscalers = providers.Singleton(ListUpscalers, upscaler, options)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(

@@ -95,6 +95,7 @@ class GenerateImg2Img(Generate):
             masked=masked,
             lists=work.lists,
             after=work.after,
+            inversion=work.inversion,
         )
         if upscaler := options.text("upscaler_for_img2img"):
             self._upscaler.check(upscaler, upscale_settings(options))

@@ -210,6 +210,23 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
     keep_first_pass: bool = False
 
 
+class Inversion(msgspec.Struct, frozen=True, kw_only=True):
+    """How to look for the noise that leads to a picture (spec scripts.md 12).
+
+    In so many `steps` backwards, guided by what describes the picture; `text` is that, parsed for
+    every picture of the batch. `randomness` is the share of the seed's own noise that is mixed in.
+    `adjust_sigma` takes each step's slope where it begins, not where it ends.
+    """
+
+    prompt: str
+    negative_prompt: str
+    steps: int
+    cfg_scale: float
+    randomness: float = 0.0
+    adjust_sigma: bool = False
+    text: TextPlan | None = None
+
+
 class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a batch starts from pictures (spec sampling.md 6.2 to 6.7).
 
@@ -221,7 +238,8 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     a cell of the latent is painted or kept whole, `content_seeds` are of the noise that is put
     there, one for each picture. `soft` inpainting also tells where each picture changed.
 
-    `image_cfg_scale` is how strongly checkpoints that edit a picture keep to it.
+    `image_cfg_scale` is how strongly checkpoints that edit a picture keep to it. With `inversion`
+    the first noise is the one that is found.
     """
 
     denoising_strength: float
@@ -233,6 +251,7 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     round_mask: bool = True
     image_cfg_scale: float | None = None
     soft: SoftInpainting | None = None
+    inversion: Inversion | None = None
 
     def steps_of(self, steps: int) -> int:
         """Sampling steps made of that many asked for."""

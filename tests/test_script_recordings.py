@@ -23,6 +23,7 @@ from application.pictures import read_infotext
 from domain.flags import parse_flags
 
 HERE = (
+    "i2i_alt_test",
     "i2i_fromfile", "i2i_loopback", "i2i_loopback_aggr_batch", "i2i_loopback_lazy", "i2i_matrix",
     "i2i_poor_man_fill2", "t2i_args_long", "t2i_fromfile",
 )  # fmt: skip

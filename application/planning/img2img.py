@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from functools import cache
 
+import msgspec
+
 from application.limits import check_img2img, check_lists, check_options
 from application.planning.job import (
     JobPlan,
@@ -12,13 +14,14 @@ from application.planning.job import (
     plan_first_pass,
     plan_seeds,
 )
-from application.planning.texts import Prompts, job_prompts
+from application.planning.texts import Prompts, job_prompts, plan_text
 from domain.errors import InvalidRequest
 from domain.img2img import Img2Img
 from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
-from domain.plan import InitPlan, MaskedContent, Plan
+from domain.plan import InitPlan, Inversion, MaskedContent, Plan
 from domain.prompts import Style
+from domain.sampling.samplers import BY_NAME
 from domain.soft_inpainting import asked_for
 
 CONTENT: dict[int, MaskedContent] = {2: "noise", 3: "nothing"}
@@ -36,12 +39,13 @@ def plan_img2img(
     masked: bool = False,
     lists: PictureLists = NO_LISTS,
     after: int | None = None,
+    inversion: Inversion | None = None,
 ) -> JobPlan:
     """Decide everything about a request that starts from so many pictures, `masked` or not.
 
     The request names its noise multiplier. Two pictures or more are a batch, whatever its size was
     to be: the seeds are still those of the whole. `after` is the last seed of the generation before
-    in the same script. Raises as `plan_txt2img`.
+    in the same script, `inversion` how it looks for noise. Raises as `plan_txt2img`.
     """
     check_img2img(request, masked=masked)
     check_options(request, options)
@@ -53,7 +57,8 @@ def plan_img2img(
 
     @cache
     def make(main: Prompts) -> Plan:
-        return plan_first_pass(request, options, models, main, seed=seeds[0], init=init)
+        plan = plan_first_pass(request, options, models, main, seed=seeds[0], init=init)
+        return _inverting(plan, inversion, options, len(main.positive))
 
     return JobPlan(
         batches=plan_batches(request, seeds, subseeds, lambda those: make(prompts[those]), size),
@@ -66,6 +71,18 @@ def plan_img2img(
         subseeds=tuple(subseeds),
         faces=plan_faces(request, options),
     )
+
+
+def _inverting(plan: Plan, how: Inversion | None, options: Options, count: int) -> Plan:
+    """The plan, looking for its first noise. Raises `InvalidRequest` for a malformed weight."""
+    if how is None or plan.init is None:
+        return plan
+    texts = Prompts((how.prompt,) * count, (how.negative_prompt,) * count)
+    sampling = msgspec.structs.replace(plan.sampling, sampler=BY_NAME["Euler"], steps=how.steps)
+    how = msgspec.structs.replace(
+        how, text=plan_text(texts, options, sampling, None, ("script_args", "script_args"))
+    )
+    return msgspec.structs.replace(plan, init=msgspec.structs.replace(plan.init, inversion=how))
 
 
 def batch_size(request: Img2Img, pictures: int) -> int:

@@ -23,6 +23,7 @@ from domain.img2img import AnyRequest
 from domain.infotext import Extra
 from domain.options import Options
 from domain.picture_lists import NO_LISTS, PictureLists
+from domain.plan import Inversion
 from domain.scripts import Arguments
 from domain.scripts.arguments import FIELD
 from domain.seeds import resolve_seed
@@ -42,6 +43,7 @@ class Work:
     that saves results of its own. `after` is the seed of the last picture made before: A1111's
     encoding of pictures goes on from there (spec sampling.md 6.7). `colours` is a picture whose
     colours are to be matched, where an option says so, instead of the one that is started from.
+    `inversion` looks for the first noise.
     """
 
     request: AnyRequest
@@ -53,6 +55,7 @@ class Work:
     saves: bool = False
     after: int | None = None
     colours: Image | None = None
+    inversion: Inversion | None = None
 
 
 Plain = Callable[[Work], Callable[[Job], Generated]]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
 import torch
 from PIL.Image import Image
 from torch import Tensor
@@ -21,6 +22,7 @@ from adapters.gpu.torch_backend.image_conditioning import (
     grey_pictures,
     masked_pictures,
 )
+from adapters.gpu.torch_backend.inversion import found_noise
 from adapters.gpu.torch_backend.latent_upscale import MODES, crop_latents, upscale_latents
 from adapters.gpu.torch_backend.loading import LoadedCheckpoint
 from adapters.gpu.torch_backend.networks import predict
@@ -44,7 +46,7 @@ from application.ports.upscale import Upscaler
 from application.upscaling import resize, upscale_by
 from domain.errors import InvalidRequest, NotANumber
 from domain.geometry import CELL
-from domain.plan import HiresPlan, InitPlan, Pass, Plan
+from domain.plan import HiresPlan, InitPlan, Inversion, Pass, Plan
 from domain.sampling.steps import expected_calls, sampling_step
 
 
@@ -146,6 +148,7 @@ class Batch:
     def _from_pictures(self, init: InitPlan, sources: Sources) -> Tensor:
         plan, model = self._plan, self._use(self._plan)
         latents, mask = self._start(init, sources, model)
+        found = self._found(init.inversion, latents, model) if init.inversion else None
         final = sample_from_latent(
             self._latent_model(plan, model, (latents.shape[-2], latents.shape[-1])),
             self._settings(plan),
@@ -159,10 +162,24 @@ class Batch:
             observe=self._watch(plan, plan.pass_steps[0]),
             refiner=self._refiner(plan, (latents.shape[-2], latents.shape[-1])),
             happened=self._happened,
+            first_noise=found,
         )
         if isinstance(mask, SoftMask):
             self._changed = changed_masks(latents, final, mask.repaint, mask.settings)
         return final
+
+    def _found(self, how: Inversion, latents: Tensor, model: LoadedCheckpoint) -> Tensor:
+        """The noise that leads to these latents, as `how` looks for it."""
+        plan, size = self._plan, (latents.shape[-2], latents.shape[-1])
+        described = msgspec.structs.replace(plan, text=how.text or plan.text)
+        return found_noise(
+            self._latent_model(plan, model, size),
+            self._settings(plan),
+            self._texts(described, model),
+            latents,
+            self._noise(*size)(),
+            how,
+        )
 
     def _start(
         self, init: InitPlan, sources: Sources, model: LoadedCheckpoint

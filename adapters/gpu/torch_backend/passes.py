@@ -119,17 +119,18 @@ def sample_from_latent(
     observe: Observer = never_stop,
     refiner: Refiner | None = None,
     happened: set[str] | None = None,
+    first_noise: Tensor | None = None,
 ) -> Tensor:
     """img2img and the hires second pass: `init` (B, C, H, W) noised part way and denoised.
 
     `explicit_steps` makes as many steps as were asked for (second pass, option img2img_fix_steps);
     `noise_multiplier` scales the first noise (img2img only). With a mask the kept part of `init`
-    comes back untouched.
+    comes back untouched. `first_noise` takes the place of what `noise` would draw first.
     """
     steps, depth = img2img_steps(settings.steps, denoising_strength, explicit=explicit_steps)
     if steps == 0:
         return init
-    z = noise() * noise_multiplier
+    z = noise() * noise_multiplier if first_noise is None else first_noise
     start = _start_in_timesteps if settings.sampler.space == "timestep" else _start_in_sigmas
     x, full, schedule = start(model, settings, init, z, steps, depth)
     run = _run(model, settings, noise, full, limits=None, from_image=True)
@@ -165,6 +166,18 @@ def _start_in_timesteps(
 def _timesteps(settings: PassSettings, steps: int) -> Tensor:
     longer = settings.options.always_discard_next_to_last_sigma
     return torch.tensor(timestep_list(steps + 1 if longer else steps))
+
+
+def model_sigmas(model: LatentModel, settings: PassSettings) -> Tensor:
+    """All levels of a pass, falling to 0."""
+    return _sigmas(model, settings, settings.steps)
+
+
+def guided_denoiser(
+    model: LatentModel, settings: PassSettings, conditioning: Conditioning
+) -> GuidedDenoiser | RefinedDenoiser:
+    """What answers a sampler over a whole pass."""
+    return _denoiser(model, settings, conditioning, settings.steps, None, None)
 
 
 def _sigmas(model: LatentModel, settings: PassSettings, steps: int) -> Tensor:
