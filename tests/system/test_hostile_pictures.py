@@ -63,8 +63,15 @@ def test_what_counts_as_wrong(
 ) -> None:
     route = next(each for each in ROUTES if each.name == "interrogate")
     odd = Odd("x", "x", "x", answered=answered)
-    found = complaint(odd, route, Reply(status, {}, body, 0.1))
+    found = complaint(odd, route, Reply(status, {}, body, 0.1), 0.1)
     assert (found is None) if said is None else (said in (found or ""))
+
+
+def test_an_answer_that_takes_too_long_counts_as_wrong() -> None:
+    reply = Reply(200, {}, b'{"caption": "a cat"}', 0.1)
+    route = next(each for each in ROUTES if each.name == "interrogate")
+    late = complaint(Odd("x", "x", "x"), route, reply, hostile_pictures.PATIENCE + 1)
+    assert late == "took 31 s"
 
 
 def test_a_picture_of_another_size_or_the_wrong_way_up_counts_as_wrong() -> None:
