@@ -191,12 +191,12 @@ is needed, and nothing is downloaded. No released file of these families could b
 written: **every file here is of random weights**, at the true size and with the names and shapes of
 the published one. What else is known of a family is in the last column.
 
-`python -m benchmarks.families` wrote this page ({processor}, {cores} cores, torch {torch}, at
-{commit}). Each file was loaded by the server's loader with the network forbidden and made one step
-at 64x64 with guidance, from prompt to decoded picture, in a process of its own.
-What the UNet and the other networks computed in is said (a server on a CPU takes float32 unless
-told otherwise).
-Gigabytes are 10^9 bytes of resident memory, of the libraries' 0.5 to 0.8 too: "held" after loading,
+`python -m benchmarks.families --write docs/families.md` writes this page ({processor}, {cores}
+cores, torch {torch}, at {commit}). Each file was loaded by the server's loader with the network
+forbidden and made one step at 64x64 with guidance, from prompt to decoded picture, in a process of
+its own. What the UNet and the other networks computed in is said (a server on a CPU takes float32
+unless told otherwise). Gigabytes are 10^9 bytes of resident memory, of the libraries' 0.5 to 0.8
+too: "held" after loading,
 "loading" the most until then, in brackets as a multiple of what is held. Seconds are of one thread
 on a machine that was busy with other work.
 

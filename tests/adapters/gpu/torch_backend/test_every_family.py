@@ -18,6 +18,7 @@ from adapters.gpu.torch_backend.engine import TorchInference
 from adapters.gpu.torch_backend.families import FAMILIES, infer_architecture
 from adapters.gpu.torch_backend.loading import FULL, load_checkpoint
 from adapters.gpu.torch_backend.original_config import OriginalConfig
+from benchmarks import harness
 from benchmarks.families import PROVEN, measure
 from benchmarks.family_files import KINDS, Kind, by_name, write_random
 from domain.checkpoints import Checkpoint
@@ -85,6 +86,12 @@ def test_what_the_mask_leaves_is_shown_to_those_that_inpaint(backend, tmp_path, 
     left, right, again = (made_from(backend, wanted, sources(mask=mask))[0] for mask in masks)
     assert difference(left, again) == 0
     assert difference(left, right) > 0
+
+
+def test_the_page_has_a_row_for_each():
+    lines = (harness.ROOT / "docs/families.md").read_text(encoding="utf-8").splitlines()
+    rows = {line.split("|")[1].strip() for line in lines if line.startswith("| ")}
+    assert rows >= set(PROVEN)
 
 
 @pytest.mark.slow
