@@ -47,7 +47,7 @@ def _features(case: Recording) -> Iterator[str]:
     yield from (_BY_OPTION[name] for name in _named(case.request) if name in _BY_OPTION)
     yield from (_BY_OPTION[name] for name in case.options if name in _BY_OPTION)
     for infotext in case.infotexts:
-        yield from (feature for label, feature in _BY_INFOTEXT.items() if label in infotext)
+        yield from (feature for label, feature in _BY_INFOTEXT.items() if label in (infotext or ""))
     if case.name in _AFTER:
         yield _AFTER[case.name]
 
