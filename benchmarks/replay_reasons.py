@@ -62,7 +62,7 @@ def later(case: Case, status: int) -> str | None:
     if status == 501:
         return _LATER.get(case.path)
     if status == 422 and case.status == 200 and case.name.startswith("scripts/"):
-        return "selectable scripts"
+        return "script X/Y/Z plot"
     return None
 
 

@@ -33,6 +33,15 @@ class NotFound(HexfusionError):
         self.name = name
 
 
+class NotAlwaysOn(InvalidRequest):
+    """A script that a request selects is among those that are always on. In A1111's words."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "alwayson_scripts", "Cannot have a selectable script in the always on scripts params"
+        )
+
+
 class CheckpointError(HexfusionError):
     """A model file is unreadable, truncated, of unknown architecture, or lacks a tensor."""
 

@@ -28,6 +28,7 @@ from domain.errors import (
     InvalidRequest,
     JobCancelled,
     JobConflict,
+    NotAlwaysOn,
     NotFound,
     OptionError,
     OutOfMemory,
@@ -128,6 +129,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     TooManyDownloads: _wait,
     falcon.HTTPError: _http,
     # What the inside says about it.
+    NotAlwaysOn: lambda error: deliberate(422, error.message),
     InvalidRequest: lambda error: _invalid(error.field, error.message),
     NotFound: _not_found,
     Absent: lambda error: deliberate(404, str(error)),

@@ -9,7 +9,7 @@ from application.generate import Generated
 from application.jobs import Job
 from application.scripts.stage import Plain, Selectable, Setting, Stage, Work
 from application.scripts.tools import Tools
-from domain.errors import InvalidRequest, NotFound
+from domain.errors import InvalidRequest, NotAlwaysOn, NotFound
 from domain.img2img import AnyRequest
 from domain.options import Options
 from domain.picture_lists import NO_LISTS
@@ -32,8 +32,7 @@ def selected(request: AnyRequest, scripts: Sequence[Selectable]) -> Selected | N
     """
     titles = {each.title.lower() for each in scripts}
     if any(title.lower() in titles for title in request.alwayson_scripts):
-        message = "Cannot have a selectable script in the always on scripts params"
-        raise InvalidRequest("alwayson_scripts", message)
+        raise NotAlwaysOn
     if not request.script_name:
         return None
     wanted = request.script_name.lower()

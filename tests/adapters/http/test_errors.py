@@ -11,6 +11,7 @@ from domain.errors import (
     InvalidRequest,
     JobCancelled,
     ModelUnavailable,
+    NotAlwaysOn,
     NotANumber,
     NotFound,
     OptionError,
@@ -40,6 +41,11 @@ def crash(name: str, text: str) -> dict[str, object]:
     ("error", "status", "body"),
     [
         (InvalidRequest("width", "too wide"), 422, framework("width", "too wide")),
+        (
+            NotAlwaysOn(),
+            422,
+            deliberate("Cannot have a selectable script in the always on scripts params"),
+        ),
         (NotFound("sampler", "Nope"), 400, deliberate("Sampler not found")),
         (NotFound("script", "nope"), 422, deliberate("Script 'nope' not found")),
         (NotFound("job", "x"), 404, deliberate("Job 'x' not found")),
