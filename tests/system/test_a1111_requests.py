@@ -133,8 +133,7 @@ def test_with_faces_restored(port: int) -> None:
     client = Client(port, timeout=300)
     reply = client.ask("POST", TXT2IMG, {**FROM_TEXT, "restore_faces": True})
     client.close()
-    usable = [each for each in asked(port, "/sdapi/v1/face-restorers") if each["cmd_dir"]]
-    if usable:
+    if asked(port, "/sdapi/v1/face-restorers"):
         assert reply.status == 200, reply.body
     else:
         assert reply.status == 501
