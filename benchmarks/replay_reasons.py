@@ -103,7 +103,7 @@ _SHAPE: Sequence[tuple[str, tuple[str, ...], str]] = (
     ("*/prompt_missing_seed_null", ("body.parameters.seed",), "null stands for the default"),
     ("get/sdapi_v1_realesrgan_models", ("body: 0 items",), "lists hold what works here"),
     ("get/sdapi_v1_upscalers", ("body: 3 items",), "lists hold what works here"),
-    ("get/sdapi_v1_script_info", ("body: ",), "lists hold what works here"),
+    ("get/sdapi_v1_script_info", ("body: ", "body[]."), "lists hold what works here"),
     (
         "get/sdapi_v1_scripts",
         ("body.txt2img: ", "body.img2img: "),
