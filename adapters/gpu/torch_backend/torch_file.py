@@ -49,7 +49,7 @@ _NOTES = frozenset(
     )
 )
 #: Instructions in a file's pickles; a checkpoint has about forty for each tensor.
-_MOST_STEPS = 2_000_000
+_MOST_STEPS = 1_000_000
 #: Pickles before the tensors of a file from before torch 1.6.
 _OLD_PICKLES = 5
 #: Bytes from which a file is mapped, not read: what is mapped must not be cut while it is in use.
