@@ -143,7 +143,7 @@ def test_other_files_are_named(tmp_path, content, message):
 
 @pytest.mark.slow
 def test_the_network_at_its_true_size():
-    """160 million weights, once through."""
+    """161 million weights, once through."""
     torch.manual_seed(0)
     state = weights(danbooru(STAGES, 64, tuple(map(str, range(9176)))))
     made = build(state, "x")(torch.rand(1, 3, 512, 512))
