@@ -102,14 +102,23 @@ class Running:
 
 @contextmanager
 def server(data: Path, *flags: str) -> Iterator[Running]:
-    """`hexfusion` as a process of its own on a free port, its output in `data`/server.log."""
+    """`hexfusion` as a process of its own on a free port, its output in `data`/server.log.
+
+    It runs this checkout's code, also where another one is installed.
+    """
     port = free_port()
     program = str(Path(sys.executable).with_name("hexfusion"))
     command = [program, "--data-dir", str(data), "--port", str(port), *flags]
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     log = data / "server.log"
     started = time.monotonic()
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": path},
+        )
     try:
         wait_until_up(process, port, log)
         yield Running(port, started, time.monotonic() - started, process)
