@@ -1,6 +1,6 @@
 """Command line: `python -m tools.starter COMMAND`, one of
 
-all, train, decoder, export, preview, captioner, judge, sheet.
+all, train, polish, decoder, export, preview, captioner, judge, sheet.
 """
 
 import argparse
@@ -25,6 +25,18 @@ def _train(args) -> None:
         Plan(
             args.folder, args.minutes, args.decay, args.mix, args.batch, args.workers,
             device=args.device,
+        )
+    )  # fmt: skip
+
+
+def _polish(args) -> None:
+    from .train import Plan, train
+
+    minutes, mix = args.polish_minutes, {128: 0.4, 256: 0.5, 512: 0.1}
+    train(
+        Plan(
+            args.folder, minutes, 0.8 * minutes, mix, args.batch, args.workers,
+            muon_lr=1e-3, adam_lr=7e-4, ema=0.97, device=args.device, polish=True,
         )
     )  # fmt: skip
 
@@ -90,13 +102,14 @@ def _sheet(args) -> None:
 
 
 def _all(args) -> None:
-    for step in (_train, _decoder, _export, _preview, _captioner, _judge, _sheet):
+    for step in (_train, _polish, _decoder, _export, _preview, _captioner, _judge, _sheet):
         step(args)
 
 
 COMMANDS = {
     "all": _all,
     "train": _train,
+    "polish": _polish,
     "decoder": _decoder,
     "export": _export,
     "preview": _preview,
@@ -119,6 +132,7 @@ def main() -> None:
     parser.add_argument("--mix", type=_mix, default=_mix("128:0.6,256:0.3,512:0.1"))
     parser.add_argument("--batch", type=int, default=32, help="pictures of 128 px in a step")
     parser.add_argument("--workers", type=int, default=2, help="processes (CPU only)")
+    parser.add_argument("--polish-minutes", type=float, default=28)
     parser.add_argument("--decoder-minutes", type=float, default=20)
     parser.add_argument("--preview-steps", type=int, default=1500)
     parser.add_argument("--captioner-minutes", type=float, default=15, help="of one core's time")

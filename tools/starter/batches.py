@@ -6,10 +6,12 @@ import numpy as np
 import torch
 
 from .captions import FILLERS, caption
-from .schedule import alphas_cumprod, sample_timesteps
+from .schedule import alphas_cumprod, low_timesteps, sample_timesteps
 from .tokens import pad_rows, row_ids
 
 OTHER_ROW = 0
+#: Share of foreign captions below FOREIGN_UNTIL in a polishing run; fades out over FADE timesteps.
+FOREIGN, FOREIGN_UNTIL, FADE = 0.6, 350, 200
 
 
 @dataclass
@@ -37,7 +39,18 @@ def caption_rows(pictures, rng) -> torch.Tensor:
     return torch.from_numpy(np.stack(out))
 
 
-def noised(x0: torch.Tensor, generator: torch.Generator):
+def foreign(t: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """bool [n]: whose captions shall be another picture's, for timesteps `t` [n].
+
+    Where little noise lies on it, a picture speaks for itself. A net that has met captions that are
+    wrong there believes the picture, so that img2img at low strength keeps what stands in it,
+    whatever the prompt; with right ones alone it learns to read shapes off the caption.
+    """
+    share = FOREIGN * (1 - (t - FOREIGN_UNTIL) / FADE).clamp(0, 1)
+    return torch.rand(len(t), generator=generator) < share
+
+
+def noised(x0: torch.Tensor, generator: torch.Generator, polish: bool = False):
     """(x, t, target, snr) for latents x0 [n, 4, h, w].
 
     Noise is sometimes offset per channel, and sometimes part of the signal is withheld at high
@@ -45,7 +58,7 @@ def noised(x0: torch.Tensor, generator: torch.Generator):
     caption, since sampling starts from noise that holds no trace of a picture.
     """
     n, side = x0.shape[0], x0.shape[-1]
-    t = sample_timesteps(n, side, generator)
+    t = (low_timesteps if polish else sample_timesteps)(n, side, generator)
     ac = alphas_cumprod()[t]
     a, s = (v.sqrt().view(n, 1, 1, 1) for v in (ac, 1 - ac))
 
@@ -61,11 +74,17 @@ def noised(x0: torch.Tensor, generator: torch.Generator):
     return x, t, (x - a * x0) / s, ac / (1 - ac)
 
 
-def draw_batch(store, count: int, rng, generator: torch.Generator) -> Batch:
-    """A random batch from `store` = (latents float16 [N, 4, h, w], pictures)."""
+def draw_batch(store, count: int, rng, generator: torch.Generator, polish: bool = False) -> Batch:
+    """A random batch from `store` = (latents float16 [N, 4, h, w], pictures).
+
+    With `polish` mostly of little noise, and there often with captions of other pictures.
+    """
     latents, pictures = store
     picks = rng.integers(len(pictures), size=count)
     x0 = torch.from_numpy(latents[picks].astype(np.float32))
-    x, t, target, snr = noised(x0, generator)
+    x, t, target, snr = noised(x0, generator, polish)
+    if polish:
+        others = rng.integers(len(pictures), size=count)
+        picks = np.where(foreign(t, generator).numpy(), others, picks)
     rows = caption_rows([pictures[k] for k in picks], rng)
     return Batch(x, t, rows, target, snr)

@@ -27,3 +27,11 @@ def sample_timesteps(count: int, side: int, generator: torch.Generator) -> torch
     u = torch.rand(count, generator=generator)
     t = torch.where(low, u * low_end, low_end + u * (STEPS - low_end))
     return t.long().clamp(max=STEPS - 1)
+
+
+def low_timesteps(count: int, side: int, generator: torch.Generator) -> torch.Tensor:
+    """int64 [count]: mostly below 600, where img2img at low strength starts; the others as
+    ever, so that nothing is unlearnt."""
+    low = torch.rand(count, generator=generator) < 0.6
+    u = torch.rand(count, generator=generator) * 600
+    return torch.where(low, u.long(), sample_timesteps(count, side, generator))

@@ -26,6 +26,7 @@ from .text import TextModel
 from .unet import UNet
 
 PICTURES = {128: 48000, 256: 12000, 512: 4000}
+POLISH_PICTURES = {128: 8000, 256: 3000, 512: 600}
 BANDS = (300, 600, 800, 1000)  # upper timesteps of the logged error bands
 
 
@@ -45,6 +46,7 @@ class Plan:
     ema: float = 0.99
     device: str = "cpu"
     save_every: float = 300.0  # seconds
+    polish: bool = False  # little noise, and captions that do not fit (batches.foreign)
 
 
 class Model(nn.Module):
@@ -101,7 +103,8 @@ class Worker:
         plan, sides = self.plan, list(self.plan.mix)
         shares = np.array([plan.mix[s] for s in sides])
         side = sides[self.rng.choice(len(sides), p=shares / shares.sum())]
-        batch = draw_batch(self.stores[side], _batch_size(plan, side), self.rng, self.generator)
+        count = _batch_size(plan, side)
+        batch = draw_batch(self.stores[side], count, self.rng, self.generator, plan.polish)
         x, t, rows, target, snr = (v.to(plan.device) for v in vars(batch).values())
         skip = int(self.rng.random() < 0.1)
         error = (self.model(x, t, rows, skip) - target).square().mean((1, 2, 3))
@@ -198,7 +201,8 @@ def _shown(plan: Plan, seen) -> Iterator[None]:
 def train(plan: Plan) -> None:
     """Train for `plan.minutes`, continuing from `plan.folder/state.pt` if it is there."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    stores = {s: load_or_build(plan.folder / "data", s, PICTURES[s]) for s in plan.mix}
+    counts = POLISH_PICTURES if plan.polish else PICTURES
+    stores = {s: load_or_build(plan.folder / "data", s, counts[s]) for s in plan.mix}
     model = Model().to(plan.device)
     state = load_state(plan.folder, plan.device)
     if state:
