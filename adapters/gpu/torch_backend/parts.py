@@ -59,7 +59,7 @@ class TorchParts:
             cached_vaes=lambda: self._options.snapshot().integer("sd_vae_checkpoint_cache"),
             cached_loras=lambda: self._options.snapshot().integer("lora_in_memory_limit"),
             limits=self._limits,
-            caches=(self.upscaler,),
+            caches=(self.upscaler, self.faces, self.interrogator),
             upscaler=self.upscaler,
             models=Path(self._flags.models_dir),
             placing=self._placing,
@@ -121,6 +121,7 @@ class TorchParts:
             self._precision_on(device).unet,
             self._turn,
             files_below=self._files_below,
+            free=lambda: self.inference.free(),
         )
 
     @cached_property
@@ -133,7 +134,7 @@ class TorchParts:
         }
         catalogue = FaceCatalogue(folders, self._files_below, flags.text("gfpgan_model"))
         devices = {name: self._device_for(name.lower()) for name in FACE_RESTORERS}
-        return TorchFaceRestorer(catalogue, devices, self._turn)
+        return TorchFaceRestorer(catalogue, devices, self._turn, free=lambda: self.inference.free())
 
     @property
     def _device(self) -> torch.device:

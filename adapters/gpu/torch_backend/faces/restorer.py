@@ -25,6 +25,8 @@ from adapters.gpu.torch_backend.faces.mending import (
 from adapters.gpu.torch_backend.faces.parsenet import ParseNet
 from adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from adapters.gpu.torch_backend.faces.state import FaceNetwork, State, build, read_state
+from adapters.gpu.torch_backend.out_of_memory import with_memory
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 from application.ports.inference import Verdict
 from application.ports.upscale import Advance, go_on
 from domain.errors import NotANumber
@@ -35,7 +37,8 @@ class TorchFaceRestorer:
     """`FaceRestorer` with the files of `catalogue`, in single precision as in A1111.
 
     `devices` says where each restorer computes; whoever holds `turn` has the device. Networks stay
-    in memory once they are loaded, and on their device unless a job wants them off it.
+    in memory once they are loaded, and on their device unless a job wants them off it. `free` lets
+    go of what nobody uses, when memory runs out, and returns the bytes freed.
     """
 
     def __init__(
@@ -43,10 +46,12 @@ class TorchFaceRestorer:
         catalogue: FaceCatalogue,
         devices: Mapping[str, torch.device],
         turn: threading.Lock,
+        free: Callable[[], int] = lambda: 0,
     ) -> None:
         self._catalogue = catalogue
         self._devices = devices
         self._turn = turn
+        self._free = free
         self._loading = threading.Lock()
         self._held: dict[Path, tuple[int, FaceNetwork]] = {}
 
@@ -65,10 +70,26 @@ class TorchFaceRestorer:
         files = self._catalogue.find(how.model)
         try:
             pixels = np.array(picture.convert("RGB"))
-            return fromarray(self._restored(pixels, how, files, seed, advance))
+            restored = with_memory(
+                f"restoring faces by {how.model}",
+                lambda: self._restored(pixels, how, files, seed, advance),
+                self._free,
+            )
+            return fromarray(restored)
         finally:
             if how.unload:
                 self._unload()
+
+    def size(self) -> int:
+        """Bytes of the networks that are held."""
+        return sum(bytes_of(network.parameters()) for _, network in list(self._held.values()))
+
+    def drop(self) -> int:
+        """Let go of them; returns their bytes."""
+        with self._loading:
+            size = self.size()
+            self._held.clear()
+        return size
 
     def _restored(
         self,
@@ -142,5 +163,5 @@ class TorchFaceRestorer:
     def _unload(self) -> None:
         """Off the device: what is under way there brings its networks back."""
         with self._turn:
-            for _, network in self._held.values():
+            for _, network in list(self._held.values()):
                 network.to("cpu")

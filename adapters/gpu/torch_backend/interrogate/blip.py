@@ -3,8 +3,9 @@ published. Sources: Li et al., "BLIP" (arXiv:2201.12086); the file's layout; spe
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ class Blip:
     vision: Any
     text: Any
     words: Vocabulary
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Of both halves."""
+        return chain(self.vision.parameters(), self.text.parameters())
 
     def to(self, device: torch.device) -> None:
         self.vision.to(device)

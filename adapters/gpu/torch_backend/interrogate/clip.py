@@ -44,6 +44,10 @@ class Clip:
     tokenize: Tokenize
     terms: dict[str, Tensor] = field(default_factory=dict)
 
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Of both halves."""
+        return self.network.parameters()
+
     def to(self, device: torch.device) -> None:
         self.network.to(device)
 

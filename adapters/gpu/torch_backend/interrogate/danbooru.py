@@ -10,7 +10,7 @@ KichangKim/DeepDanbooru, `custom_v3`: stages of 256, 512, 1024, 1024, 2048 and 4
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +119,10 @@ class Tagger:
 
     network: Danbooru
     tags: tuple[str, ...]
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Of the network."""
+        return self.network.parameters()
 
     def to(self, device: torch.device) -> None:
         self.network.to(device)

@@ -12,6 +12,8 @@ from PIL.Image import Image
 from adapters.gpu.torch_backend.interrogate import blip, clip, danbooru
 from adapters.gpu.torch_backend.interrogate.files import Places
 from adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
+from adapters.gpu.torch_backend.out_of_memory import with_memory
+from adapters.gpu.torch_backend.tensor_sizes import bytes_of
 from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
 from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
 from application.ports.inference import Verdict
@@ -30,7 +32,8 @@ class TorchInterrogator:
 
     Networks are loaded at their first use and stay in main memory; `release` takes them off the
     device. `book` gives the bytes of the captioner that is used where BLIP is not installed.
-    `dtype` is what DeepDanbooru computes in.
+    `dtype` is what DeepDanbooru computes in. `free` lets go of what nobody uses, when memory runs
+    out, and returns the bytes freed.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class TorchInterrogator:
         turn: threading.Lock,
         *,
         files_below: FilesBelow,
+        free: Callable[[], int] = lambda: 0,
     ) -> None:
         self._places = places
         self._read_book = book
@@ -49,6 +53,7 @@ class TorchInterrogator:
         self._dtype = dtype
         self._turn = turn
         self._files_below = files_below
+        self._free = free
         self._loading = threading.Lock()
         self._held: dict[str, tuple[Loaded, Any]] = {}
 
@@ -59,18 +64,26 @@ class TorchInterrogator:
             words = self._out_of_the_book(picture)
             advance(1, 1)
             return words
-        network = self._network("blip", file, blip.load_blip)
-        with self._on_device(network):
-            return blip.describe(network, picture, search, advance)
+
+        def described() -> str:
+            network = self._network("blip", file, blip.load_blip)
+            with self._on_device(network):
+                return blip.describe(network, picture, search, advance)
+
+        return with_memory("a caption", described, self._free)
 
     def rank(
         self, picture: Image, lists: Sequence[Sequence[str]], advance: Advance = go_on
     ) -> Iterator[Sequence[float]]:
         """See `Interrogator.rank`: by CLIP."""
         file = self._places.clip.need(self._files_below, "comparing a picture with terms")
-        network = self._network("clip", file, self._load_clip)
-        with self._on_device(network):
-            place = _checked(clip.seen(network, picture))
+
+        def seen() -> tuple[clip.Clip, torch.Tensor]:
+            network = self._network("clip", file, self._load_clip)
+            with self._on_device(network):
+                return network, _checked(clip.seen(network, picture))
+
+        network, place = with_memory("comparing a picture with terms", seen, self._free)
         done, of = 0, sum(-(-len(terms) // clip.CHUNK) for terms in lists)
         for terms in lists:
             found = []
@@ -85,9 +98,13 @@ class TorchInterrogator:
     def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
         """See `Interrogator.tags`: DeepDanbooru's."""
         file = self._places.danbooru.need(self._files_below, "deepdanbooru")
-        network = self._network("danbooru", file, self._load_danbooru)
-        with self._on_device(network):
-            found = danbooru.probabilities(network, picture)
+
+        def looked() -> tuple[danbooru.Tagger, Sequence[float]]:
+            network = self._network("danbooru", file, self._load_danbooru)
+            with self._on_device(network):
+                return network, danbooru.probabilities(network, picture)
+
+        network, found = with_memory("deepdanbooru", looked, self._free)
         if any(each != each for each in found):
             raise NotANumber(f"deepdanbooru yields NaN in {self._dtype}; try --no-half")
         advance(1, 1)
@@ -99,6 +116,22 @@ class TorchInterrogator:
             for _, network in list(self._held.values()):
                 if hasattr(network, "to"):
                     network.to(torch.device("cpu"))
+
+    def size(self) -> int:
+        """Bytes of the networks that are held, without the captioner that ships."""
+        return sum(bytes_of(network.parameters()) for network in self._large())
+
+    def drop(self) -> int:
+        """Let go of them; returns their bytes."""
+        with self._loading:
+            size = self.size()
+            for name in [name for name in self._held if name != "book"]:
+                del self._held[name]
+        return size
+
+    def _large(self) -> list[Any]:
+        held = list(self._held.items())
+        return [network for name, (_, network) in held if name != "book"]
 
     def _out_of_the_book(self, picture: Image) -> str:
         with self._loading:

@@ -13,7 +13,7 @@ from adapters.gpu.torch_backend.faces.files import FaceCatalogue
 from adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from adapters.storage.folders import files_below
 from application.ports.inference import Verdict
-from domain.errors import CheckpointError, ModelUnavailable, NotANumber
+from domain.errors import CheckpointError, ModelUnavailable, NotANumber, OutOfMemory
 from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
 from tests.adapters.gpu.torch_backend.faces import files, layouts
 from tests.contracts.face_restorer import Box, FaceRestorerContract, by
@@ -174,3 +174,24 @@ def test_published_sizes_from_files_to_pictures(tmp_path: Path):
         assert changed is not None
         assert changed[0] >= files.BOX[0] and changed[1] >= files.BOX[1]
         assert changed[2] <= files.BOX[2] and changed[3] <= files.BOX[3]
+
+
+def test_memory_that_runs_out_is_freed_and_faces_begun_again(models: Path):
+    """The second failure is told, and nothing is held after it."""
+    restorer, left = restorer_of(models), [1]
+    whole = restorer.restore(files.portrait(), by(GFPGAN))
+    assert restorer.size() > 0
+
+    def advance(done: int, of: int) -> Verdict:
+        if left:
+            left.pop()
+            raise torch.OutOfMemoryError("out of memory")
+        return Verdict.CONTINUE
+
+    restorer._free = restorer.drop
+    again = restorer.restore(files.portrait(), by(GFPGAN), advance=advance)
+    assert again.tobytes() == whole.tobytes()
+    left.extend((1, 1))
+    with pytest.raises(OutOfMemory, match="restoring faces by GFPGAN"):
+        restorer.restore(files.portrait(), by(GFPGAN), advance=advance)
+    assert restorer.size() == 0

@@ -13,7 +13,8 @@ from adapters.gpu.torch_backend.interrogate.files import places
 from adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from adapters.gpu.torch_backend.interrogate.picture_book import PictureBookNet
 from adapters.storage.folders import files_below
-from domain.errors import CheckpointError, ModelUnavailable, NotANumber
+from application.ports.inference import Verdict
+from domain.errors import CheckpointError, ModelUnavailable, NotANumber, OutOfMemory
 from domain.interrogation import CaptionSearch
 from tests.adapters.gpu.torch_backend.interrogate.networks import (
     PIECES,
@@ -228,3 +229,23 @@ def test_pictures_of_any_size_are_looked_at(tmp_path):
     interrogator = opened(tmp_path)
     for size in ((1, 1), (64, 64), (1024, 1024), (3000, 2)):
         assert interrogator.caption(Image.new("RGB", size), SEARCH)
+
+
+def test_memory_that_runs_out_is_freed_and_the_caption_begun_again(models):
+    """The second failure is told; what was held then is let go, but the captioner that ships."""
+    interrogator, left = opened(models), [1]
+    whole = interrogator.caption(plain(), SEARCH)
+    assert interrogator.size() > 0
+
+    def advance(done, of):
+        if left:
+            left.pop()
+            raise torch.OutOfMemoryError("out of memory")
+        return Verdict.CONTINUE
+
+    interrogator._free = interrogator.drop
+    assert interrogator.caption(plain(), SEARCH, advance) == whole
+    left.extend((1, 1))
+    with pytest.raises(OutOfMemory, match="a caption"):
+        interrogator.caption(plain(), SEARCH, advance)
+    assert interrogator.size() == 0
