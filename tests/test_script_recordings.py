@@ -45,13 +45,20 @@ def client_of(folder: Path, shared: Path, backend: str, **parts: Any) -> TestCli
     return TestClient(bootstrap.build_app(bootstrap.assemble(settings, **parts)))
 
 
+class Clients(dict[str, TestClient]):
+    """By backend; each is made when it is first asked for, so that one needs no torch."""
+
+    def __init__(self, make: Callable[[str], TestClient]) -> None:
+        self._make = make
+
+    def __missing__(self, backend: str) -> TestClient:
+        self[backend] = self._make(backend)
+        return self[backend]
+
+
 @pytest.fixture(scope="module")
-def clients(tmp_path_factory: Any, shared: Path) -> dict[str, TestClient]:
-    """By backend."""
-    return {
-        backend: client_of(tmp_path_factory.mktemp(backend), shared, backend)
-        for backend in ("fake", "torch")
-    }
+def clients(tmp_path_factory: Any, shared: Path) -> Clients:
+    return Clients(lambda backend: client_of(tmp_path_factory.mktemp(backend), shared, backend))
 
 
 def recorded(shared: Path, name: str) -> dict[str, Any]:

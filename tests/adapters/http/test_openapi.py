@@ -71,7 +71,7 @@ def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
 def test_txt2img_tells_what_can_go_wrong(document: dict[str, Any]) -> None:
     answers = document["paths"]["/sdapi/v1/txt2img"]["post"]["responses"]
     assert answers.keys() == {
-        *("200", "202", "400", "401", "409", "413", "422", "429", "500", "501", "503")
+        *("200", "202", "400", "401", "409", "413", "422", "429", "500", "501", "503", "507")
     }
     assert "Retry-After" in answers["429"]["headers"]
 

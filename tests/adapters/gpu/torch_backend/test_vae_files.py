@@ -163,7 +163,7 @@ def test_code_in_a_file_is_not_run(model, tmp_path):
             return os.mkdir, (str(tmp_path / "evil"),)
 
     torch.save({"decoder.conv_in.weight": Evil()}, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match="more than plain tensors"):
+    with pytest.raises(CheckpointError, match=r"mkdir.*which no tensors need"):
         load_vae(tmp_path / "a.pt", model, CPU, torch.float32)
     assert not (tmp_path / "evil").exists()
 
