@@ -26,7 +26,13 @@ from adapters.http.flagged import accounts, cors, rate_limit, tls
 from adapters.http.gate import Gate
 from adapters.http.metrics import Metrics
 from adapters.http.server import serve, threads_for
-from adapters.machine import Process, read_machine, read_ram, return_large_pictures
+from adapters.machine import (
+    Process,
+    read_machine,
+    read_ram,
+    return_large_pictures,
+    share_freed_memory,
+)
 from adapters.storage.atomic_write import write_atomically
 from adapters.storage.folders import files_below
 from adapters.storage.fonts import open_font
@@ -388,6 +394,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for option in (*flags.ignored(), *flags.unknown):
         log.warning("%s has no effect here", option)
+    share_freed_memory()
     return_large_pictures()
     container = assemble(flags)
     try:

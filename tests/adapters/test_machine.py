@@ -2,9 +2,12 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
+
+import pytest
 
 from adapters.machine import Process, read_machine, read_ram
 from tests.conftest import ROOT
@@ -69,3 +72,34 @@ def test_large_pictures_leave_no_memory_behind():
     command = [sys.executable, "-c", program]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert int(told.stdout) > 32 * 2**20
+
+
+#: Eight threads that take and free memory at once; how many heaps glibc tells of afterwards.
+HEAPS = """\
+import ctypes, threading
+{first}
+gate = threading.Barrier(8)
+def work():
+    gate.wait()
+    kept = [bytes(4000) for _ in range(500)]
+    gate.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+[each.start() for each in threads], [each.join() for each in threads]
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+libc.malloc_info(0, ctypes.c_void_p(libc.fdopen(1, b"w")))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+def test_threads_share_what_is_freed():
+    def heaps(first: str) -> int:
+        command = [sys.executable, "-c", HEAPS.format(first=first)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.count(
+            "<heap nr="
+        )
+
+    assert heaps("") > 2
+    sharing = "from adapters.machine import share_freed_memory; share_freed_memory()"
+    assert 1 <= heaps(sharing) <= 2
