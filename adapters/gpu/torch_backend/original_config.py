@@ -127,7 +127,7 @@ def _load_yaml(path: Path) -> object:
         # What it says of the text around is nobody's business: the file may be a link.
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise CheckpointError(str(path), f"cannot be read as YAML: line {line}") from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         message = f"cannot be read as YAML: {type(error).__name__}"
         raise CheckpointError(str(path), message) from None
 
@@ -145,6 +145,8 @@ def _read(path: Path) -> str:
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
         raise CheckpointError(str(path), message) from error
+    except UnicodeDecodeError:
+        raise CheckpointError(str(path), "cannot be read: it is no UTF-8 text") from None
 
 
 def _text_model_config(config: Path, version: str | None) -> _Reader:

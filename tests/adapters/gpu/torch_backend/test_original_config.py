@@ -151,3 +151,9 @@ def test_the_recorded_one(shared):
     assert (found.unet_heads, found.text_heads) == (4, 4)
     assert (found.scale_factor, found.betas) == (0.18215, (0.00085, 0.012))
     assert found.prediction == "epsilon"
+
+
+def test_bytes_that_are_no_text_are_refused_by_file(checkpoint):
+    checkpoint.with_suffix(".yaml").write_bytes(bytes(range(256)))
+    with pytest.raises(CheckpointError, match=r"\.yaml: cannot be read: it is no UTF-8 text"):
+        read_original_config(checkpoint)
