@@ -23,6 +23,7 @@ def test_the_tests_pass_with_torch_absent(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not torch and not slow", "tests"]
     command += [f"--ignore={path}" for path in LEFT_OUT]
     command += [f"--junitxml={report}", "-p", "no:cacheprovider"]
+    command += ["-n", "2", "--dist", "loadfile"]  # it is what the whole suite waits for in the end
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
     done = subprocess.run(
         command,
