@@ -17,27 +17,26 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.gpu.matched_noise import matched_noise
-from adapters.gpu.parts import Backend, FakeParts, Parts
-from adapters.http.access_log import AccessLog
-from adapters.http.app import Services, create_app
-from adapters.http.fetch import Downloader
-from adapters.http.flagged import accounts, cors, rate_limit, tls
-from adapters.http.gate import Gate
-from adapters.http.metrics import Metrics
-from adapters.http.server import serve, threads_for
-from adapters.machine import (
+from hexfusion.adapters.gpu.matched_noise import matched_noise
+from hexfusion.adapters.gpu.parts import Backend, FakeParts, Parts
+from hexfusion.adapters.http.access.access_log import AccessLog
+from hexfusion.adapters.http.access.from_flags import accounts, cors, rate_limit, tls
+from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.app import Services, create_app
+from hexfusion.adapters.http.downloads.downloader import Downloader
+from hexfusion.adapters.http.metrics import Metrics
+from hexfusion.adapters.http.server import serve, threads_for
+from hexfusion.adapters.machine import (
     Process,
     read_machine,
     read_ram,
     return_large_pictures,
     share_freed_memory,
 )
-from adapters.storage.atomic_write import write_atomically
-from adapters.storage.folders import files_below
-from adapters.storage.fonts import open_font
-from adapters.storage.options_file import FileOptions
-from adapters.storage.parts import (
+from hexfusion.adapters.storage.atomic_write import write_atomically
+from hexfusion.adapters.storage.folders import files_below
+from hexfusion.adapters.storage.fonts import open_font
+from hexfusion.adapters.storage.parts import (
     file_catalog,
     file_networks,
     file_terms,
@@ -46,39 +45,40 @@ from adapters.storage.parts import (
     image_archive,
     job_store,
 )
-from adapters.storage.starter import starter_captioner
-from adapters.storage.styles_files import FileStyles
-from application.extra_networks import ExtraNetworks
-from application.extras import ProcessExtras
-from application.faces import NoFaceRestorer
-from application.fetching import FetchPicture
-from application.grouping import Grouping
-from application.health import ReadHealth
-from application.img2img import GenerateImg2Img
-from application.interrogate import Interrogate
-from application.job_board import JobBoard
-from application.jobs import JobQueue, Meters
-from application.models import Models
-from application.networks import ListEmbeddings
-from application.options import ChangeOptions, ReadOptions
-from application.pnginfo import ReadPictureInfo
-from application.ports.options import OptionsStore
-from application.ports.vaes import VaeCatalog
-from application.progress import ReadProgress
-from application.retention import Retention
-from application.saving import SaveImages
-from application.scripts.listing import ListScripts
-from application.sysinfo import ReadSysinfo
-from application.system import ReadMemory
-from application.task_progress import ListPendingTasks, ReadTaskProgress
-from application.txt2img import GenerateTxt2Img
-from application.upscalers import ListUpscalers
-from application.vaes import Vaes
-from domain.errors import HexfusionError
-from domain.filenames import NameRules
-from domain.flags import FlagError, Flags, command_line, help_text, parse_flags
-from domain.seeds import SEED_RANGE
-from domain.vaes import VaeFile
+from hexfusion.adapters.storage.settings.options_file import FileOptions
+from hexfusion.adapters.storage.settings.styles_files import FileStyles
+from hexfusion.adapters.storage.starter import starter_captioner
+from hexfusion.application.catalogues.checkpoints import Models
+from hexfusion.application.catalogues.embeddings import ListEmbeddings
+from hexfusion.application.catalogues.upscalers import ListUpscalers
+from hexfusion.application.catalogues.vaes import Vaes
+from hexfusion.application.describing.interrogate import Interrogate
+from hexfusion.application.describing.picture_info import ReadPictureInfo
+from hexfusion.application.extras.extras import ProcessExtras
+from hexfusion.application.generation.extra_networks import ExtraNetworks
+from hexfusion.application.generation.faces import NoFaceRestorer
+from hexfusion.application.generation.img2img import GenerateImg2Img
+from hexfusion.application.generation.txt2img import GenerateTxt2Img
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.grouping import Grouping
+from hexfusion.application.jobs.progress import ReadProgress
+from hexfusion.application.jobs.queue import JobQueue, Meters
+from hexfusion.application.jobs.retention import Retention
+from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.vaes import VaeCatalog
+from hexfusion.application.saving.save_images import SaveImages
+from hexfusion.application.scripts.listing import ListScripts
+from hexfusion.application.system.fetching import FetchPicture
+from hexfusion.application.system.health import ReadHealth
+from hexfusion.application.system.memory import ReadMemory
+from hexfusion.application.system.options import ChangeOptions, ReadOptions
+from hexfusion.application.system.sysinfo import ReadSysinfo
+from hexfusion.domain.errors import HexfusionError
+from hexfusion.domain.filenames import NameRules
+from hexfusion.domain.flags import FlagError, Flags, command_line, help_text, parse_flags
+from hexfusion.domain.seeds import SEED_RANGE
+from hexfusion.domain.vaes import VaeFile
 
 #: The A1111 whose behaviour we give; what infotext calls the version (docs/adr/0004).
 A1111_VERSION = "v1.10.1"
@@ -91,7 +91,7 @@ log = logging.getLogger("hexfusion")
 
 def torch_parts(flags: Flags, options: OptionsStore) -> Parts:
     """The real ones. torch and diffusers are imported here, and only when they are chosen."""
-    from adapters.gpu.torch_backend.parts import TorchParts
+    from hexfusion.adapters.gpu.torch_backend.parts import TorchParts
 
     return TorchParts(
         flags, options, files_below=files_below, write=write_atomically, book=starter_captioner

@@ -90,15 +90,15 @@ def load_and_step(name: str, path: Path, stored: str, computed: str, others: str
     """In this process, which never reaches the network again. Raises what does not hold."""
     import torch
 
-    from adapters.gpu.torch_backend.architecture import Shapes
-    from adapters.gpu.torch_backend.devices import choose_device
-    from adapters.gpu.torch_backend.engine import TorchInference
-    from adapters.gpu.torch_backend.families import infer_architecture
-    from adapters.gpu.torch_backend.loading import Precision, load_checkpoint
-    from adapters.gpu.torch_backend.original_config import OriginalConfig
-    from adapters.gpu.torch_backend.weights import read_weights
     from benchmarks.family_files import by_name
-    from domain.checkpoints import Checkpoint
+    from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
+    from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
+    from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+    from hexfusion.adapters.gpu.torch_backend.checkpoint import Precision, load_checkpoint
+    from hexfusion.adapters.gpu.torch_backend.devices import choose_device
+    from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+    from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+    from hexfusion.domain.checkpoints import Checkpoint
     from tests.contracts.inference import Witness, from_picture, plan, sources
 
     kind, device = by_name(name), choose_device()

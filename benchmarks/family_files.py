@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from adapters.gpu.torch_backend.unclip import STATISTICS
+from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import STATISTICS
 from tests.adapters.gpu.torch_backend.layouts import (
     REFINER,
     SD2,

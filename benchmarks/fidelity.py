@@ -35,12 +35,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-import bootstrap
-from application.pictures import read_infotext
 from benchmarks import harness
 from benchmarks.features import FEATURES, features_of
 from benchmarks.recordings import EXTRAS, Out, Recording, psnr, read_all
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.application.pictures.picture_files import read_infotext
+from hexfusion.domain.flags import parse_flags
 
 #: The largest difference of any channel of any pixel, of 255 (golden/README.md).
 TOLERANCE = 2

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from adapters.gpu.torch_backend.architecture import Shapes
-from adapters.gpu.torch_backend.extra_networks.additions import Additions
-from adapters.gpu.torch_backend.extra_networks.context import adding
-from adapters.gpu.torch_backend.extra_networks.kinds import kind_of
-from adapters.gpu.torch_backend.extra_networks.layers import Layer
-from adapters.gpu.torch_backend.extra_networks.merging import Change, MergedWeights
-from adapters.gpu.torch_backend.families import infer_architecture
-from adapters.gpu.torch_backend.networks import build_unet, predict
-from adapters.gpu.torch_backend.original_config import OriginalConfig
-from adapters.gpu.torch_backend.weights import Weights
 from benchmarks import harness
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_unet, predict
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
+from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
+from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+from hexfusion.adapters.gpu.torch_backend.extra_networks.store import Additions
+from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
+from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.adapters.gpu.torch_backend.patches.kinds import kind_of
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, MergedWeights
 from tests.adapters.gpu.torch_backend.layouts import SD15, SMALL, random_tensors, sd1_layout
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from adapters.http import openapi
 from benchmarks import harness
+from hexfusion.adapters.http.documents import openapi
 
 Json = Mapping[str, Any]
 

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from adapters.gpu.torch_backend.loading import load_checkpoint
-from adapters.gpu.torch_backend.previews import Previews
-from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
-from domain.plan import PreviewMethod, PreviewPlan
+from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.domain.plan import PreviewMethod, PreviewPlan
 from tools.starter.drawing import Artist
 from tools.starter.judge import held_out_prompts
 from tools.starter.sampler import rows_of

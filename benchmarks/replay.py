@@ -28,13 +28,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-import bootstrap
-from adapters.gpu.faces_fake import FakeFaceRestorer
-from adapters.gpu.fake import FakeInference
 from benchmarks import harness
 from benchmarks.replay_reasons import BEFORE, FLAGS, later, meant
 from benchmarks.shapes import differences
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
+from hexfusion.adapters.gpu.fake import FakeInference
+from hexfusion.domain.flags import parse_flags
 
 Json = Mapping[str, Any]
 

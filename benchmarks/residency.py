@@ -19,12 +19,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from adapters.http.app import Services
 from benchmarks import harness
-from bootstrap import build
-from domain.generation import Txt2Img
+from hexfusion.adapters.http.app import Services
+from hexfusion.bootstrap import build
+from hexfusion.domain.generation import Txt2Img
 
-_LOADER = "adapters.gpu.torch_backend.residency"
+_LOADER = "hexfusion.adapters.gpu.torch_backend.residency.residency"
 
 
 @dataclass(frozen=True)

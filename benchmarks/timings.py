@@ -17,10 +17,10 @@ from rich.table import Table
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-import bootstrap
-from adapters.http.app import Services
 from benchmarks import harness
-from domain.generation import Txt2Img
+from hexfusion import bootstrap
+from hexfusion.adapters.http.app import Services
+from hexfusion.domain.generation import Txt2Img
 
 #: Classes of diffusers and transformers, by what they are to a picture. Of the autoencoder, txt2img
 #: runs the decoder alone.

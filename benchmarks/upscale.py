@@ -22,11 +22,11 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-import bootstrap
 from benchmarks import harness
-from domain.flags import parse_flags
-from domain.tiles import even_starts
-from domain.upscalers import Tiling, UpscaleSettings
+from hexfusion import bootstrap
+from hexfusion.domain.flags import parse_flags
+from hexfusion.domain.tiles import even_starts
+from hexfusion.domain.upscalers import Tiling, UpscaleSettings
 
 SCALE = 4
 #: Largest difference of any channel that passes for none.

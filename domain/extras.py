@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from domain.infotext import quote
+from hexfusion.domain.infotext import quote
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 

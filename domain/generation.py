@@ -27,7 +27,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     Field order is the order of the echoed `parameters`. A `None` means "use the option of the
     same name" or "not given". The bounds are checked where JSON comes in, and for every caller by
-    `application.limits`.
+    `hexfusion.application.planning.limits`.
     """
 
     prompt: Annotated[str, described("What the picture shows.")] = ""

@@ -5,7 +5,7 @@ Source: spec api.md 6 (fields, defaults, order).
 
 from typing import Annotated, Any
 
-from domain.generation import Generation, Txt2Img, described
+from hexfusion.domain.generation import Generation, Txt2Img, described
 
 
 class Img2Img(Generation, frozen=True, kw_only=True):

@@ -8,16 +8,16 @@ from typing import Literal
 
 import msgspec
 
-from domain.checkpoints import Checkpoint
-from domain.networks import Embedding
-from domain.prompts.parts import Part
-from domain.sampling.options import SamplingOptions
-from domain.sampling.parameters import SamplerParameters
-from domain.sampling.samplers import Sampler
-from domain.sampling.steps import img2img_steps
-from domain.soft_inpainting import SoftInpainting
-from domain.upscalers import UpscaleSettings
-from domain.vaes import VaeFile
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.extra_networks import Embedding
+from hexfusion.domain.prompts.parts import Part
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.parameters import SamplerParameters
+from hexfusion.domain.sampling.samplers import Sampler
+from hexfusion.domain.sampling.steps import img2img_steps
+from hexfusion.domain.soft_inpainting import SoftInpainting
+from hexfusion.domain.upscalers import UpscaleSettings
+from hexfusion.domain.vaes import VaeFile
 
 MaskedContent = Literal["picture", "noise", "nothing"]
 """What a latent has under the mask: the encoded picture, noise in its place, or zeros."""

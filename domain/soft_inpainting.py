@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest
 
 TITLE = "soft inpainting"
 """What A1111 lists the script as."""

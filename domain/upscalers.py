@@ -2,8 +2,8 @@
 
 import msgspec
 
-from domain.errors import InvalidRequest
-from domain.options import Options
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.options import Options
 
 LATENT_MODES = (
     "Latent",

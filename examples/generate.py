@@ -2,8 +2,8 @@
 
 import sys
 
-import bootstrap
-from domain.generation import Txt2Img
+from hexfusion import bootstrap
+from hexfusion.domain.generation import Txt2Img
 
 use = bootstrap.build(sys.argv[1:])
 result = use.txt2img(Txt2Img(prompt="a red circle on a blue background", width=256, height=256))

@@ -7,13 +7,13 @@ from random import Random
 
 from PIL import Image
 
-import bootstrap
-from application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
-from domain.checkpoints import Checkpoint
-from domain.errors import Unsupported
-from domain.generation import Txt2Img
-from domain.plan import Plan
-from domain.vaes import VaeFile
+from hexfusion import bootstrap
+from hexfusion.application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import Unsupported
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.plan import Plan
+from hexfusion.domain.vaes import VaeFile
 
 
 class Clouds:

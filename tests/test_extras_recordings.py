@@ -14,9 +14,9 @@ import pytest
 from falcon.testing import TestClient
 from PIL import Image, ImageChops
 
-import bootstrap
-from adapters.gpu.faces_fake import FakeFaceRestorer
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
+from hexfusion.domain.flags import parse_flags
 
 
 def failure(detail: str) -> dict[str, str]:

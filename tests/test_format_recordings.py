@@ -15,9 +15,9 @@ import pytest
 from falcon.testing import TestClient
 from PIL import Image, ImageChops, ImageStat
 
-import bootstrap
-from application.pictures import read_infotext
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.application.pictures.picture_files import read_infotext
+from hexfusion.domain.flags import parse_flags
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 from falcon.testing import TestClient
 from PIL import Image, ImageChops
 
-import bootstrap
-from application.pictures import read_infotext
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.application.pictures.picture_files import read_infotext
+from hexfusion.domain.flags import parse_flags
 
 NOON = time.mktime((2026, 11, 22, 12, 0, 0, 0, 0, -1))
 IN_ORDER = (

@@ -17,10 +17,10 @@ import pytest
 from falcon.testing import TestClient
 from PIL import Image, ImageChops
 
-import bootstrap
-from adapters.gpu.matched_noise import matched_noise
-from application.pictures import read_infotext
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.adapters.gpu.matched_noise import matched_noise
+from hexfusion.application.pictures.picture_files import read_infotext
+from hexfusion.domain.flags import parse_flags
 
 HERE = (
     "i2i_alt_test",

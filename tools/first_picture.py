@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from domain.flags import FlagError, Flags, parse_flags
+from hexfusion.domain.flags import FlagError, Flags, parse_flags
 
 PROMPT = "a red circle on a blue background"
 #: Seconds the server may take to answer its first request.

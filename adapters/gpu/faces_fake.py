@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
-from application.ports.upscale import Advance, go_on
-from domain.errors import ModelUnavailable, NotFound
-from domain.faces import CODEFORMER, FACE_RESTORERS, FaceRestoration
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.errors import ModelUnavailable, NotFound
+from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, FaceRestoration
 
 #: Pixels that a picture's sides must have for a face to be seen in it.
 _SMALLEST = 32

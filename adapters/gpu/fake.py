@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 from PIL import Image, ImageDraw
 
-from application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
-from domain.checkpoints import Checkpoint
-from domain.errors import CheckpointError
-from domain.plan import HiresPlan, NoisePlan, Pass, Plan, PreviewPlan
-from domain.vaes import VaeFile
+from hexfusion.application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.plan import HiresPlan, NoisePlan, Pass, Plan, PreviewPlan
+from hexfusion.domain.vaes import VaeFile
 
 
 def read_nothing(checkpoint: Checkpoint) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from PIL.Image import Image, Resampling
 
-from application.ports.inference import Verdict
-from application.ports.upscale import Advance, go_on
-from domain.interrogation import CaptionSearch, Score
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.interrogation import CaptionSearch, Score
 
 _COLOURS = {
     "black": (0, 0, 0),

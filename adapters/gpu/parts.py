@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from adapters.gpu.faces_fake import FakeFaceRestorer
-from adapters.gpu.fake import FakeInference, read_file
-from adapters.gpu.interrogator_fake import FakeInterrogator
-from adapters.gpu.upscaler_fake import FakeUpscaler
-from application.ports.faces import FaceRestorer
-from application.ports.inference import Inference, ModelHost
-from application.ports.interrogate import Interrogator
-from application.ports.upscale import Upscaler
+from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
+from hexfusion.adapters.gpu.fake import FakeInference, read_file
+from hexfusion.adapters.gpu.interrogator_fake import FakeInterrogator
+from hexfusion.adapters.gpu.upscaler_fake import FakeUpscaler
+from hexfusion.application.ports.faces import FaceRestorer
+from hexfusion.application.ports.inference import Inference, ModelHost
+from hexfusion.application.ports.interrogate import Interrogator
+from hexfusion.application.ports.upscale import Upscaler
 
 
 class Backend(Inference, ModelHost, Protocol):

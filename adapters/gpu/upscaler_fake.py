@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from application.ports.upscale import Advance, go_on
-from application.tiles import by_tiles
-from application.upscaling import PlainUpscaler, Stoppable, upscale
-from domain.upscalers import UpscalerModel, UpscaleSettings
+from hexfusion.application.pictures.tiles import by_tiles
+from hexfusion.application.pictures.upscaling import PlainUpscaler, Stoppable, upscale
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.upscalers import UpscalerModel, UpscaleSettings
 
 _SCALE = 4
 

@@ -6,25 +6,21 @@ from typing import Any
 
 import falcon
 
-from adapters.http import errors, wire
-from adapters.http.access_log import AccessLog
-from adapters.http.cors import Cors
-from adapters.http.decoding import Fetch
-from adapters.http.gate import Gate
-from adapters.http.head import HeadAsGet
-from adapters.http.metrics import Metrics, MetricsPage
-from adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
-from adapters.http.resources import (
+from hexfusion.adapters.http import errors
+from hexfusion.adapters.http.access.access_log import AccessLog
+from hexfusion.adapters.http.access.cors import Cors
+from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.head_requests import HeadAsGet
+from hexfusion.adapters.http.metrics import Metrics, MetricsPage
+from hexfusion.adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
+from hexfusion.adapters.http.resources import (
     actions,
     catalogues,
-    documents,
     extras,
     generation,
     health,
     interrogate,
     jobs,
-    later,
-    networks,
     options,
     pictures,
     scripts,
@@ -35,16 +31,27 @@ from adapters.http.resources import (
     v1_jobs,
     vaes,
 )
-from application.health import Health
-from application.job_board import JobBoard
-from application.networks import EmbeddingLists
-from application.pnginfo import PictureInfo
-from application.ports.networks import NetworkCatalog
-from application.sysinfo import Report
-from domain.checkpoints import Checkpoint
-from domain.prompts import Style
-from domain.scripts import Script
-from domain.vaes import VaeFile
+from hexfusion.adapters.http.resources import (
+    api_documents as documents,
+)
+from hexfusion.adapters.http.resources import (
+    extra_networks as networks,
+)
+from hexfusion.adapters.http.resources import (
+    not_built as later,
+)
+from hexfusion.adapters.http.wire import lenient_json as wire
+from hexfusion.adapters.http.wire.base64_pictures import Fetch
+from hexfusion.application.catalogues.embeddings import EmbeddingLists
+from hexfusion.application.describing.picture_info import PictureInfo
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.ports.extra_networks import NetworkCatalog
+from hexfusion.application.system.health import Health
+from hexfusion.application.system.sysinfo import Report
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.prompts import Style
+from hexfusion.domain.scripts import Script
+from hexfusion.domain.vaes import VaeFile
 
 #: Bytes a request body may have. Enough for a dozen large pictures in base64.
 MAX_BODY = 64 * 2**20

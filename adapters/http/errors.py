@@ -15,15 +15,15 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.accounts import Denied
-from adapters.http.cors import ForeignPage
-from adapters.http.encoding import Unencodable, to_json
-from adapters.http.exchange import Absent
-from adapters.http.rate_limit import TooManyRequests
-from adapters.http.wire import Problem, Refused, Unreadable
-from application.fetching import RequestsNotAllowed
-from application.ports.download import LocalResource, TooManyDownloads
-from domain.errors import (
+from hexfusion.adapters.http.access.accounts import Denied
+from hexfusion.adapters.http.access.cors import ForeignPage
+from hexfusion.adapters.http.access.rate_limit import TooManyRequests
+from hexfusion.adapters.http.wire.exchange import Absent
+from hexfusion.adapters.http.wire.json_results import Unencodable, to_json
+from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
+from hexfusion.application.ports.download import LocalResource, TooManyDownloads
+from hexfusion.application.system.fetching import RequestsNotAllowed
+from hexfusion.domain.errors import (
     HexfusionError,
     InvalidRequest,
     JobCancelled,
@@ -36,7 +36,7 @@ from domain.errors import (
     ServerStopping,
     Unsupported,
 )
-from domain.options import FrozenOption, UnknownOption
+from hexfusion.domain.options import FrozenOption, UnknownOption
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from application.jobs import Job, JobQueue
-from application.ports.inference import Resident
+from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.ports.inference import Resident
 
 ReadMemory = Callable[[], Mapping[str, Mapping[str, object]]]
 
@@ -22,7 +22,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """Counts requests, as middleware, and jobs, as `application.jobs.Meters` asks for it."""
+    """Counts requests, as middleware, and jobs, as `hexfusion.application.jobs.queue.Meters` asks for it."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -5,7 +5,7 @@ import time
 
 import falcon
 
-from adapters.http.errors import TooLarge
+from hexfusion.adapters.http.errors import TooLarge
 
 
 class Timing:

@@ -23,11 +23,11 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
-from adapters.http.app import MAX_BODY
-from adapters.http.encoding import to_json
-from adapters.http.errors import TooLarge
-from adapters.http.tls import Terminator
-from application.job_board import MAX_WATCHERS
+from hexfusion.adapters.http.access.tls import Terminator
+from hexfusion.adapters.http.app import MAX_BODY
+from hexfusion.adapters.http.errors import TooLarge
+from hexfusion.adapters.http.wire.json_results import to_json
+from hexfusion.application.jobs.board import MAX_WATCHERS
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from domain.checkpoints import natural_key
+from hexfusion.domain.checkpoints import natural_key
 
 
 def files_below(

@@ -5,7 +5,7 @@ from importlib.resources import as_file, files
 from PIL import ImageFont
 from PIL.ImageFont import FreeTypeFont
 
-from domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest
 
 NAME = "Roboto-Regular.ttf"
 ENDINGS = (".ttf", ".otf", ".ttc")
@@ -15,7 +15,7 @@ def open_font(file: str, size: int) -> FreeTypeFont:
     """The font in `file`, of the option `font`, or if that is empty the shipped one; `size` in
     pixels. Raises `InvalidRequest("font", ...)` for a file that is none."""
     if not file:
-        with as_file(files("adapters.storage") / "assets" / NAME) as shipped:
+        with as_file(files("hexfusion.adapters.storage") / "assets" / NAME) as shipped:
             return ImageFont.truetype(shipped, size)
     try:
         if not file.lower().endswith(ENDINGS):

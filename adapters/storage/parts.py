@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from adapters.storage.checkpoints_files import FileCatalog, checkpoint_folders
-from adapters.storage.hash_cache import HashCache
-from adapters.storage.images_files import FileImages
-from adapters.storage.jobs_files import FileJobs
-from adapters.storage.jobs_memory import MemoryJobs
-from adapters.storage.networks_files import FileNetworks
-from adapters.storage.starter import install_starter
-from adapters.storage.terms_files import FileTerms
-from adapters.storage.vaes_files import FileVaes, vae_folders
-from application.ports.jobs import JobStore
-from application.ports.options import OptionsStore
-from application.saving import FOLDERS
-from domain.flags import Flags
+from hexfusion.adapters.storage.catalogues.checkpoints_files import FileCatalog, checkpoint_folders
+from hexfusion.adapters.storage.catalogues.extra_networks_files import FileNetworks
+from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
+from hexfusion.adapters.storage.catalogues.vaes_files import FileVaes, vae_folders
+from hexfusion.adapters.storage.results.images_files import FileImages
+from hexfusion.adapters.storage.results.jobs_files import FileJobs
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.adapters.storage.settings.terms_files import FileTerms
+from hexfusion.adapters.storage.starter import install_starter
+from hexfusion.application.ports.jobs import JobStore
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.saving.save_images import FOLDERS
+from hexfusion.domain.flags import Flags
 
 
 def hash_cache(flags: Flags) -> HashCache:

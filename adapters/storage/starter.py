@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from adapters.storage.atomic_write import write_atomically
-from adapters.storage.checkpoints_files import EXTENSIONS
+from hexfusion.adapters.storage.atomic_write import write_atomically
+from hexfusion.adapters.storage.catalogues.checkpoints_files import EXTENSIONS
 
 NAME = "hexfusion-starter.safetensors"
 _CAPTIONER = "hexfusion-captioner.safetensors"
@@ -20,11 +20,11 @@ def install_starter(folders: Sequence[Path]) -> Path | None:
     if any(path.suffix.lower() in EXTENSIONS for path in there):
         return None
     target = folders[-1] / NAME
-    with as_file(files("adapters.storage") / "assets" / NAME) as source:
+    with as_file(files("hexfusion.adapters.storage") / "assets" / NAME) as source:
         write_atomically(target, source.read_bytes())
     return target
 
 
 def starter_captioner() -> bytes:
     """The network that tells what is on a picture of the starter's world, a safetensors file."""
-    return (files("adapters.storage") / "assets" / _CAPTIONER).read_bytes()
+    return (files("hexfusion.adapters.storage") / "assets" / _CAPTIONER).read_bytes()

@@ -2,17 +2,17 @@
 
 import msgspec
 
-from application.planning.sampling import plan_hires_sampling
-from application.planning.texts import Prompts, plan_text
-from application.planning.tweaks import plan_tweaks
-from domain import generation
-from domain.checkpoints import Checkpoint
-from domain.errors import InvalidRequest
-from domain.generation import Txt2Img
-from domain.geometry import CELL, HiresSize, hires_size
-from domain.options import Options
-from domain.plan import HiresPlan, SamplingPlan
-from domain.upscalers import LATENT_MODES, upscale_settings
+from hexfusion.application.planning.sampling import plan_hires_sampling
+from hexfusion.application.planning.texts import Prompts, plan_text
+from hexfusion.application.planning.tweaks import plan_tweaks
+from hexfusion.domain import generation
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.geometry import CELL, HiresSize, hires_size
+from hexfusion.domain.options import Options
+from hexfusion.domain.plan import HiresPlan, SamplingPlan
+from hexfusion.domain.upscalers import LATENT_MODES, upscale_settings
 
 OLD_SIZES = "use_old_hires_fix_width_height"
 

@@ -5,8 +5,7 @@ from functools import cache
 
 import msgspec
 
-from application.limits import check_img2img, check_lists, check_options
-from application.planning.job import (
+from hexfusion.application.planning.job import (
     JobPlan,
     ModelChoice,
     plan_batches,
@@ -14,15 +13,16 @@ from application.planning.job import (
     plan_first_pass,
     plan_seeds,
 )
-from application.planning.texts import Prompts, job_prompts, plan_text
-from domain.errors import InvalidRequest
-from domain.img2img import Img2Img
-from domain.options import Options
-from domain.picture_lists import NO_LISTS, PictureLists
-from domain.plan import InitPlan, Inversion, MaskedContent, Plan
-from domain.prompts import Style
-from domain.sampling.samplers import BY_NAME
-from domain.soft_inpainting import asked_for
+from hexfusion.application.planning.limits import check_img2img, check_lists, check_options
+from hexfusion.application.planning.texts import Prompts, job_prompts, plan_text
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
+from hexfusion.domain.plan import InitPlan, Inversion, MaskedContent, Plan
+from hexfusion.domain.prompts import Style
+from hexfusion.domain.sampling.samplers import BY_NAME
+from hexfusion.domain.soft_inpainting import asked_for
 
 CONTENT: dict[int, MaskedContent] = {2: "noise", 3: "nothing"}
 """What inpainting_fill makes of the latent; other fills paint the picture, or leave it."""

@@ -8,18 +8,18 @@ from typing import get_args
 
 import msgspec
 
-from application.planning.sampling import plan_sampling
-from application.planning.texts import Prompts, plan_text
-from application.planning.tweaks import plan_tweaks
-from domain.checkpoints import Checkpoint
-from domain.errors import InvalidRequest, OptionError
-from domain.faces import FaceRestoration
-from domain.generation import MAX_SEED
-from domain.geometry import CELL
-from domain.img2img import AnyRequest
-from domain.options import Options
-from domain.picture_lists import PictureLists
-from domain.plan import (
+from hexfusion.application.planning.sampling import plan_sampling
+from hexfusion.application.planning.texts import Prompts, plan_text
+from hexfusion.application.planning.tweaks import plan_tweaks
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import InvalidRequest, OptionError
+from hexfusion.domain.faces import FaceRestoration
+from hexfusion.domain.generation import MAX_SEED
+from hexfusion.domain.geometry import CELL
+from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import PictureLists
+from hexfusion.domain.plan import (
     InitPlan,
     NoisePlan,
     Pass,
@@ -31,8 +31,8 @@ from domain.plan import (
     SamplingPlan,
     VaeMethod,
 )
-from domain.seeds import image_seeds, image_subseeds, resolve_seed
-from domain.vaes import VaeFile
+from hexfusion.domain.seeds import image_seeds, image_subseeds, resolve_seed
+from hexfusion.domain.vaes import VaeFile
 
 _METHODS: Mapping[str, PreviewMethod] = {name: name for name in get_args(PreviewMethod)}
 _CONTENTS: Mapping[str, PreviewContent] = {name: name for name in get_args(PreviewContent)}

@@ -2,17 +2,17 @@
 
 import msgspec
 
-from domain.errors import OptionError
-from domain.generation import Txt2Img
-from domain.img2img import AnyRequest
-from domain.infotext import SAME_SAMPLER, SAME_SCHEDULER
-from domain.options import Options, known_option
-from domain.plan import SamplingPlan
-from domain.sampling.names import resolve_names, resolve_request
-from domain.sampling.options import SamplingOptions
-from domain.sampling.parameters import resolve_parameters
-from domain.sampling.samplers import Sampler
-from domain.sampling.schedulers import AUTOMATIC
+from hexfusion.domain.errors import OptionError
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.infotext import SAME_SAMPLER, SAME_SCHEDULER
+from hexfusion.domain.options import Options, known_option
+from hexfusion.domain.plan import SamplingPlan
+from hexfusion.domain.sampling.names import resolve_names, resolve_request
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.parameters import resolve_parameters
+from hexfusion.domain.sampling.samplers import Sampler
+from hexfusion.domain.sampling.schedulers import AUTOMATIC
 
 
 def plan_sampling(request: AnyRequest, options: Options) -> SamplingPlan:

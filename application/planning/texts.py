@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain.generation import Txt2Img
-from domain.img2img import AnyRequest
-from domain.options import Options
-from domain.picture_lists import PictureLists
-from domain.plan import SamplingPlan, TextPlan
-from domain.prompts import (
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import PictureLists
+from hexfusion.domain.plan import SamplingPlan, TextPlan
+from hexfusion.domain.prompts import (
     Style,
     apply_styles,
     extract_networks,
@@ -18,7 +18,7 @@ from domain.prompts import (
     strip_comments,
     timelines_differ,
 )
-from domain.sampling.steps import expected_calls
+from hexfusion.domain.sampling.steps import expected_calls
 
 
 class Prompts(msgspec.Struct, frozen=True):

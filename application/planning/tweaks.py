@@ -1,8 +1,8 @@
 """What a job changes in how networks compute. Source: spec sampling.md 7, scripts.md 14."""
 
-from domain.img2img import AnyRequest
-from domain.options import Options
-from domain.plan import Hypertile, NetworkTweaks
+from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.options import Options
+from hexfusion.domain.plan import Hypertile, NetworkTweaks
 
 
 def plan_tweaks(

@@ -5,9 +5,8 @@ from functools import cache
 
 import msgspec
 
-from application.limits import check_lists, check_options, check_txt2img
-from application.planning.hires import plan_hires, sized
-from application.planning.job import (
+from hexfusion.application.planning.hires import plan_hires, sized
+from hexfusion.application.planning.job import (
     JobPlan,
     ModelChoice,
     plan_batches,
@@ -15,12 +14,13 @@ from application.planning.job import (
     plan_first_pass,
     plan_seeds,
 )
-from application.planning.texts import Prompts, hires_prompts, job_prompts
-from domain.generation import Txt2Img
-from domain.options import Options
-from domain.picture_lists import NO_LISTS, PictureLists
-from domain.plan import Plan
-from domain.prompts import Style
+from hexfusion.application.planning.limits import check_lists, check_options, check_txt2img
+from hexfusion.application.planning.texts import Prompts, hires_prompts, job_prompts
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
+from hexfusion.domain.plan import Plan
+from hexfusion.domain.prompts import Style
 
 
 def plan_txt2img(

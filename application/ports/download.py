@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from domain.errors import HexfusionError
+from hexfusion.domain.errors import HexfusionError
 
 
 class LocalResource(HexfusionError):

@@ -5,15 +5,15 @@ from typing import Protocol
 
 from PIL.Image import Image
 
-from application.ports.upscale import Advance, go_on
-from domain.faces import FaceRestoration
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.faces import FaceRestoration
 
 
 class FaceRestorer(Protocol):
     """Finds faces and draws them anew. Safe to call from many threads at once."""
 
     def list(self) -> Sequence[str]:
-        """Those of `domain.faces.FACE_RESTORERS` that can be used now, in their order."""
+        """Those of `hexfusion.domain.faces.FACE_RESTORERS` that can be used now, in their order."""
         ...
 
     def check(self, model: str) -> None:

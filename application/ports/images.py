@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.errors import HexfusionError
+from hexfusion.domain.errors import HexfusionError
 
 
 class ArchiveError(HexfusionError):

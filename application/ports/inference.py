@@ -7,11 +7,11 @@ from typing import Protocol
 
 from PIL.Image import Image
 
-from domain.checkpoints import Checkpoint
-from domain.infotext import Extra
-from domain.networks import UsedEmbedding
-from domain.plan import Plan
-from domain.vaes import VaeFile
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.extra_networks import UsedEmbedding
+from hexfusion.domain.infotext import Extra
+from hexfusion.domain.plan import Plan
+from hexfusion.domain.vaes import VaeFile
 
 
 class Verdict(Enum):

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from PIL.Image import Image
 
-from application.ports.upscale import Advance, go_on
-from domain.interrogation import CaptionSearch, Score
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.interrogation import CaptionSearch, Score
 
 
 class Interrogator(Protocol):

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from domain.errors import HexfusionError
-from domain.progress import Progress
+from hexfusion.domain.errors import HexfusionError
+from hexfusion.domain.progress import Progress
 
 
 class JobStoreError(HexfusionError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from domain.options import Options
+from hexfusion.domain.options import Options
 
 
 class OptionsStore(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.prompts import Style
+from hexfusion.domain.prompts import Style
 
 
 class StyleStore(Protocol):

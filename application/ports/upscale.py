@@ -5,8 +5,8 @@ from typing import Protocol
 
 from PIL.Image import Image
 
-from application.ports.inference import Verdict
-from domain.upscalers import UpscalerModel, UpscaleSettings
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.upscalers import UpscalerModel, UpscaleSettings
 
 Advance = Callable[[int, int], Verdict]
 """Hears that `done` of `of` tiles are done, and answers whether to go on."""

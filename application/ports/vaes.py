@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.checkpoints import Checkpoint
-from domain.vaes import VaeFile
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.vaes import VaeFile
 
 
 class VaeCatalog(Protocol):

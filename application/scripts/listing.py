@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from application.models import Models
-from application.ports.options import OptionsStore
-from application.ports.upscale import Upscaler
-from application.scripts.registry import IMG2IMG, TXT2IMG
-from application.scripts.stage import Selectable
-from domain.scripts import Script, form_of, img2img_scripts, txt2img_scripts
-from domain.upscalers import upscale_settings
+from hexfusion.application.catalogues.checkpoints import Models
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
+from hexfusion.application.scripts.selectable.stage import Selectable
+from hexfusion.domain.scripts import Script, form_of, img2img_scripts, txt2img_scripts
+from hexfusion.domain.upscalers import upscale_settings
 
 
 class ListScripts:

@@ -1,15 +1,15 @@
 """Names of saved files: patterns with tokens, folders, running numbers (spec prompts.md 9)."""
 
-from domain.filenames.facts import NameFacts
-from domain.filenames.naming import (
+from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.naming import (
     decoration,
     file_name,
     next_number,
     numbered,
     sub_folder,
 )
-from domain.filenames.pattern import expand
-from domain.filenames.sanitising import DEFAULT_RULES, NameRules, sanitise
+from hexfusion.domain.filenames.pattern import expand
+from hexfusion.domain.filenames.sanitising import DEFAULT_RULES, NameRules, sanitise
 
 __all__ = [
     "DEFAULT_RULES",

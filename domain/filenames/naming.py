@@ -7,10 +7,10 @@ that climbs is refused.
 import re
 from collections.abc import Iterable
 
-from domain.errors import InvalidRequest
-from domain.filenames.facts import NameFacts
-from domain.filenames.pattern import expand
-from domain.filenames.sanitising import NAME_BYTES, NameRules, component, cut
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.pattern import expand
+from hexfusion.domain.filenames.sanitising import NAME_BYTES, NameRules, component, cut
 
 #: Longer patterns are refused: no name has room for what they say.
 MAX_PATTERN = 4096

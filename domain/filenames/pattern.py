@@ -2,9 +2,9 @@
 
 import re
 
-from domain.filenames.facts import NameFacts
-from domain.filenames.sanitising import NameRules
-from domain.filenames.tokens import SKIP, TOKENS, Skip
+from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.sanitising import NameRules
+from hexfusion.domain.filenames.tokens import SKIP, TOKENS, Skip
 
 _TOKEN = re.compile(r"\[([^\[\]]+)\]")
 

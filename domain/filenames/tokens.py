@@ -11,8 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from hashlib import sha256
 
-from domain.filenames.facts import NameFacts
-from domain.filenames.sanitising import NameRules, sanitise
+from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.sanitising import NameRules, sanitise
 
 
 class Skip(Enum):

@@ -1,6 +1,6 @@
 """A1111's flags, in the order of `GET /cmd-flags`. Source: spec api.md 1 and 1.1."""
 
-from domain.flags.flag import Effect, Flag, Kind
+from hexfusion.domain.flags.flag import Effect, Flag, Kind
 
 _TEXT, _INTEGER, _PATH, _PATHS = Kind.TEXT, Kind.INTEGER, Kind.PATH, Kind.PATHS
 _WORKS, _GRANTED = Effect.WORKS, Effect.GRANTED

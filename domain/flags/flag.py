@@ -5,7 +5,7 @@ from enum import Enum
 
 import msgspec
 
-from domain.errors import HexfusionError
+from hexfusion.domain.errors import HexfusionError
 
 FlagValue = bool | int | str | tuple[str, ...] | Mapping[str, object] | None
 """What a flag holds. Lists are tuples, so that nobody changes them later."""

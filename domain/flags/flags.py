@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from domain.flags.a1111 import A1111
-from domain.flags.flag import Effect, Flag, FlagValue
-from domain.flags.own import OWN
-from domain.options import WritePolicy
+from hexfusion.domain.flags.a1111 import A1111
+from hexfusion.domain.flags.flag import Effect, Flag, FlagValue
+from hexfusion.domain.flags.own import OWN
+from hexfusion.domain.options import WritePolicy
 
 FLAGS: Mapping[str, Flag] = {flag.dest: flag for flag in (*A1111, *OWN)}
 """Every flag by its `dest`: A1111's in their order, then ours."""

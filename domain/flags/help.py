@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Iterable
 
-from domain.flags.flag import Effect, Flag, Kind
-from domain.flags.flags import FLAGS
+from hexfusion.domain.flags.flag import Effect, Flag, Kind
+from hexfusion.domain.flags.flags import FLAGS
 
 _WIDTH = 96
 _HEAD = """\

@@ -1,6 +1,6 @@
 """Flags that A1111 does not have. `GET /cmd-flags` does not show them."""
 
-from domain.flags.flag import Effect, Flag, Kind
+from hexfusion.domain.flags.flag import Effect, Flag, Kind
 
 _INTEGER, _WORKS = Kind.INTEGER, Effect.WORKS
 

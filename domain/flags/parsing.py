@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from domain.flags.flag import Flag, FlagError, FlagValue, Kind
-from domain.flags.flags import FLAGS, Flags
+from hexfusion.domain.flags.flag import Flag, FlagError, FlagValue, Kind
+from hexfusion.domain.flags.flags import FLAGS, Flags
 
 _BY_OPTION = {flag.option: flag for flag in FLAGS.values()} | {"-h": FLAGS["help"]}
 

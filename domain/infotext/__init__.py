@@ -4,8 +4,14 @@ Writing: `infotext_parameters` puts the facts in order, `write_infotext` makes t
 Reading: `parse_infotext` takes it apart again; the `overrides_*` functions find option values.
 """
 
-from domain.infotext.compatibility import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
-from domain.infotext.facts import (
+from hexfusion.domain.infotext.compatibility import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER
+from hexfusion.domain.infotext.extra_networks import (
+    add_foreign_loras,
+    format_hashes,
+    read_hashes,
+    rename_loras,
+)
+from hexfusion.domain.infotext.facts import (
     Extra,
     GenerationFacts,
     PerImage,
@@ -13,16 +19,20 @@ from domain.infotext.facts import (
     info_parameters,
     infotext_parameters,
 )
-from domain.infotext.networks import add_foreign_loras, format_hashes, read_hashes, rename_loras
-from domain.infotext.overrides import (
+from hexfusion.domain.infotext.overrides import (
     OVERRIDE_LABELS,
     overrides_from_infotext,
     overrides_from_texts,
     read_override,
 )
-from domain.infotext.quoting import quote, unquote
-from domain.infotext.reading import ParameterValue, RawInfotext, parse_infotext, split_infotext
-from domain.infotext.writing import write_infotext
+from hexfusion.domain.infotext.quoting import quote, unquote
+from hexfusion.domain.infotext.reading import (
+    ParameterValue,
+    RawInfotext,
+    parse_infotext,
+    split_infotext,
+)
+from hexfusion.domain.infotext.writing import write_infotext
 
 __all__ = [
     "OVERRIDE_LABELS",

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from domain.errors import InvalidRequest
-from domain.infotext.version import VersionKey, version_key
-from domain.prompts.attention import parse_attention, uses_emphasis
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.infotext.version import VersionKey, version_key
+from hexfusion.domain.prompts.attention import parse_attention, uses_emphasis
 
 SAME_SAMPLER = "Use same sampler"
 SAME_SCHEDULER = "Use same scheduler"

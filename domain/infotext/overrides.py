@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from domain.errors import InvalidRequest
-from domain.options import REGISTRY, Option, OptionValue
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.options import REGISTRY, Option, OptionValue
 
 MODEL_HASH = "Model hash"
 """The label of the checkpoint option, which `disable_weights_auto_swap` guards."""

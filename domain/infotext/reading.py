@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from domain.infotext.compatibility import fill_defaults, note_old_behaviour
-from domain.infotext.quoting import unquote
-from domain.infotext.version import version_key
-from domain.infotext.writing import NEGATIVE
-from domain.options import Options
-from domain.prompts.styles import Style, recognise_styles
+from hexfusion.domain.infotext.compatibility import fill_defaults, note_old_behaviour
+from hexfusion.domain.infotext.quoting import unquote
+from hexfusion.domain.infotext.version import version_key
+from hexfusion.domain.infotext.writing import NEGATIVE
+from hexfusion.domain.options import Options
+from hexfusion.domain.prompts.styles import Style, recognise_styles
 
 ParameterValue = str | int | bool | list[str]
 """Parameters are text as read; added defaults may be numbers or flags, and styles a list."""

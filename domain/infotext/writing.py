@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from domain.infotext.quoting import quote
+from hexfusion.domain.infotext.quoting import quote
 
 NEGATIVE = "Negative prompt:"
 

@@ -1,6 +1,6 @@
 """Words for pictures: what is asked for, and how it is put. Source: spec images.md 12."""
 
-from domain.interrogation.settings import (
+from hexfusion.domain.interrogation.settings import (
     CaptionSearch,
     TagSettings,
     TermSettings,
@@ -8,8 +8,8 @@ from domain.interrogation.settings import (
     tag_settings,
     term_settings,
 )
-from domain.interrogation.tags import Score, tag_text
-from domain.interrogation.terms import TermList, best, term_list, with_matches
+from hexfusion.domain.interrogation.tags import Score, tag_text
+from hexfusion.domain.interrogation.terms import TermList, best, term_list, with_matches
 
 CLIP, DEEPDANBOORU = "clip", "deepdanbooru"
 MODELS = (CLIP, DEEPDANBOORU)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from domain.interrogation.settings import TagSettings
+from hexfusion.domain.interrogation.settings import TagSettings
 
 _RATING = "rating:"
 _SPECIAL = re.compile(r"([\\()])")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from domain.interrogation.settings import TermSettings
+from hexfusion.domain.interrogation.settings import TermSettings
 
 _TOP = re.compile(r"\.top(\d+)$")
 

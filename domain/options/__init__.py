@@ -1,10 +1,10 @@
 """The options registry, and the immutable snapshot that jobs read (spec api.md 13, 17)."""
 
-from domain.options.errors import FrozenOption, UnknownOption
-from domain.options.option import Option, OptionValue, Section
-from domain.options.policy import WritePolicy
-from domain.options.registry import REGISTRY, SECTIONS, find_option, section_of
-from domain.options.snapshot import Options, known_option
+from hexfusion.domain.options.errors import FrozenOption, UnknownOption
+from hexfusion.domain.options.option import Option, OptionValue, Section
+from hexfusion.domain.options.policy import WritePolicy
+from hexfusion.domain.options.registry import REGISTRY, SECTIONS, find_option, section_of
+from hexfusion.domain.options.snapshot import Options, known_option
 
 __all__ = [
     "REGISTRY",

@@ -6,8 +6,8 @@ pydantic v1 (spec api.md 2.2) before it is stored, or refused with an error that
 
 import math
 
-from domain.errors import OptionError
-from domain.options.option import Kind, Option, OptionValue
+from hexfusion.domain.errors import OptionError
+from hexfusion.domain.options.option import Kind, Option, OptionValue
 
 _WHAT = {
     "bool": "a boolean",

@@ -1,6 +1,6 @@
 """Ways in which a change of options is refused, apart from a wrong type (a plain OptionError)."""
 
-from domain.errors import OptionError
+from hexfusion.domain.errors import OptionError
 
 
 class UnknownOption(OptionError, KeyError):

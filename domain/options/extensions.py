@@ -1,7 +1,7 @@
 """Options: what A1111 registers only where its web UI runs (spec api.md 17)."""
 
-from domain.options.explanations import HYPERTILE_HELP
-from domain.options.option import Option, Section
+from hexfusion.domain.options.explanations import HYPERTILE_HELP
+from hexfusion.domain.options.option import Option, Section
 
 EXTRA_UPSCALERS = Section(
     "upscaling",

@@ -1,7 +1,7 @@
 """Options: writing and reading infotext (spec api.md 17)."""
 
-from domain.options.explanations import INFOTEXT_HELP
-from domain.options.option import Option, Section
+from hexfusion.domain.options.explanations import INFOTEXT_HELP
+from hexfusion.domain.options.option import Option, Section
 
 INFOTEXT = Section(
     "infotext",

@@ -1,7 +1,7 @@
 """Options: graphical interfaces, kept and echoed for their clients (spec api.md 17)."""
 
-from domain.options.explanations import SETTINGS_IN_UI_HELP
-from domain.options.option import Option, Section
+from hexfusion.domain.options.explanations import SETTINGS_IN_UI_HELP
+from hexfusion.domain.options.option import Option, Section
 
 UI_PROMPT_EDITING = Section(
     "ui_prompt_editing",

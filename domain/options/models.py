@@ -1,7 +1,7 @@
 """Options: checkpoints and VAEs (spec api.md 17)."""
 
-from domain.options.explanations import VAE_HELP
-from domain.options.option import Option, Section
+from hexfusion.domain.options.explanations import VAE_HELP
+from hexfusion.domain.options.option import Option, Section
 
 SD = Section(
     "sd",

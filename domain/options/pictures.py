@@ -1,6 +1,6 @@
 """Options: upscaling, faces, img2img, interrogation, postprocessing (spec api.md 17)."""
 
-from domain.options.option import Option, Section
+from hexfusion.domain.options.option import Option, Section
 
 UPSCALING = Section(
     "upscaling",

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from domain.options.coercion import coerce
-from domain.options.errors import FrozenOption
-from domain.options.option import Option
-from domain.options.registry import find_option, section_of
-from domain.options.snapshot import Options, known_option
+from hexfusion.domain.options.coercion import coerce
+from hexfusion.domain.options.errors import FrozenOption
+from hexfusion.domain.options.option import Option
+from hexfusion.domain.options.registry import find_option, section_of
+from hexfusion.domain.options.snapshot import Options, known_option
 
 
 class WritePolicy(msgspec.Struct, frozen=True, kw_only=True):

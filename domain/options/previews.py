@@ -1,6 +1,6 @@
 """Options: live previews (spec api.md 17)."""
 
-from domain.options.option import Option, Section
+from hexfusion.domain.options.option import Option, Section
 
 LIVE_PREVIEWS = Section(
     "ui",

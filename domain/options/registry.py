@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from domain.options import (
+from hexfusion.domain.options import (
     extensions,
     infotext,
     interface,
     models,
-    networks,
     pictures,
     previews,
     sampling,
@@ -16,7 +15,10 @@ from domain.options import (
     server,
     training,
 )
-from domain.options.option import Option, Section
+from hexfusion.domain.options import (
+    extra_networks as networks,
+)
+from hexfusion.domain.options.option import Option, Section
 
 SECTIONS: tuple[Section, ...] = (
     saving.SAVING_IMAGES,

@@ -1,6 +1,6 @@
 """Options: sampling, its speed-ups, and switches that bring old behaviour back (spec api.md 17)."""
 
-from domain.options.option import Option, Section
+from hexfusion.domain.options.option import Option, Section
 
 OPTIMIZATIONS = Section(
     "optimizations",

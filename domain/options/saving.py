@@ -1,6 +1,6 @@
 """Options: writing pictures to disk (spec api.md 17)."""
 
-from domain.options.option import Option, Section
+from hexfusion.domain.options.option import Option, Section
 
 SAVING_IMAGES = Section(
     "saving-images",

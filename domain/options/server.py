@@ -1,7 +1,7 @@
 """Options: the server process (spec api.md 17)."""
 
-from domain.options.explanations import PROFILING_HELP
-from domain.options.option import Option, Section
+from hexfusion.domain.options.explanations import PROFILING_HELP
+from hexfusion.domain.options.option import Option, Section
 
 SYSTEM = Section(
     "system",

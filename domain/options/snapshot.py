@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from domain.options.coercion import coerce
-from domain.options.errors import UnknownOption
-from domain.options.option import Option, OptionValue
-from domain.options.registry import REGISTRY, find_option
+from hexfusion.domain.options.coercion import coerce
+from hexfusion.domain.options.errors import UnknownOption
+from hexfusion.domain.options.option import Option, OptionValue
+from hexfusion.domain.options.registry import REGISTRY, find_option
 
 
 def known_option(key: str) -> Option:

@@ -1,6 +1,6 @@
 """Options: training (spec api.md 17)."""
 
-from domain.options.option import Option, Section
+from hexfusion.domain.options.option import Option, Section
 
 TRAINING = Section(
     "training",

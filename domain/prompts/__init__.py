@@ -12,8 +12,8 @@
 and 7, being the one who has a tokenizer.
 """
 
-from domain.prompts.attention import Span, parse_attention, unparse, uses_emphasis
-from domain.prompts.chunks import (
+from hexfusion.domain.prompts.attention import Span, parse_attention, unparse, uses_emphasis
+from hexfusion.domain.prompts.chunks import (
     CHUNK_TOKENS,
     CLIP_L,
     OPEN_CLIP,
@@ -30,9 +30,9 @@ from domain.prompts.chunks import (
     chunk_prompt,
     empty_chunk,
 )
-from domain.prompts.comments import strip_comments
-from domain.prompts.composition import Composition, SubPrompt, Use, compose, split_and
-from domain.prompts.extra_networks import (
+from hexfusion.domain.prompts.comments import strip_comments
+from hexfusion.domain.prompts.composition import Composition, SubPrompt, Use, compose, split_and
+from hexfusion.domain.prompts.extra_networks import (
     HypernetUse,
     LoraUse,
     NetworkTag,
@@ -41,9 +41,9 @@ from domain.prompts.extra_networks import (
     hypernet_uses,
     lora_uses,
 )
-from domain.prompts.parts import Part, negative_parts, positive_parts
-from domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
-from domain.prompts.styles import (
+from hexfusion.domain.prompts.parts import Part, negative_parts, positive_parts
+from hexfusion.domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
+from hexfusion.domain.prompts.styles import (
     RecognisedStyles,
     Style,
     StyleFileError,

@@ -1,7 +1,7 @@
 """Attention (emphasis) syntax: `(more)`, `[less]`, `(this much:1.3)`, `BREAK`.
 
 Source: spec prompts.md section 1. The parser works on text whose editing brackets have already
-been rendered away by `domain.prompts.schedule`.
+been rendered away by `hexfusion.domain.prompts.schedule`.
 """
 
 import re
@@ -11,7 +11,7 @@ from math import isfinite
 
 import msgspec
 
-from domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest
 
 ROUND = 1.1
 SQUARE = 1 / 1.1

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import msgspec
 
-from domain.errors import InvalidRequest
-from domain.prompts.attention import Span, parse_attention
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.prompts.attention import Span, parse_attention
 
 CHUNK_TOKENS = 75
 """Tokens of a chunk, BOS and EOS not counted."""

@@ -9,7 +9,7 @@ from math import isfinite
 
 import msgspec
 
-from domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest
 
 _AND = re.compile(r"\bAND\b")
 _WEIGHT = re.compile(r"[+-]?(?:\d+\.?|\d*\.\d+)")

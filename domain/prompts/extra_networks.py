@@ -6,7 +6,7 @@ from math import isfinite
 
 import msgspec
 
-from domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest
 
 _TAG = re.compile(r"<(\w+):([^>]+)>")
 

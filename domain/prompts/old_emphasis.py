@@ -1,4 +1,4 @@
-"""Emphasis as it was before the parser of `domain.prompts.attention`.
+"""Emphasis as it was before the parser of `hexfusion.domain.prompts.attention`.
 
 Here brackets are tokens: they change the weight of what follows and are dropped. No numbers, no
 nesting rules, no second chunk. Source: spec prompts.md 5.5, option use_old_emphasis_implementation.
@@ -6,8 +6,8 @@ nesting rules, no second chunk. Source: spec prompts.md 5.5, option use_old_emph
 
 from collections.abc import Mapping
 
-from domain.prompts.attention import ROUND, SQUARE
-from domain.prompts.chunks import (
+from hexfusion.domain.prompts.attention import ROUND, SQUARE
+from hexfusion.domain.prompts.chunks import (
     CHUNK_TOKENS,
     CLIP_L,
     ChunkedPrompt,

@@ -5,9 +5,9 @@ Source: spec prompts.md section 0, steps 5 and 6.
 
 import msgspec
 
-from domain.prompts.attention import parse_attention
-from domain.prompts.composition import split_and
-from domain.prompts.schedule import Step, prompt_schedule
+from hexfusion.domain.prompts.attention import parse_attention
+from hexfusion.domain.prompts.composition import split_and
+from hexfusion.domain.prompts.schedule import Step, prompt_schedule
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from domain.errors import HexfusionError
+from hexfusion.domain.errors import HexfusionError
 
 _SLOT = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")

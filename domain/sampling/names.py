@@ -5,9 +5,9 @@ to its first sampler without a word, we try case and alias, and then say that th
 sampler.
 """
 
-from domain.errors import NotFound
-from domain.sampling.samplers import BY_NAME, SAMPLERS, Sampler
-from domain.sampling.schedulers import AUTOMATIC, SCHEDULERS, Scheduler, find_scheduler
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.sampling.samplers import BY_NAME, SAMPLERS, Sampler
+from hexfusion.domain.sampling.schedulers import AUTOMATIC, SCHEDULERS, Scheduler, find_scheduler
 
 
 def resolve_names(

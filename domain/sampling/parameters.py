@@ -4,8 +4,8 @@ import math
 
 import msgspec
 
-from domain.sampling.options import SamplingOptions
-from domain.sampling.samplers import Sampler
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.samplers import Sampler
 
 
 class SamplerParameters(msgspec.Struct, frozen=True, kw_only=True):

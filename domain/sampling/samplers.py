@@ -1,6 +1,6 @@
 """The catalogue of samplers, in A1111's order (spec sampling.md 3.2, api.md 14).
 
-One line here and one function in `adapters/gpu/torch_backend/samplers/` make a sampler.
+One line here and one function in `adapters/gpu/torch_backend/sampling/samplers/` make a sampler.
 """
 
 from typing import Literal

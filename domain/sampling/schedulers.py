@@ -1,7 +1,7 @@
 """The catalogue of noise schedules: how a run's noise levels are spaced.
 
 Names, labels, aliases and order are A1111's (spec sampling.md 3, `GET /sdapi/v1/schedulers`).
-The numbers themselves are made in `adapters/gpu/torch_backend/schedules.py`.
+The numbers themselves are made in `adapters/gpu/torch_backend/sampling/schedules.py`.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """Step arithmetic: how many model calls to expect, and where img2img enters the schedule."""
 
-from domain.errors import InvalidRequest
-from domain.sampling.samplers import Sampler
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.sampling.samplers import Sampler
 
 TRAIN_TIMESTEPS = 1000
 MAX_STRENGTH = 0.999

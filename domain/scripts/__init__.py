@@ -3,9 +3,9 @@
 A script that this server cannot run is not listed: clients take what is listed for what works.
 """
 
-from domain.scripts.always_on import img2img_scripts, txt2img_scripts
-from domain.scripts.arguments import Arguments, form_of, read_arguments
-from domain.scripts.form import Script, ScriptArgument
+from hexfusion.domain.scripts.always_on import img2img_scripts, txt2img_scripts
+from hexfusion.domain.scripts.arguments import Arguments, form_of, read_arguments
+from hexfusion.domain.scripts.form import Script, ScriptArgument
 
 __all__ = [
     "Arguments",

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from domain.generation import MAX_STEPS
-from domain.scripts.arguments import Arguments, Note, Slider, Switch, Text, Whole
+from hexfusion.domain.generation import MAX_STEPS
+from hexfusion.domain.scripts.arguments import Arguments, Note, Slider, Switch, Text, Whole
 
 TITLE = "img2img alternative test"
 

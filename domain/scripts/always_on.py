@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain.sampling.samplers import SAMPLERS
-from domain.sampling.schedulers import SCHEDULERS
-from domain.scripts.form import Script, ScriptArgument
-from domain.soft_inpainting import TITLE
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.schedulers import SCHEDULERS
+from hexfusion.domain.scripts.form import Script, ScriptArgument
+from hexfusion.domain.soft_inpainting import TITLE
 
 
 def txt2img_scripts(

@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
-from domain.errors import InvalidRequest
-from domain.scripts.form import Number, ScriptArgument
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.scripts.form import Number, ScriptArgument
 
 FIELD = "script_args"
 

@@ -3,8 +3,8 @@
 import math
 from typing import Annotated, Literal
 
-from domain.generation import MAX_ITERATIONS
-from domain.scripts.arguments import Arguments, Choice, Slider, Whole
+from hexfusion.domain.generation import MAX_ITERATIONS
+from hexfusion.domain.scripts.arguments import Arguments, Choice, Slider, Whole
 
 TITLE = "Loopback"
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import msgspec
 
-from domain.generation import MAX_SIDE
-from domain.regions import Size
-from domain.scripts.arguments import Arguments, Choice, Note, Several, Slider, Whole
+from hexfusion.domain.generation import MAX_SIDE
+from hexfusion.domain.regions import Size
+from hexfusion.domain.scripts.arguments import Arguments, Choice, Note, Several, Slider, Whole
 
 MK2 = "Outpainting mk2"
 POOR_MANS = "Poor man's outpainting"

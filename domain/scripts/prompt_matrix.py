@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from domain.scripts.arguments import Arguments, Choice, Switch, Whole
+from hexfusion.domain.scripts.arguments import Arguments, Choice, Switch, Whole
 
 TITLE = "Prompt matrix"
 MAX_MARGIN = 4096

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
-from domain.scripts.arguments import Arguments, Choice, Switch, Text
+from hexfusion.domain.scripts.arguments import Arguments, Choice, Switch, Text
 
 TITLE = "Prompts from file or textbox"
 

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from domain.generation import MAX_SIDE
-from domain.scripts.arguments import Arguments, Choice, Note, Slider, Whole
+from hexfusion.domain.generation import MAX_SIDE
+from hexfusion.domain.scripts.arguments import Arguments, Choice, Note, Slider, Whole
 
 TITLE = "SD upscale"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest
 
 FIELD = "learn_rate"
 TO_THE_END = -1

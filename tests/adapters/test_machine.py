@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from adapters.machine import Process, read_machine, read_ram
+from hexfusion.adapters.machine import Process, read_machine, read_ram
 from tests.conftest import ROOT
 
 
@@ -66,7 +66,7 @@ def test_large_pictures_leave_no_memory_behind():
     """What they are made of is beyond what glibc keeps, 32 MiB; as measured by
     benchmarks/hostile_pictures.py. In a process of its own, since it holds for all of one."""
     program = (
-        "from adapters.machine import return_large_pictures; from PIL import _imaging\n"
+        "from hexfusion.adapters.machine import return_large_pictures; from PIL import _imaging\n"
         "return_large_pictures(); print(_imaging.get_block_size())"
     )
     command = [sys.executable, "-c", program]
@@ -101,5 +101,5 @@ def test_threads_share_what_is_freed():
         )
 
     assert heaps("") > 2
-    sharing = "from adapters.machine import share_freed_memory; share_freed_memory()"
+    sharing = "from hexfusion.adapters.machine import share_freed_memory; share_freed_memory()"
     assert 1 <= heaps(sharing) <= 2

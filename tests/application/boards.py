@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from adapters.storage.jobs_memory import MemoryJobs
-from application.job_board import JobBoard
-from application.jobs import Job, JobQueue, JobState, Meters
-from application.orders import Order
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.orders import Order
+from hexfusion.application.jobs.queue import Job, JobQueue, JobState, Meters
 
 PATIENCE = 10.0
 

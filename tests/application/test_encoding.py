@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from domain.generation import Txt2Img
+from hexfusion.domain.generation import Txt2Img
 from tests.application.worlds import world
 
 REQUEST = {"prompt": "x", "steps": 2, "width": 64, "height": 64, "seed": 1}

@@ -2,11 +2,11 @@
 
 import pytest
 
-from adapters.gpu.fake import FakeInference
-from application.generate import Generated
-from domain.errors import InvalidRequest, NotFound
-from domain.generation import Txt2Img
-from domain.plan import Plan
+from hexfusion.adapters.gpu.fake import FakeInference
+from hexfusion.application.generation.generate import Generated
+from hexfusion.domain.errors import InvalidRequest, NotFound
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.plan import Plan
 from tests.application.worlds import OTHER, World, world
 
 

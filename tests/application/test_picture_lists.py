@@ -2,10 +2,10 @@
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.generation import Txt2Img
-from domain.picture_lists import PictureLists
-from domain.prompts import Style
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.picture_lists import PictureLists
+from hexfusion.domain.prompts import Style
 from tests.application.worlds import world
 
 LISTS = PictureLists(

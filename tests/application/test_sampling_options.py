@@ -2,10 +2,10 @@
 
 import pytest
 
-from application.planning.sampling import plan_sampling
-from domain.errors import OptionError
-from domain.generation import Txt2Img
-from domain.options import Options
+from hexfusion.application.planning.sampling import plan_sampling
+from hexfusion.domain.errors import OptionError
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.options import Options
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ images.md 14, prompts.md 8.2)."""
 import pytest
 from PIL import Image
 
-from adapters.gpu.fake import FakeInference
-from application.infotext_extra import vae_facts
-from application.init_pictures import InitPictures
-from domain.errors import OptionError
-from domain.generation import Txt2Img
-from domain.img2img import Img2Img
-from domain.plan import Plan, PreviewPlan
+from hexfusion.adapters.gpu.fake import FakeInference
+from hexfusion.application.describing.extra_parameters import vae_facts
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.domain.errors import OptionError
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.plan import Plan, PreviewPlan
 from tests.application.worlds import world
 
 SMALL = {"prompt": "a cat", "steps": 3, "width": 64, "height": 64, "seed": 1}

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar
 
-from adapters.gpu.faces_fake import FakeFaceRestorer
-from adapters.gpu.fake import FakeInference
-from adapters.storage.images_memory import MemoryImages
-from adapters.storage.options_memory import MemoryOptions
-from adapters.storage.vaes_memory import MemoryVaes
-from application.generate import Generate
-from application.img2img import GenerateImg2Img
-from application.jobs import Clock, JobQueue
-from application.models import Models
-from application.ports.faces import FaceRestorer
-from application.ports.images import ImageArchive
-from application.ports.inference import Inference
-from application.progress import ReadProgress
-from application.saving import SaveImages
-from application.txt2img import GenerateTxt2Img
-from application.vaes import Vaes
-from domain.checkpoints import Checkpoint, find
-from domain.errors import NotFound
-from domain.filenames import DEFAULT_RULES, NameRules
-from domain.prompts import Style
+from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
+from hexfusion.adapters.gpu.fake import FakeInference
+from hexfusion.adapters.storage.catalogues.vaes_memory import MemoryVaes
+from hexfusion.adapters.storage.results.images_memory import MemoryImages
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
+from hexfusion.application.catalogues.checkpoints import Models
+from hexfusion.application.catalogues.vaes import Vaes
+from hexfusion.application.generation.generate import Generate
+from hexfusion.application.generation.img2img import GenerateImg2Img
+from hexfusion.application.generation.txt2img import GenerateTxt2Img
+from hexfusion.application.jobs.progress import ReadProgress
+from hexfusion.application.jobs.queue import Clock, JobQueue
+from hexfusion.application.ports.faces import FaceRestorer
+from hexfusion.application.ports.images import ImageArchive
+from hexfusion.application.ports.inference import Inference
+from hexfusion.application.saving.save_images import SaveImages
+from hexfusion.domain.checkpoints import Checkpoint, find
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.filenames import DEFAULT_RULES, NameRules
+from hexfusion.domain.prompts import Style
 
 G = TypeVar("G", bound=Generate)
 

@@ -19,8 +19,8 @@ CONTRACTS = {contract["name"]: contract for contract in LINTER["contracts"]}
 BREACHES = {
     "domain/errors.py": ("import PIL.Image", "domain imports"),
     "domain/seeds.py": ("import time", "domain imports"),
-    "application/jobs.py": ("import adapters.storage", "application imports"),
-    "adapters/http/app.py": ("import adapters.gpu.fake", "do not know each other"),
+    "application/jobs/queue.py": ("import hexfusion.adapters.storage", "application imports"),
+    "adapters/http/app.py": ("import hexfusion.adapters.gpu.fake", "do not know each other"),
     "adapters/storage/atomic_write.py": ("import dependency_injector", "only bootstrap"),
     "adapters/gpu/fake.py": ("import torch", "torch lives in"),
 }
@@ -117,5 +117,5 @@ def test_the_torch_contract_covers_every_adapter_but_torch_backend():
         if path.parts[0] == "adapters" and path.suffix == ".py":
             module = ".".join(path.with_suffix("").parts)
             package = path.name == "__init__.py" and len(path.parts) < 4
-            if not package and not module.startswith("adapters.gpu.torch_backend."):
+            if not package and not module.startswith("hexfusion.adapters.gpu.torch_backend."):
                 assert module.startswith(covered), module

@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from domain.flags import FLAGS, Effect
+from hexfusion.domain.flags import FLAGS, Effect
 from tests.architecture.source import tree
 
 #: Methods of Flags that stand for several flags at once.
@@ -21,7 +21,7 @@ STAND_FOR = {
 #: bootstrap.py, and what adapters make of the flags.
 WIRING = (
     Path("bootstrap.py"),
-    Path("adapters/http/flagged.py"),
+    Path("adapters/http/access/from_flags.py"),
     Path("adapters/storage/parts.py"),
     Path("adapters/gpu/torch_backend/parts.py"),
 )

@@ -32,15 +32,20 @@ def test_importing_all_but_the_torch_backend_does_nothing_and_needs_no_torch():
     names = [
         name
         for name in modules("domain", "application", "adapters", "bootstrap.py")
-        if not name.startswith("adapters.gpu.torch_backend")
+        if not name.startswith("hexfusion.adapters.gpu.torch_backend")
     ]
-    assert {"bootstrap", "domain", "application.jobs", "adapters.http.app"} <= set(names)
+    assert {
+        "bootstrap",
+        "domain",
+        "hexfusion.application.jobs.queue",
+        "hexfusion.adapters.http.app",
+    } <= set(names)
     assert complaints(names) == []
 
 
 @pytest.mark.torch
 def test_importing_the_torch_backend_touches_no_device_and_no_file():
-    names = [n for n in modules("adapters") if n.startswith("adapters.gpu.torch_backend")]
+    names = [n for n in modules("adapters") if n.startswith("hexfusion.adapters.gpu.torch_backend")]
     assert len(names) > 10
     assert complaints(names, without_torch=False) == []
 
@@ -75,7 +80,7 @@ def test_these_tests_would_notice(tmp_path, line, word):
 def test_no_container_is_built():
     from dependency_injector import containers
 
-    import bootstrap
+    from hexfusion import bootstrap
 
     assert not [o for o in vars(bootstrap).values() if isinstance(o, containers.DynamicContainer)]
     assert isinstance(bootstrap.Container(), containers.DynamicContainer)  # one would be seen

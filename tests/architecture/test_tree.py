@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from domain.errors import HexfusionError
+from hexfusion.domain.errors import HexfusionError
 from tests.architecture.source import (
     ROOMS,
     ROOT,

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from adapters.http import openapi
 from benchmarks.openapi_diff import compare
+from hexfusion.adapters.http.documents import openapi
 
 
 @pytest.fixture(scope="module")

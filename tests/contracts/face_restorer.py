@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image, ImageChops
 
-from application.ports.faces import FaceRestorer
-from application.ports.inference import Verdict
-from domain.errors import NotFound
-from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN, FaceRestoration
+from hexfusion.application.ports.faces import FaceRestorer
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN, FaceRestoration
 
 Box = tuple[int, int, int, int]
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from application.ports.images import ArchiveError
-from domain.errors import InvalidRequest, NotFound
+from hexfusion.application.ports.images import ArchiveError
+from hexfusion.domain.errors import InvalidRequest, NotFound
 
 
 class ImageArchiveContract:

@@ -12,10 +12,10 @@ from PIL import ImageChops
 from PIL.Image import Image
 from PIL.Image import new as new_image
 
-from application.ports.inference import Inference, ModelHost, Sources, Verdict
-from domain.checkpoints import Checkpoint
-from domain.errors import CheckpointError
-from domain.plan import (
+from hexfusion.application.ports.inference import Inference, ModelHost, Sources, Verdict
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.plan import (
     HiresPlan,
     InitPlan,
     MaskedContent,
@@ -24,10 +24,10 @@ from domain.plan import (
     SamplingPlan,
     TextPlan,
 )
-from domain.prompts import negative_parts, positive_parts
-from domain.sampling.samplers import BY_NAME
-from domain.sampling.steps import expected_calls
-from domain.vaes import VaeFile
+from hexfusion.domain.prompts import negative_parts, positive_parts
+from hexfusion.domain.sampling.samplers import BY_NAME
+from hexfusion.domain.sampling.steps import expected_calls
+from hexfusion.domain.vaes import VaeFile
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image
 
-from application.ports.inference import Verdict
-from application.ports.interrogate import Interrogator
-from domain.interrogation import CaptionSearch
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.interrogate import Interrogator
+from hexfusion.domain.interrogation import CaptionSearch
 
 SEARCH = CaptionSearch(beams=2, min_length=5, max_length=8)
 LISTS = [["red", "a blue sky", "green"], [f"term {number}" for number in range(150)], ["x"]]

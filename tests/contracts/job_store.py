@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from application.ports.jobs import JobRecord
-from domain.errors import NotFound
+from hexfusion.application.ports.jobs import JobRecord
+from hexfusion.domain.errors import NotFound
 
 
 def record(id: str = "task(a)", **fields) -> JobRecord:

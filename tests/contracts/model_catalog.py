@@ -6,8 +6,8 @@ from typing import Protocol
 
 import pytest
 
-from application.ports.models import ModelCatalog
-from domain.errors import NotFound
+from hexfusion.application.ports.checkpoints import ModelCatalog
+from hexfusion.domain.errors import NotFound
 
 
 class World(Protocol):

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from application.ports.networks import NetworkCatalog
-from domain.checkpoints import Checkpoint
-from domain.errors import NotFound
-from domain.networks import Embedding
+from hexfusion.application.ports.extra_networks import NetworkCatalog
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.extra_networks import Embedding
 
 OpenCatalog = Callable[[], NetworkCatalog]
 

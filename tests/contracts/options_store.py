@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from application.ports.options import OptionsStore
-from domain.errors import OptionError
-from domain.options import Options, UnknownOption
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.domain.errors import OptionError
+from hexfusion.domain.options import Options, UnknownOption
 
 OpenStore = Callable[[], OptionsStore]
 

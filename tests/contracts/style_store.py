@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from application.ports.styles import StyleStore
-from domain.prompts import Style
+from hexfusion.application.ports.styles import StyleStore
+from hexfusion.domain.prompts import Style
 
 OpenStyles = Callable[[Sequence[Style]], StyleStore]
 

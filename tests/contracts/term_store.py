@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from application.ports.terms import TermStore
+from hexfusion.application.ports.terms import TermStore
 
 TEXTS = {"flavors.top3": "a\nb\n", "artists": "Frans Hals\nJudith Leyster", "émoi": "é ü\r\nx"}
 

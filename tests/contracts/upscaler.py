@@ -3,10 +3,10 @@
 import pytest
 from PIL import Image, ImageChops
 
-from application.ports.inference import Verdict
-from application.ports.upscale import Upscaler
-from domain.errors import NotFound
-from domain.upscalers import PLAIN_UPSCALERS, Tiling, UpscaleSettings
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.upscalers import PLAIN_UPSCALERS, Tiling, UpscaleSettings
 
 #: Tiles so small that a test's picture has several.
 SMALL = UpscaleSettings(

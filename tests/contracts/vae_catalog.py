@@ -6,10 +6,10 @@ from typing import Protocol
 
 import pytest
 
-from application.ports.vaes import VaeCatalog
-from domain.checkpoints import Checkpoint
-from domain.errors import NotFound
-from domain.vaes import VaeFile
+from hexfusion.application.ports.vaes import VaeCatalog
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.vaes import VaeFile
 
 
 class World(Protocol):

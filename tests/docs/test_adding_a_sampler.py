@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.samplers import SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +20,7 @@ USE = """
 import json, os, sys
 from falcon.testing import TestClient
 import bootstrap
-from domain.flags import parse_flags
+from hexfusion.domain.flags import parse_flags
 
 argv = ["--data-dir", "data", "--threads", "1", "--backend", sys.argv[1]]
 container = bootstrap.assemble(parse_flags(argv, {}, absolute=os.path.abspath))

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from domain.checkpoints import Checkpoint, find, find_closest, natural_key
+from hexfusion.domain.checkpoints import Checkpoint, find, find_closest, natural_key
 
 SHA = hashlib.sha256(b"x").hexdigest()
 

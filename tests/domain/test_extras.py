@@ -1,6 +1,6 @@
 """How extras are told, and their order (spec images.md 10)."""
 
-from domain.extras import description, html_info, steps_in_order
+from hexfusion.domain.extras import description, html_info, steps_in_order
 
 
 def names(first=(), disabled=()):

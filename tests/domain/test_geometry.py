@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.geometry import grid_shape
+from hexfusion.domain.geometry import grid_shape
 
 
 @pytest.mark.parametrize(

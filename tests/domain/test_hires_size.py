@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.geometry import CELL, hires_size
+from hexfusion.domain.geometry import CELL, hires_size
 from tests.golden.sampling_vectors import section
 
 

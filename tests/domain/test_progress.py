@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.progress import Progress
+from hexfusion.domain.progress import Progress
 
 
 def test_idle_is_nothing():

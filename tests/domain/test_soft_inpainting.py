@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.soft_inpainting import SoftInpainting, asked_for
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.soft_inpainting import SoftInpainting, asked_for
 
 
 def test_it_is_off_unless_its_first_argument_is_true():

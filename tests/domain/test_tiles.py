@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.tiles import even_starts, stepped_starts
+from hexfusion.domain.tiles import even_starts, stepped_starts
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.options import Options
-from domain.upscalers import Tiling, UpscaleSettings, upscale_settings
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.options import Options
+from hexfusion.domain.upscalers import Tiling, UpscaleSettings, upscale_settings
 
 
 def test_the_defaults_are_those_of_the_options():

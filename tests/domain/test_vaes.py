@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.vaes import VaeChoice, VaeFile, choose_vae
+from hexfusion.domain.vaes import VaeChoice, VaeFile, choose_vae
 
 
 def file(name: str) -> VaeFile:

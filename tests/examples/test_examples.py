@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-import bootstrap
-from adapters.http.server import Server
-from domain.checkpoints import Checkpoint
+from hexfusion import bootstrap
+from hexfusion.adapters.http.server import Server
+from hexfusion.domain.checkpoints import Checkpoint
 from tests.contracts.inference import InferenceContract
 
 ROOT = Path(__file__).resolve().parents[2]

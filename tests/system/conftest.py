@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-import bootstrap
-from adapters.gpu.fake import FakeInference, read_file
-from adapters.http.server import Server, threads_for
 from benchmarks.hostile import write_bad_files
+from hexfusion import bootstrap
+from hexfusion.adapters.gpu.fake import FakeInference, read_file
+from hexfusion.adapters.http.server import Server, threads_for
 
 Serve = Callable[..., AbstractContextManager[int]]
 

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from falcon.testing import TestClient  # noqa: E402
 from PIL import Image, ImageChops  # noqa: E402
 
-import bootstrap  # noqa: E402
-from domain.flags import parse_flags  # noqa: E402
+from hexfusion import bootstrap  # noqa: E402
+from hexfusion.domain.flags import parse_flags  # noqa: E402
 from tests.adapters.gpu.torch_backend.faces import files  # noqa: E402
 
 pytestmark = pytest.mark.torch

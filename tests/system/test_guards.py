@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import bootstrap
+from hexfusion import bootstrap
 from tests.system.conftest import Serve
 
 USER = {"Authorization": "Basic " + b64encode(b"user:hunter2").decode()}

@@ -12,13 +12,13 @@ pytest.importorskip("torch")
 
 from falcon.testing import TestClient
 
-import bootstrap
 from benchmarks import harness
 from benchmarks.hostile_models import __main__ as command
 from benchmarks.hostile_models.case import Case
 from benchmarks.hostile_models.collection import collection, few
 from benchmarks.hostile_models.trial import Server, Trial, ground_in
-from domain.flags import parse_flags
+from hexfusion import bootstrap
+from hexfusion.domain.flags import parse_flags
 
 pytestmark = pytest.mark.torch
 

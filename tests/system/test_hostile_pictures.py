@@ -13,7 +13,7 @@ from benchmarks.odd_pictures import Odd
 from tests.system.conftest import Serve
 
 #: Of each kind, every so manieth to two routes: here they are to be quick. What explodes is
-#: expensive to make; `tests/application/test_costly_files.py` has its own.
+#: expensive to make; `tests/application/pictures/test_costly_files.py` has its own.
 EVERY = 9
 
 

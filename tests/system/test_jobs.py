@@ -14,12 +14,12 @@ from urllib.parse import quote
 import pytest
 from falcon import testing
 
-import bootstrap
-from adapters.gpu.fake import FakeInference, read_file
-from adapters.http.server import Server
 from benchmarks import harness
 from benchmarks.harness import Client, order
 from benchmarks.jobs import LOGINS, jobs, prove, wait_until
+from hexfusion import bootstrap
+from hexfusion.adapters.gpu.fake import FakeInference, read_file
+from hexfusion.adapters.http.server import Server
 from tests.system.conftest import Serve
 
 

@@ -9,15 +9,11 @@ torch = pytest.importorskip("torch")
 from msgspec.structs import replace  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from bootstrap import build  # noqa: E402
-from domain.errors import CheckpointError, InvalidRequest  # noqa: E402
-from domain.generation import Txt2Img  # noqa: E402
+from hexfusion.bootstrap import build  # noqa: E402
+from hexfusion.domain.errors import CheckpointError, InvalidRequest  # noqa: E402
+from hexfusion.domain.generation import Txt2Img  # noqa: E402
 from tests.adapters.gpu.torch_backend.extra_networks.files import deltas, write_lora  # noqa: E402
-from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
-    SMALL,
-    random_tensors,
-    sd1_layout,
-)
+from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

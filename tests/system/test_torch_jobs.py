@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bootstrap
-from adapters.http.server import Server
 from benchmarks.concurrency import ask, ask_at_once
 from benchmarks.fidelity import compare
 from benchmarks.harness import RECORDINGS, STARTER, Client, order
-from domain.flags import parse_flags
-from domain.sampling.samplers import SAMPLERS
-from domain.sampling.schedulers import SCHEDULERS
+from hexfusion import bootstrap
+from hexfusion.adapters.http.server import Server
+from hexfusion.domain.flags import parse_flags
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.schedulers import SCHEDULERS
 
 pytestmark = pytest.mark.torch
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import avg_pool2d
 
-from adapters.gpu.torch_backend.small_decoders.approximation import Approximation
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import Approximation
 
 from .captions import caption
 from .drawing import Artist
@@ -25,7 +25,7 @@ from .sampler import rows_of
 from .schedule import alphas_cumprod
 from .world import picture_number, render
 
-ASSET = Path("adapters/gpu/torch_backend/small_decoders/starter.safetensors")
+ASSET = Path("adapters/gpu/torch_backend/decoding/small_decoders/starter.safetensors")
 STREAM = 4711  # of pictures: neither the diffusion model's nor the decoder's
 SIDE, BATCH, RATE = 128, 16, 5e-4
 CARRIED = 3  # channels that bring the linear map's colours from the first layer to the last

@@ -8,46 +8,50 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from adapters.gpu.torch_backend.codec import Codec
-from adapters.gpu.torch_backend.conditioning import condition
-from adapters.gpu.torch_backend.denoiser import LatentMask
-from adapters.gpu.torch_backend.depth import beside_depth
-from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
-from adapters.gpu.torch_backend.extra_networks.job import JobAdditions
-from adapters.gpu.torch_backend.facts import facts_of
-from adapters.gpu.torch_backend.guidance import Conditioning
-from adapters.gpu.torch_backend.image_conditioning import (
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.conditioning.depth import beside_depth
+from hexfusion.adapters.gpu.torch_backend.conditioning.inpainting import (
     beside_editing,
     beside_inpainting,
     grey_pictures,
     masked_pictures,
 )
-from adapters.gpu.torch_backend.inversion import found_noise
-from adapters.gpu.torch_backend.latent_upscale import MODES, crop_latents, upscale_latents
-from adapters.gpu.torch_backend.loading import LoadedCheckpoint
-from adapters.gpu.torch_backend.networks import predict
-from adapters.gpu.torch_backend.noise import ImageNoise
-from adapters.gpu.torch_backend.noise_table import noise_table
-from adapters.gpu.torch_backend.passes import (
+from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
+from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedder, showing
+from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.extra_networks.job import JobAdditions
+from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
+from hexfusion.adapters.gpu.torch_backend.infotext_facts import facts_of
+from hexfusion.adapters.gpu.torch_backend.latents.init_latents import repainted
+from hexfusion.adapters.gpu.torch_backend.latents.latent_upscale import (
+    MODES,
+    crop_latents,
+    upscale_latents,
+)
+from hexfusion.adapters.gpu.torch_backend.latents.soft_mask import SoftMask, changed_masks
+from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computing
+from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement, Placing
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask
+from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
+from hexfusion.adapters.gpu.torch_backend.sampling.inversion import found_noise
+from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
+from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
+from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
     PassSettings,
     Refiner,
     sample_from_latent,
     sample_from_noise,
 )
-from adapters.gpu.torch_backend.placement import Placement, Placing
-from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
-from adapters.gpu.torch_backend.soft_mask import SoftMask, changed_masks
-from adapters.gpu.torch_backend.starts import repainted
-from adapters.gpu.torch_backend.tweaks import computing
-from adapters.gpu.torch_backend.unclip import ImageEmbedder, showing
-from application.ports.inference import Observer, Rendered, Sources, Verdict
-from application.ports.upscale import Upscaler
-from application.upscaling import resize, upscale_by
-from domain.errors import InvalidRequest, NotANumber
-from domain.geometry import CELL
-from domain.plan import HiresPlan, InitPlan, Inversion, Pass, Plan
-from domain.sampling.steps import expected_calls, sampling_step
+from hexfusion.application.pictures.upscaling import resize, upscale_by
+from hexfusion.application.ports.inference import Observer, Rendered, Sources, Verdict
+from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.domain.errors import InvalidRequest, NotANumber
+from hexfusion.domain.geometry import CELL
+from hexfusion.domain.plan import HiresPlan, InitPlan, Inversion, Pass, Plan
+from hexfusion.domain.sampling.steps import expected_calls, sampling_step
 
 
 class Batch:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from adapters.gpu.torch_backend.loading import FULL, HALF, Precision
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, HALF, Precision
 
 
 def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.device:

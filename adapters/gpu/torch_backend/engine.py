@@ -7,23 +7,23 @@ from pathlib import Path
 
 import torch
 
-from adapters.gpu.torch_backend.batch import Batch
-from adapters.gpu.torch_backend.devices import cuda_memory
-from adapters.gpu.torch_backend.extra_networks.additions import NetworkStore
-from adapters.gpu.torch_backend.keeping import Limits
-from adapters.gpu.torch_backend.loading import LoadedCheckpoint, Precision
-from adapters.gpu.torch_backend.moving import OnDevice
-from adapters.gpu.torch_backend.out_of_memory import with_memory
-from adapters.gpu.torch_backend.placement import Placing
-from adapters.gpu.torch_backend.residency import Cache, Residency
-from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
-from adapters.gpu.torch_backend.vae_files import VaeFiles
-from application.ports.inference import Observer, Rendered, Resident, Sources
-from application.ports.upscale import Upscaler
-from application.upscaling import PlainUpscaler
-from domain.checkpoints import Checkpoint
-from domain.plan import Plan
-from domain.vaes import VaeFile
+from hexfusion.adapters.gpu.torch_backend.batch import Batch
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, Precision
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
+from hexfusion.adapters.gpu.torch_backend.devices import cuda_memory
+from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
+from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
+from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice
+from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
+from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency
+from hexfusion.application.pictures.upscaling import PlainUpscaler
+from hexfusion.application.ports.inference import Observer, Rendered, Resident, Sources
+from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.plan import Plan
+from hexfusion.domain.vaes import VaeFile
 
 
 class TorchInference:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from domain.errors import OutOfMemory
+from hexfusion.domain.errors import OutOfMemory
 
 T = TypeVar("T")
 

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import torch
 
-from adapters.gpu.torch_backend.devices import (
+from hexfusion.adapters.gpu.torch_backend.checkpoint import Precision
+from hexfusion.adapters.gpu.torch_backend.devices import (
     choose_device,
     choose_precision,
     total_memory,
     total_ram,
     use_threads,
 )
-from adapters.gpu.torch_backend.engine import TorchInference
-from adapters.gpu.torch_backend.faces.files import FaceCatalogue
-from adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
-from adapters.gpu.torch_backend.interrogate.files import places
-from adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
-from adapters.gpu.torch_backend.keeping import Limits
-from adapters.gpu.torch_backend.loading import Precision
-from adapters.gpu.torch_backend.placement import Placing, choose_placing
-from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
-from adapters.gpu.torch_backend.upscale.folders import upscaler_folders
-from adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
-from application.ports.options import OptionsStore
-from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
-from domain.flags import Flags
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
+from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
+from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
+from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
+from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing, choose_placing
+from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
+from hexfusion.adapters.gpu.torch_backend.upscale.folders import upscaler_folders
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
+from hexfusion.domain.flags import Flags
 
 
 class TorchParts:

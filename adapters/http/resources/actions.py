@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import falcon
 
-from adapters.http.exchange import answer
+from hexfusion.adapters.http.wire.exchange import answer
 
 
 class Refresh:

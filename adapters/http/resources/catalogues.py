@@ -7,11 +7,11 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer
-from domain.checkpoints import Checkpoint
-from domain.prompts import Style
-from domain.sampling.samplers import SAMPLERS
-from domain.sampling.schedulers import SCHEDULERS
+from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.prompts import Style
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.schedulers import SCHEDULERS
 
 
 class SamplerItem(msgspec.Struct, frozen=True, kw_only=True):

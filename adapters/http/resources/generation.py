@@ -7,23 +7,24 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http import errors, wire
-from adapters.http.decoding import Fetch, picture_bytes
-from adapters.http.delivery import deliver
-from adapters.http.encoding import info_text, picture_text, to_json
-from adapters.http.exchange import Absent, body_of
-from application.generate import Generated
-from application.img2img import KIND as IMG2IMG
-from application.init_pictures import InitPictures
-from application.job_board import JobBoard
-from application.jobs import Abandoned
-from application.orders import Order, Prepared
-from application.pictures import decoded_picture
-from application.receiving import receive_all
-from application.txt2img import KIND as TXT2IMG
-from domain.errors import InvalidRequest
-from domain.generation import Txt2Img
-from domain.img2img import AnyRequest, Img2Img
+from hexfusion.adapters.http import errors
+from hexfusion.adapters.http.resources.async_replies import deliver
+from hexfusion.adapters.http.wire import lenient_json as wire
+from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
+from hexfusion.adapters.http.wire.exchange import Absent, body_of
+from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
+from hexfusion.application.generation.generate import Generated
+from hexfusion.application.generation.img2img import KIND as IMG2IMG
+from hexfusion.application.generation.txt2img import KIND as TXT2IMG
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.orders import Order, Prepared
+from hexfusion.application.jobs.queue import Abandoned
+from hexfusion.application.pictures.picture_files import decoded_picture
+from hexfusion.application.pictures.receiving import receive_all
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import AnyRequest, Img2Img
 
 
 class GenerateTxt2Img(Protocol):

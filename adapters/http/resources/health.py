@@ -7,8 +7,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer
-from application.health import Health
+from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.application.system.health import Health
 
 
 class LiveResponse(msgspec.Struct, frozen=True):

@@ -7,16 +7,17 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http import errors, wire
-from adapters.http.decoding import Fetch, picture_bytes
-from adapters.http.delivery import deliver
-from adapters.http.encoding import to_json
-from adapters.http.exchange import Absent, body_of
-from application.interrogate import KIND
-from application.job_board import JobBoard
-from application.jobs import Job
-from application.orders import Order
-from domain.interrogation import MODELS
+from hexfusion.adapters.http import errors
+from hexfusion.adapters.http.resources.async_replies import deliver
+from hexfusion.adapters.http.wire import lenient_json as wire
+from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
+from hexfusion.adapters.http.wire.exchange import Absent, body_of
+from hexfusion.adapters.http.wire.json_results import to_json
+from hexfusion.application.describing.interrogate import KIND
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.orders import Order
+from hexfusion.application.jobs.queue import Job
+from hexfusion.domain.interrogation import MODELS
 
 
 class PrepareInterrogation(Protocol):

@@ -12,9 +12,9 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.encoding import Unencodable, picture_text
-from adapters.http.exchange import answer, body_of, flag, login, query
-from application.progress import ProgressReport, ProgressState
+from hexfusion.adapters.http.wire.exchange import answer, body_of, flag, login, query
+from hexfusion.adapters.http.wire.json_results import Unencodable, picture_text
+from hexfusion.application.jobs.progress import ProgressReport, ProgressState
 
 
 class ReadProgress(Protocol):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import falcon
 
-from adapters.http import wire
-from adapters.http.exchange import answer, body_of
+from hexfusion.adapters.http.wire import lenient_json as wire
+from hexfusion.adapters.http.wire.exchange import answer, body_of
 
 
 class Options:

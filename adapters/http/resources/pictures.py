@@ -7,10 +7,10 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http import wire
-from adapters.http.decoding import Fetch, picture_bytes
-from adapters.http.exchange import answer, body_of
-from application.pnginfo import PictureInfo
+from hexfusion.adapters.http.wire import lenient_json as wire
+from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
+from hexfusion.adapters.http.wire.exchange import answer, body_of
+from hexfusion.application.describing.picture_info import PictureInfo
 
 
 class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer
-from domain.scripts import Script, ScriptArgument
+from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.domain.scripts import Script, ScriptArgument
 
 
 class ScriptsList(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer, flag
-from application.sysinfo import Report
+from hexfusion.adapters.http.wire.exchange import answer, flag
+from hexfusion.application.system.sysinfo import Report
 
 
 class MemoryResponse(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http import wire
-from adapters.http.encoding import Unencodable, picture_text
-from adapters.http.exchange import answer, body_of, login
-from application.task_progress import TaskReport
+from hexfusion.adapters.http.wire import lenient_json as wire
+from hexfusion.adapters.http.wire.exchange import answer, body_of, login
+from hexfusion.adapters.http.wire.json_results import Unencodable, picture_text
+from hexfusion.application.jobs.task_progress import TaskReport
 
 
 class ReadTaskProgress(Protocol):

@@ -10,8 +10,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer
-from domain.upscalers import LATENT_MODES, UpscalerModel
+from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.domain.upscalers import LATENT_MODES, UpscalerModel
 
 
 class UpscalerItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import falcon
 
-from adapters.http.events import HEARTBEAT, EventStream
-from adapters.http.exchange import answer, count, login
-from adapters.http.resources.job import JobsResponse, job_response
-from application.job_board import JobBoard
+from hexfusion.adapters.http.resources.job_json import JobsResponse, job_response
+from hexfusion.adapters.http.resources.server_sent_events import HEARTBEAT, EventStream
+from hexfusion.adapters.http.wire.exchange import answer, count, login
+from hexfusion.application.jobs.board import JobBoard
 
 
 class Jobs:

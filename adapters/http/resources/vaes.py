@@ -7,8 +7,8 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from adapters.http.exchange import answer
-from domain.vaes import VaeFile
+from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.domain.vaes import VaeFile
 
 
 class SDVaeItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from adapters.gpu.faces_fake import FakeFaceRestorer
-from domain.errors import ModelUnavailable
+from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
+from hexfusion.domain.errors import ModelUnavailable
 from tests.contracts.face_restorer import Box, FaceRestorerContract
 from tests.contracts.upscaler import photo
 

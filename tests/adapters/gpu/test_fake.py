@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from adapters.gpu.fake import FakeInference, read_file
-from domain.checkpoints import Checkpoint
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.fake import FakeInference, read_file
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import CheckpointError
 from tests.contracts.inference import (
     InferenceContract,
     KeepsFirstPasses,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.gpu.interrogator_fake import FakeInterrogator
-from domain.interrogation import best
-from domain.interrogation.terms import TermList
+from hexfusion.adapters.gpu.interrogator_fake import FakeInterrogator
+from hexfusion.domain.interrogation import best
+from hexfusion.domain.interrogation.terms import TermList
 from tests.contracts.interrogator import SEARCH, InterrogatorContract, plain
 
 

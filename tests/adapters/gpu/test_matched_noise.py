@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from adapters.gpu.matched_noise import matched_noise
+from hexfusion.adapters.gpu.matched_noise import matched_noise
 
 PICTURE = Image.merge("RGB", [Image.effect_noise((96, 64), s) for s in (20, 60, 90)])
 MASK = Image.new("RGB", PICTURE.size, "white")

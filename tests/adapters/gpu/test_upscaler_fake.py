@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.gpu.upscaler_fake import FakeUpscaler
+from hexfusion.adapters.gpu.upscaler_fake import FakeUpscaler
 from tests.contracts.upscaler import UpscalerContract
 
 

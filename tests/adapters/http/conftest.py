@@ -10,42 +10,42 @@ import pytest
 from falcon import testing
 from PIL import Image
 
-from adapters.gpu.interrogator_fake import FakeInterrogator
-from adapters.http.app import Services, create_app
-from adapters.http.metrics import Metrics
-from adapters.storage.jobs_memory import MemoryJobs
-from adapters.storage.networks_memory import MemoryNetworks
-from adapters.storage.terms_memory import MemoryTerms
-from application.extras import ProcessExtras
-from application.fetching import FetchPicture
-from application.generate import Encoding, Generated, Picture
-from application.health import Health
-from application.init_pictures import InitPictures
-from application.interrogate import Interrogate
-from application.job_board import JobBoard
-from application.jobs import Job, JobQueue
-from application.networks import EmbeddingLists
-from application.options import ChangeOptions, ReadOptions
-from application.orders import Prepared
-from application.pnginfo import ReadPictureInfo
-from application.prefill import prefill
-from application.progress import ProgressReport, ProgressState
-from application.scripts.listing import selectable_scripts
-from application.scripts.registry import IMG2IMG, TXT2IMG
-from application.sysinfo import Report
-from application.task_progress import ListPendingTasks, ReadTaskProgress
-from application.upscalers import ListUpscalers
-from application.upscaling import PlainUpscaler
-from domain.checkpoints import Checkpoint
-from domain.errors import InvalidRequest, NotFound
-from domain.generation import MAX_SEED, Info, Txt2Img
-from domain.img2img import AnyRequest, Img2Img
-from domain.networks import Embedding
-from domain.options import Options
-from domain.prompts import Style
-from domain.sampling.names import resolve_request
-from domain.scripts import img2img_scripts, txt2img_scripts
-from domain.vaes import VaeFile
+from hexfusion.adapters.gpu.interrogator_fake import FakeInterrogator
+from hexfusion.adapters.http.app import Services, create_app
+from hexfusion.adapters.http.metrics import Metrics
+from hexfusion.adapters.storage.catalogues.extra_networks_memory import MemoryNetworks
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.adapters.storage.settings.terms_memory import MemoryTerms
+from hexfusion.application.catalogues.embeddings import EmbeddingLists
+from hexfusion.application.catalogues.upscalers import ListUpscalers
+from hexfusion.application.describing.interrogate import Interrogate
+from hexfusion.application.describing.picture_info import ReadPictureInfo
+from hexfusion.application.extras.extras import ProcessExtras
+from hexfusion.application.generation.generate import Encoding, Generated, Picture
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.orders import Prepared
+from hexfusion.application.jobs.progress import ProgressReport, ProgressState
+from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
+from hexfusion.application.pictures.upscaling import PlainUpscaler
+from hexfusion.application.planning.prefill import prefill
+from hexfusion.application.scripts.listing import selectable_scripts
+from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
+from hexfusion.application.system.fetching import FetchPicture
+from hexfusion.application.system.health import Health
+from hexfusion.application.system.options import ChangeOptions, ReadOptions
+from hexfusion.application.system.sysinfo import Report
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import InvalidRequest, NotFound
+from hexfusion.domain.extra_networks import Embedding
+from hexfusion.domain.generation import MAX_SEED, Info, Txt2Img
+from hexfusion.domain.img2img import AnyRequest, Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.prompts import Style
+from hexfusion.domain.sampling.names import resolve_request
+from hexfusion.domain.scripts import img2img_scripts, txt2img_scripts
+from hexfusion.domain.vaes import VaeFile
 from tests.contracts.network_catalog import safetensors
 
 TINY = Checkpoint(

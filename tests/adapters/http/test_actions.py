@@ -5,7 +5,7 @@ import json
 import pytest
 from falcon import testing
 
-from adapters.http.app import create_app
+from hexfusion.adapters.http.app import create_app
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from falcon import testing
 
-from domain.errors import (
+from hexfusion.domain.errors import (
     CheckpointError,
     InvalidRequest,
     JobCancelled,
@@ -19,7 +19,7 @@ from domain.errors import (
     QueueFull,
     Unsupported,
 )
-from domain.options import FrozenOption, UnknownOption
+from hexfusion.domain.options import FrozenOption, UnknownOption
 
 Broken = Callable[[Exception], testing.TestClient]
 PATH = "/sdapi/v1/txt2img"

@@ -10,8 +10,8 @@ import pytest
 from falcon import testing
 from PIL import Image
 
-from adapters.http.resources.generation import TextToImageResponse
-from domain.generation import Txt2Img
+from hexfusion.adapters.http.resources.generation import TextToImageResponse
+from hexfusion.domain.generation import Txt2Img
 
 PATH = "/sdapi/v1/txt2img"
 #: Requests that give no id.

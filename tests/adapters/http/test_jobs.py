@@ -7,7 +7,7 @@ import pytest
 from falcon import testing
 from PIL import Image
 
-from application.progress import ProgressReport, ProgressState
+from hexfusion.application.jobs.progress import ProgressReport, ProgressState
 
 RUNNING = ProgressReport(
     progress=0.25,

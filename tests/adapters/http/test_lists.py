@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from application.scripts.registry import IMG2IMG, TXT2IMG
-from domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
+from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
+from hexfusion.domain.upscalers import IMAGE_UPSCALERS, LATENT_MODES
 
 
 def get(client, path):

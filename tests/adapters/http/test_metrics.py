@@ -9,12 +9,12 @@ from falcon import testing
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.http.app import create_app
-from adapters.http.metrics import Metrics
-from application.health import Health
-from application.jobs import Job, JobQueue, Meters
-from application.ports.inference import Resident
-from domain.checkpoints import Checkpoint
+from hexfusion.adapters.http.app import create_app
+from hexfusion.adapters.http.metrics import Metrics
+from hexfusion.application.jobs.queue import Job, JobQueue, Meters
+from hexfusion.application.ports.inference import Resident
+from hexfusion.application.system.health import Health
+from hexfusion.domain.checkpoints import Checkpoint
 
 MEMORY = {
     "ram": {"free": 3.0, "used": 2, "total": 5.0},

@@ -10,7 +10,7 @@ from falcon import testing
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from application.ports.download import LocalResource, TooManyDownloads
+from hexfusion.application.ports.download import LocalResource, TooManyDownloads
 
 PATH = "/sdapi/v1/png-info"
 

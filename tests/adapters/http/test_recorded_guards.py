@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from falcon import testing
 
-from adapters.http.accounts import Accounts, parse_users
-from adapters.http.app import create_app, routes
-from adapters.http.cors import Cors
-from adapters.http.gate import Gate
+from hexfusion.adapters.http.access.accounts import Accounts, parse_users
+from hexfusion.adapters.http.access.cors import Cors
+from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.app import create_app, routes
 
 CREDENTIALS = ("bearer", "malformed", "nocolon", "none", "unknown_user", "wrong", "ok", "second_ok")
 REQUESTS = ("badjson", "loras", "openapi", "samplers", "txt2img_bad", "unknown")

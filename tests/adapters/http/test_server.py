@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http.app import create_app
-from adapters.http.server import SPARE_THREADS, Server, threads_for
-from application.job_board import MAX_WATCHERS
-from application.jobs import Job, JobQueue
-from domain.generation import Txt2Img
+from hexfusion.adapters.http.app import create_app
+from hexfusion.adapters.http.server import SPARE_THREADS, Server, threads_for
+from hexfusion.application.jobs.board import MAX_WATCHERS
+from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.domain.generation import Txt2Img
 
 LIMIT = 200_000
 PATIENCE = 10.0  # seconds; only a broken server waits that long
@@ -321,7 +321,7 @@ def test_stopping_waits_for_what_goes_on_without_a_request(house, gate: Gate) ->
 
 PROGRAM = """
 import sys
-from adapters.http.server import serve
+from hexfusion.adapters.http.server import serve
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])

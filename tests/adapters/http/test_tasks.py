@@ -10,8 +10,8 @@ import pytest
 from falcon import testing
 from PIL import Image
 
-from adapters.http.app import create_app
-from application.jobs import Job, JobQueue
+from hexfusion.adapters.http.app import create_app
+from hexfusion.application.jobs.queue import Job, JobQueue
 
 PROGRESS = "/internal/progress"
 

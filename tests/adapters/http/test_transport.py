@@ -6,7 +6,7 @@ import re
 import pytest
 from falcon import testing
 
-from adapters.http.app import create_app
+from hexfusion.adapters.http.app import create_app
 
 
 def test_json_is_compact_and_says_only_that_it_is_json(client: testing.TestClient) -> None:

@@ -10,13 +10,13 @@ import pytest
 from falcon import testing
 from PIL import Image
 
-from adapters.http.accounts import Accounts
-from adapters.http.app import create_app
-from adapters.http.gate import Gate
-from application.job_board import MAX_WATCHERS
-from application.jobs import Job, JobQueue
-from domain.errors import CheckpointError
-from domain.generation import Txt2Img
+from hexfusion.adapters.http.access.accounts import Accounts
+from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.app import create_app
+from hexfusion.application.jobs.board import MAX_WATCHERS
+from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.generation import Txt2Img
 
 TXT2IMG = "/sdapi/v1/txt2img"
 ASYNC = {"Prefer": "respond-async"}

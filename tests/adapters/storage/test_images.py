@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.storage.images_files import FileImages
-from adapters.storage.images_memory import MemoryImages
-from application.ports.images import ArchiveError
-from domain.errors import InvalidRequest
+from hexfusion.adapters.storage.results.images_files import FileImages
+from hexfusion.adapters.storage.results.images_memory import MemoryImages
+from hexfusion.application.ports.images import ArchiveError
+from hexfusion.domain.errors import InvalidRequest
 from tests.contracts.image_archive import ImageArchiveContract, run_all
 
 

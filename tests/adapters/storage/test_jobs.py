@@ -2,10 +2,10 @@
 
 import pytest
 
-from adapters.storage.jobs_files import FileJobs
-from adapters.storage.jobs_memory import MemoryJobs
-from application.ports.jobs import JobStoreError
-from domain.errors import NotFound
+from hexfusion.adapters.storage.results.jobs_files import FileJobs
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.application.ports.jobs import JobStoreError
+from hexfusion.domain.errors import NotFound
 from tests.contracts.job_store import JobStoreContract, record
 
 

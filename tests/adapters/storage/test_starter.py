@@ -4,10 +4,11 @@ from importlib.resources import files
 
 import pytest
 
-from adapters.storage.starter import NAME, install_starter
+from hexfusion.adapters.storage.starter import NAME, install_starter
 
 pytestmark = pytest.mark.skipif(
-    not (files("adapters.storage") / "assets" / NAME).is_file(), reason="no starter checkpoint yet"
+    not (files("hexfusion.adapters.storage") / "assets" / NAME).is_file(),
+    reason="no starter checkpoint yet",
 )
 
 
@@ -15,7 +16,7 @@ def test_it_fills_an_empty_folder_once(tmp_path):
     folder = tmp_path / "models" / "Stable-diffusion"
     path = install_starter([folder])
     assert path == folder / NAME
-    assert path.read_bytes() == (files("adapters.storage") / "assets" / NAME).read_bytes()
+    assert path.read_bytes() == (files("hexfusion.adapters.storage") / "assets" / NAME).read_bytes()
     assert install_starter([folder]) is None
 
 
@@ -30,5 +31,5 @@ def test_it_leaves_a_folder_with_a_checkpoint_alone(tmp_path, name):
 
 def test_it_is_small_enough_to_ship():
     """Issue 2: at most 24 MB."""
-    path = files("adapters.storage") / "assets" / NAME
+    path = files("hexfusion.adapters.storage") / "assets" / NAME
     assert len(path.read_bytes()) <= 24_000_000

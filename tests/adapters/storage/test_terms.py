@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.storage.terms_files import FileTerms
-from adapters.storage.terms_memory import MemoryTerms
-from domain.errors import CheckpointError
+from hexfusion.adapters.storage.settings.terms_files import FileTerms
+from hexfusion.adapters.storage.settings.terms_memory import MemoryTerms
+from hexfusion.domain.errors import CheckpointError
 from tests.contracts.term_store import TermStoreContract
 
 

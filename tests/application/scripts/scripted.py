@@ -2,10 +2,10 @@
 
 from PIL import Image
 
-from application.generate import Generated
-from application.init_pictures import InitPictures
-from domain.generation import Txt2Img
-from domain.img2img import Img2Img
+from hexfusion.application.generation.generate import Generated
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import Img2Img
 from tests.application.worlds import World, world
 
 PICTURE = Image.effect_noise((64, 64), 80).convert("RGB")

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from application.init_pictures import InitPictures
-from application.scripts.outpainting_mk2 import Step
-from application.scripts.poor_mans_outpainting import frame
-from domain.errors import InvalidRequest
-from domain.scripts.outpainting import SIDES, growth
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.scripts.selectable.outpainting_mk2 import Step
+from hexfusion.application.scripts.selectable.poor_mans_outpainting import frame
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.scripts.outpainting import SIDES, growth
 from tests.application.scripts.scripted import PICTURE, made, names, of_picture
 from tests.application.worlds import world
 
@@ -125,7 +125,7 @@ def test_what_is_wrong_is_told_before_any_work(request_, said):
 
 def test_an_interrupt_leaves_the_sides_to_come():
     it = world()
-    from application.jobs import Job
+    from hexfusion.application.jobs.queue import Job
 
     for request in (mk2(sides=SIDES), poor(sides=SIDES)):
         make = it.img2img.prepare(request, InitPictures([PICTURE]))

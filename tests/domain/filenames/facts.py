@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain.filenames import NameFacts
+from hexfusion.domain.filenames import NameFacts
 
 
 def format_time(format: str, zone: str | None) -> str:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.filenames import (
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.filenames import (
     DEFAULT_RULES,
     NameRules,
     decoration,

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from domain.filenames import DEFAULT_RULES, NameFacts, NameRules, expand
-from domain.filenames.tokens import TOKENS
-from domain.sampling.names import effective_scheduler
-from domain.sampling.samplers import BY_NAME
+from hexfusion.domain.filenames import DEFAULT_RULES, NameFacts, NameRules, expand
+from hexfusion.domain.filenames.tokens import TOKENS
+from hexfusion.domain.sampling.names import effective_scheduler
+from hexfusion.domain.sampling.samplers import BY_NAME
 from tests.domain.filenames.facts import facts
 
 VECTORS: dict[str, Any] = json.loads(

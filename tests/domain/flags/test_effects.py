@@ -2,7 +2,16 @@
 
 import pytest
 
-from domain.flags import A1111, FLAGS, OWN, Effect, FlagError, Flags, help_text, parse_flags
+from hexfusion.domain.flags import (
+    A1111,
+    FLAGS,
+    OWN,
+    Effect,
+    FlagError,
+    Flags,
+    help_text,
+    parse_flags,
+)
 
 
 def parse(*argv: str) -> Flags:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.flags import A1111, FLAGS, Flag, FlagError, Flags, Kind, parse_flags
+from hexfusion.domain.flags import A1111, FLAGS, Flag, FlagError, Flags, Kind, parse_flags
 
 
 def parse(*argv: str, **environ: str) -> Flags:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.flags import A1111, OWN, Kind, parse_flags
+from hexfusion.domain.flags import A1111, OWN, Kind, parse_flags
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/cmd_flags.json").read_text("utf-8"))
 #: How the recorded server was started.

@@ -2,15 +2,15 @@
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.infotext.overrides import (
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.infotext.overrides import (
     OVERRIDE_LABELS,
     overrides_from_infotext,
     overrides_from_texts,
     read_override,
 )
-from domain.infotext.reading import parse_infotext
-from domain.options import Options
+from hexfusion.domain.infotext.reading import parse_infotext
+from hexfusion.domain.options import Options
 
 HYPERTILE = {
     **{

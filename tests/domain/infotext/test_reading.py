@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.infotext.reading import parse_infotext, split_infotext
-from domain.infotext.writing import write_infotext
-from domain.options import Options
-from domain.prompts.styles import Style, parse_styles
+from hexfusion.domain.infotext.reading import parse_infotext, split_infotext
+from hexfusion.domain.infotext.writing import write_infotext
+from hexfusion.domain.options import Options
+from hexfusion.domain.prompts.styles import Style, parse_styles
 
 LINE = "Steps: 5, Sampler: Euler, Seed: 3"
 

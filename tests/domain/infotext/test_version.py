@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from domain.infotext.version import version_key
+from hexfusion.domain.infotext.version import version_key
 
 IN_ORDER = [
     "0.9",

@@ -5,9 +5,14 @@ import json
 import msgspec
 import pytest
 
-from domain.infotext.facts import GenerationFacts, PerImage, info_parameters, infotext_parameters
-from domain.infotext.quoting import quote, unquote
-from domain.infotext.writing import write_infotext
+from hexfusion.domain.infotext.facts import (
+    GenerationFacts,
+    PerImage,
+    info_parameters,
+    infotext_parameters,
+)
+from hexfusion.domain.infotext.quoting import quote, unquote
+from hexfusion.domain.infotext.writing import write_infotext
 
 # What the reference's function was given for the vectors, as far as their texts show it.
 PROMPTS = ("first prompt", "second prompt")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.interrogation.picture_book import UNKNOWN, Guess, Seen, Thing, sentence
+from hexfusion.domain.interrogation.picture_book import UNKNOWN, Guess, Seen, Thing, sentence
 
 
 def seen(layout, ground, *things):

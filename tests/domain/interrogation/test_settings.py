@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.interrogation import (
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.interrogation import (
     CaptionSearch,
     TagSettings,
     TermSettings,
@@ -11,7 +11,7 @@ from domain.interrogation import (
     tag_settings,
     term_settings,
 )
-from domain.options import Options
+from hexfusion.domain.options import Options
 
 
 def test_defaults_are_the_references():

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.interrogation import Score, TagSettings, tag_settings, tag_text
-from domain.options import Options
+from hexfusion.domain.interrogation import Score, TagSettings, tag_settings, tag_text
+from hexfusion.domain.options import Options
 
 SCORES = [
     Score("solo", 0.9),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.interrogation import TermList, TermSettings, best, term_list, with_matches
+from hexfusion.domain.interrogation import TermList, TermSettings, best, term_list, with_matches
 
 LINES = "oil on canvas\n  a sketch \n\na photo\n"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.interrogation.word_pieces import joined
+from hexfusion.domain.interrogation.word_pieces import joined
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from domain.options import FrozenOption, Options, UnknownOption, WritePolicy
+from hexfusion.domain.options import FrozenOption, Options, UnknownOption, WritePolicy
 
 OPEN = WritePolicy()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.options import REGISTRY, SECTIONS, find_option, section_of
+from hexfusion.domain.options import REGISTRY, SECTIONS, find_option, section_of
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/options.json").read_text("utf-8"))
 WRITTEN_BY_LOADER = {"sd_model_checkpoint", "sd_checkpoint_hash"}

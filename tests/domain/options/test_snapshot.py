@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import OptionError
-from domain.options import REGISTRY, Options, UnknownOption
+from hexfusion.domain.errors import OptionError
+from hexfusion.domain.options import REGISTRY, Options, UnknownOption
 
 
 def test_a_fresh_snapshot_holds_the_defaults():

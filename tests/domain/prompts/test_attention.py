@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.prompts.attention import Span, parse_attention, unparse, uses_emphasis
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.prompts.attention import Span, parse_attention, unparse, uses_emphasis
 
 
 def test_every_vector(prompt_vectors):

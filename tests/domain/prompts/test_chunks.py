@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.prompts.chunks import (
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.prompts.chunks import (
     CLIP_L,
     OPEN_CLIP,
     Embedding,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.prompts.comments import strip_comments
+from hexfusion.domain.prompts.comments import strip_comments
 
 
 def test_every_vector(prompt_vectors):

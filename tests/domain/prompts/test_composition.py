@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.prompts.composition import SubPrompt, compose, split_and
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.prompts.composition import SubPrompt, compose, split_and
 
 
 def uses(composition):

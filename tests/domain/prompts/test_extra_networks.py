@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.prompts.extra_networks import (
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.prompts.extra_networks import (
     HypernetUse,
     LoraUse,
     extract_networks,

@@ -1,13 +1,13 @@
 """Spec prompts.md 5.5, option use_old_emphasis_implementation. That a recorded picture agrees is in
-tests/adapters/gpu/torch_backend/test_loading.
+tests/adapters/gpu/torch_backend/test_checkpoint.
 """
 
 import re
 
 import pytest
 
-from domain.prompts import OPEN_CLIP
-from domain.prompts.old_emphasis import chunk_by_old_emphasis
+from hexfusion.domain.prompts import OPEN_CLIP
+from hexfusion.domain.prompts.old_emphasis import chunk_by_old_emphasis
 
 WORDS: list[str] = []
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.errors import InvalidRequest
-from domain.prompts.parts import Part, negative_parts, positive_parts
-from domain.prompts.schedule import Step
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.prompts.parts import Part, negative_parts, positive_parts
+from hexfusion.domain.prompts.schedule import Step
 
 
 def test_and_splits_before_editing_is_read():

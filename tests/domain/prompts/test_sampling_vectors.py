@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.prompts.composition import compose
-from domain.prompts.schedule import prompt_schedule
+from hexfusion.domain.prompts.composition import compose
+from hexfusion.domain.prompts.schedule import prompt_schedule
 from tests.golden.sampling_vectors import section
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
+from hexfusion.domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
 
 
 def test_every_vector(prompt_vectors):

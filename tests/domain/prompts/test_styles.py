@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.prompts.styles import (
+from hexfusion.domain.prompts.styles import (
     Style,
     StyleFileError,
     apply_styles,

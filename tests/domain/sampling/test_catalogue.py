@@ -3,8 +3,8 @@
 Samplers of our own may follow the reference's.
 """
 
-from domain.sampling.samplers import SAMPLERS
-from domain.sampling.schedulers import SCHEDULERS, find_scheduler
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.schedulers import SCHEDULERS, find_scheduler
 from tests.golden.sampling_vectors import section
 
 

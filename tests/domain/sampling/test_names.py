@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import NotFound
-from domain.sampling.names import effective_scheduler, resolve_names, resolve_request
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.sampling.names import effective_scheduler, resolve_names, resolve_request
 from tests.golden.sampling_vectors import section
 
 # Where the reference, not knowing the name, silently takes its first sampler.

@@ -5,9 +5,9 @@ import math
 import msgspec
 import pytest
 
-from domain.sampling.names import resolve_names
-from domain.sampling.options import SamplingOptions
-from domain.sampling.parameters import SamplerParameters, resolve_parameters
+from hexfusion.domain.sampling.names import resolve_names
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.parameters import SamplerParameters, resolve_parameters
 
 EULER, EULER_A, DDIM, LMS, DPM2_A = (
     resolve_names(name)[0] for name in ("Euler", "Euler a", "DDIM", "LMS", "DPM2 a")

@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.sampling.names import resolve_names
-from domain.sampling.steps import expected_calls, img2img_steps, sampling_step, timestep_list
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.sampling.names import resolve_names
+from hexfusion.domain.sampling.steps import (
+    expected_calls,
+    img2img_steps,
+    sampling_step,
+    timestep_list,
+)
 from tests.golden.sampling_vectors import section
 
 

@@ -1,6 +1,6 @@
 """Spec scripts.md 3 and 14. Their form is compared with the recording in test_lists.py."""
 
-from domain.scripts import txt2img_scripts
+from hexfusion.domain.scripts import txt2img_scripts
 
 
 def arguments(scripts, name):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.scripts import form_of, read_arguments
-from domain.scripts.arguments import (
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.scripts import form_of, read_arguments
+from hexfusion.domain.scripts.arguments import (
     Arguments,
     Choice,
     Note,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import InvalidRequest
-from domain.training.learning_rate import Segment, parse_learning_rate, rate_changes
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.training.learning_rate import Segment, parse_learning_rate, rate_changes
 
 VECTORS = Path(__file__).parents[2] / "golden/prompt_vectors.json"
 CASES = json.loads(VECTORS.read_text("utf-8"))["learn_rate"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
+from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
 from tools.starter.caption_pictures import (
     HEADS,
     KINDS,

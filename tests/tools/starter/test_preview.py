@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch.nn.functional import avg_pool2d, interpolate
 
-from adapters.gpu.torch_backend.small_decoders.approximation import (
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import (
     Approximation,
     build_approximation,
 )

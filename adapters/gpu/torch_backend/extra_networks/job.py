@@ -7,11 +7,11 @@ from dataclasses import replace
 from msgspec import structs
 from torch import nn
 
-from adapters.gpu.torch_backend.extra_networks.additions import Additions, NetworkStore
-from adapters.gpu.torch_backend.extra_networks.context import adding
-from adapters.gpu.torch_backend.loading import LoadedCheckpoint
-from domain.networks import UsedEmbedding
-from domain.plan import NetworksPlan, Plan
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.extra_networks.store import Additions, NetworkStore
+from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.domain.extra_networks import UsedEmbedding
+from hexfusion.domain.plan import NetworksPlan, Plan
 
 
 class JobAdditions:

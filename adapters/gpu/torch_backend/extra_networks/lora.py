@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from adapters.gpu.torch_backend.extra_networks.keys import find_layer, split_key
-from adapters.gpu.torch_backend.extra_networks.kinds import Kind, Parts, kind_of
-from adapters.gpu.torch_backend.extra_networks.layers import Layer
-from adapters.gpu.torch_backend.sound import finite, sound
-from adapters.gpu.torch_backend.weights import read_weights
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.extra_networks.keys import find_layer, split_key
+from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
+from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.kinds import Kind, Parts, kind_of
+from hexfusion.domain.errors import CheckpointError
 
 _BUNDLED = "bundle_emb."
 _OPEN_CLIP_ATTENTION = re.compile(r"(.+resblocks_\d+_attn)_(?:q|k|v|out)_proj")

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from adapters.gpu.torch_backend.conversion import Locate, by_module
-from adapters.gpu.torch_backend.conversion.clip import clip_text_modules
-from adapters.gpu.torch_backend.conversion.open_clip import locate_open_clip
-from adapters.gpu.torch_backend.conversion.unet import unet_modules
-from adapters.gpu.torch_backend.extra_networks.layers import Layer
-from adapters.gpu.torch_backend.loading import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion import Locate, by_module
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion.clip import clip_text_modules
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion.open_clip import locate_open_clip
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion.unet import unet_modules
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
 
 #: What leads the names in a file, and is no part of the layers' names.
 _LEADS = ("cond_stage_model.", "conditioner.embedders.", "model.")

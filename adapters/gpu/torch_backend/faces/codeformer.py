@@ -8,8 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.faces.state import FaceNetwork, State
-from adapters.gpu.torch_backend.faces.vqgan import Blocks, Doubling, Halving, Residual, residual
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.vqgan import (
+    Blocks,
+    Doubling,
+    Halving,
+    Residual,
+    residual,
+)
 
 #: Pixels of a face's sides.
 SIDE = 512

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adapters.gpu.torch_backend.faces.resampling import Array, lanczos
+from hexfusion.adapters.gpu.torch_backend.faces.resampling import Array, lanczos
 
 Detector = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 """Levels of a picture -> of every anchor, likelihood, box and landmarks; all on the CPU."""

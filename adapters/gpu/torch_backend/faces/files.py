@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import ModelUnavailable, NotFound
-from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
+from hexfusion.domain.errors import ModelUnavailable, NotFound
+from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
 
 FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
 """The files below a folder whose names are wanted, in natural order."""

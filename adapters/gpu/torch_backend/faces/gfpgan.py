@@ -8,10 +8,10 @@ convolutions.
 import torch
 from torch import Tensor, nn
 
-from adapters.gpu.torch_backend.faces.layers import half, leaky, twice
-from adapters.gpu.torch_backend.faces.state import FaceNetwork, State
-from adapters.gpu.torch_backend.faces.stylegan import Generator, Noise
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.faces.layers import half, leaky, twice
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.stylegan import Generator, Noise
+from hexfusion.domain.errors import CheckpointError
 
 #: Pixels of a face's sides, and of the smallest feature maps.
 SIDE, _SMALLEST = 512, 4

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.faces.layers import FixedNorm, leaky, twice_nearest
-from adapters.gpu.torch_backend.faces.state import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.layers import FixedNorm, leaky, twice_nearest
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
 
 CLASSES = 19
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.gpu.torch_backend.faces.alignment import Similarity
+from hexfusion.adapters.gpu.torch_backend.faces.alignment import Similarity
 
 Array = NDArray[Any]
 

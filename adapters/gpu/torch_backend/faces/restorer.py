@@ -9,12 +9,19 @@ import torch
 from PIL.Image import Image, fromarray
 from torch import Tensor
 
-from adapters.gpu.torch_backend.faces.alignment import alignment
-from adapters.gpu.torch_backend.faces.codeformer import CodeFormer
-from adapters.gpu.torch_backend.faces.detection import find_faces
-from adapters.gpu.torch_backend.faces.files import FaceCatalogue, FaceFiles
-from adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
-from adapters.gpu.torch_backend.faces.mending import (
+from hexfusion.adapters.gpu.torch_backend.faces.alignment import alignment
+from hexfusion.adapters.gpu.torch_backend.faces.codeformer import CodeFormer
+from hexfusion.adapters.gpu.torch_backend.faces.detection import find_faces
+from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue, FaceFiles
+from hexfusion.adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import (
+    FaceNetwork,
+    State,
+    build,
+    read_state,
+)
+from hexfusion.adapters.gpu.torch_backend.faces.parsenet import ParseNet
+from hexfusion.adapters.gpu.torch_backend.faces.restoration import (
     Network,
     Patch,
     cut_out,
@@ -22,15 +29,13 @@ from adapters.gpu.torch_backend.faces.mending import (
     face_share,
     put_back,
 )
-from adapters.gpu.torch_backend.faces.parsenet import ParseNet
-from adapters.gpu.torch_backend.faces.retinaface import RetinaFace
-from adapters.gpu.torch_backend.faces.state import FaceNetwork, State, build, read_state
-from adapters.gpu.torch_backend.out_of_memory import with_memory
-from adapters.gpu.torch_backend.tensor_sizes import bytes_of
-from application.ports.inference import Verdict
-from application.ports.upscale import Advance, go_on
-from domain.errors import NotANumber
-from domain.faces import GFPGAN, FaceRestoration
+from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
+from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.errors import NotANumber
+from hexfusion.domain.faces import GFPGAN, FaceRestoration
 
 
 class TorchFaceRestorer:

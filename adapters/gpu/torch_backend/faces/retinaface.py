@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.faces.layers import FixedNorm
-from adapters.gpu.torch_backend.faces.state import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.layers import FixedNorm
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
 
 #: Anchors of each cell.
 ANCHORS = 2

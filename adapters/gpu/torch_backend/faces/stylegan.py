@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.faces.layers import leaky, twice
-from adapters.gpu.torch_backend.faces.state import State
+from hexfusion.adapters.gpu.torch_backend.faces.layers import leaky, twice
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import State
 
 Noise = Callable[[int, int], Tensor]
 """(height, width) -> standard normal numbers, (1, 1, height, width)."""

@@ -10,9 +10,9 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.faces.layers import twice_nearest
-from adapters.gpu.torch_backend.faces.state import State
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.faces.layers import twice_nearest
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import State
+from hexfusion.domain.errors import CheckpointError
 
 _GROUPS, _TINY = 32, 1e-6
 

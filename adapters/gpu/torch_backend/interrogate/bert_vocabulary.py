@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain.errors import CheckpointError, ModelUnavailable
-from domain.interrogation.word_pieces import joined
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable
+from hexfusion.domain.interrogation.word_pieces import joined
 
 _FILE = "vocab.txt"
 _PADDING, _END, _UNKNOWN = "[PAD]", "[SEP]", "[UNK]"

@@ -12,15 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adapters.gpu.torch_backend.interrogate.bert_vocabulary import Vocabulary, read_vocabulary
-from adapters.gpu.torch_backend.interrogate.fill import filled_from, layers
-from adapters.gpu.torch_backend.interrogate.pixels import normalised, squashed
-from adapters.gpu.torch_backend.upscale.network import State
-from adapters.gpu.torch_backend.weights import read_weights
-from application.ports.inference import Verdict
-from application.ports.upscale import Advance
-from domain.errors import CheckpointError
-from domain.interrogation import CaptionSearch
+from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+from hexfusion.adapters.gpu.torch_backend.interrogate.bert_vocabulary import (
+    Vocabulary,
+    read_vocabulary,
+)
+from hexfusion.adapters.gpu.torch_backend.interrogate.fill import filled_from, layers
+from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import normalised, squashed
+from hexfusion.adapters.gpu.torch_backend.upscale.network import State
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import Advance
+from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.interrogation import CaptionSearch
 
 #: What every caption begins with, and what is left off again.
 _PROMPT = ("a", "picture", "of")

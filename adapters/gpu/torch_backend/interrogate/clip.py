@@ -13,16 +13,16 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.interrogate.clip_layouts import by_transformers_names
-from adapters.gpu.torch_backend.interrogate.fill import filled_from, layers
-from adapters.gpu.torch_backend.interrogate.pixels import middle, normalised
-from adapters.gpu.torch_backend.interrogate.script_archive import (
+from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+from hexfusion.adapters.gpu.torch_backend.interrogate.clip_layouts import by_transformers_names
+from hexfusion.adapters.gpu.torch_backend.interrogate.fill import filled_from, layers
+from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import middle, normalised
+from hexfusion.adapters.gpu.torch_backend.interrogate.script_archive import (
     is_script_archive,
     read_script_archive,
 )
-from adapters.gpu.torch_backend.upscale.network import State
-from adapters.gpu.torch_backend.weights import read_weights
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.upscale.network import State
+from hexfusion.domain.errors import CheckpointError
 
 #: How much likelier a text is that is nearer by 1: A1111's, and what CLIP learned.
 _SHARPNESS = 100.0

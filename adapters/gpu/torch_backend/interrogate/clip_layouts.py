@@ -8,8 +8,8 @@ import re
 
 from torch import Tensor
 
-from adapters.gpu.torch_backend.upscale.network import State
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.upscale.network import State
+from hexfusion.domain.errors import CheckpointError
 
 _TOP = {
     "token_embedding.weight": "text_model.embeddings.token_embedding.weight",

@@ -20,10 +20,10 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.upscale.network import State
-from adapters.gpu.torch_backend.weights import read_torch_file
-from application.resizing import FILL, fit
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file
+from hexfusion.adapters.gpu.torch_backend.upscale.network import State
+from hexfusion.application.pictures.resizing import FILL, fit
+from hexfusion.domain.errors import CheckpointError
 
 #: Pixels of the pictures it looks at.
 SIDE = 512

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
-from domain.errors import ModelUnavailable
+from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
+from hexfusion.domain.errors import ModelUnavailable
 
 
 @dataclass(frozen=True)

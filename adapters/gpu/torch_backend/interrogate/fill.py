@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from adapters.gpu.torch_backend.upscale.network import State, filled
+from hexfusion.adapters.gpu.torch_backend.upscale.network import State, filled
 
 
 def filled_from(module: nn.Module, state: State, file: str) -> nn.Module:

@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 import torch
 from PIL.Image import Image
 
-from adapters.gpu.torch_backend.interrogate import blip, clip, danbooru
-from adapters.gpu.torch_backend.interrogate.files import Places
-from adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
-from adapters.gpu.torch_backend.out_of_memory import with_memory
-from adapters.gpu.torch_backend.tensor_sizes import bytes_of
-from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
-from adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
-from application.ports.inference import Verdict
-from application.ports.upscale import Advance, go_on
-from domain.errors import NotANumber
-from domain.interrogation import CaptionSearch, Score
-from domain.interrogation.picture_book import sentence
+from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
+from hexfusion.adapters.gpu.torch_backend.interrogate import blip, clip, danbooru
+from hexfusion.adapters.gpu.torch_backend.interrogate.files import Places
+from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
+from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
+from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.errors import NotANumber
+from hexfusion.domain.interrogation import CaptionSearch, Score
+from hexfusion.domain.interrogation.picture_book import sentence
 
 T = TypeVar("T")
 Loaded = tuple[Path, int]

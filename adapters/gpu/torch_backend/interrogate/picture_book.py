@@ -1,7 +1,7 @@
 """The captioner that ships: it tells what is on a picture of the starter's world.
 
 A small convolutional network, trained by `tools/starter`; the words of its answers are in the
-file's header. What it is not sure of, it does not say (`domain.interrogation.picture_book`).
+file's header. What it is not sure of, it does not say (`hexfusion.domain.interrogation.picture_book`).
 """
 
 import json
@@ -15,9 +15,9 @@ from PIL.Image import Image, Resampling
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.upscale.network import filled
-from domain.errors import CheckpointError
-from domain.interrogation.picture_book import Guess, Seen, Thing
+from hexfusion.adapters.gpu.torch_backend.upscale.network import filled
+from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.interrogation.picture_book import Guess, Seen, Thing
 
 _WORDS = ("layouts", "grounds", "kinds", "colours")
 

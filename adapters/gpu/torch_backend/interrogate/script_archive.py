@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from domain.errors import CheckpointError
+from hexfusion.domain.errors import CheckpointError
 
 #: Bytes that the pickle may have: CLIP's has a quarter of a million.
 _MAX_PICKLE = 64 << 20

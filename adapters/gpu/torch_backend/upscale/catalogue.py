@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.gpu.torch_backend.upscale.packaged import EXTRA, is_packaged, packaged_file
-from domain.errors import ModelUnavailable, NotFound
-from domain.upscalers import DAT, REAL_ESRGAN, NamedModel, UpscalerModel, UpscaleSettings
+from hexfusion.adapters.gpu.torch_backend.upscale.packaged import EXTRA, is_packaged, packaged_file
+from hexfusion.domain.errors import ModelUnavailable, NotFound
+from hexfusion.domain.upscalers import DAT, REAL_ESRGAN, NamedModel, UpscalerModel, UpscaleSettings
 
 FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
 """The files below a folder whose names are wanted."""

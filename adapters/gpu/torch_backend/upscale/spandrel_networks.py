@@ -12,8 +12,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from adapters.gpu.torch_backend.upscale.network import Built, State
-from domain.errors import CheckpointError, ModelUnavailable
+from hexfusion.adapters.gpu.torch_backend.upscale.network import Built, State
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 
 INSTALL = "pip install 'hexfusion[upscalers]' && pip install --no-deps spandrel"
 

@@ -7,12 +7,12 @@ import torch
 from PIL.Image import Image, fromarray
 from torch import Tensor
 
-from adapters.gpu.torch_backend.upscale.network import Network
-from application.ports.inference import Verdict
-from application.ports.upscale import Advance
-from domain.errors import NotANumber
-from domain.tiles import stepped_starts
-from domain.upscalers import Tiling
+from hexfusion.adapters.gpu.torch_backend.upscale.network import Network
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import Advance
+from hexfusion.domain.errors import NotANumber
+from hexfusion.domain.tiles import stepped_starts
+from hexfusion.domain.upscalers import Tiling
 
 
 def through(network: Network, picture: Image, turn: threading.Lock) -> Image:

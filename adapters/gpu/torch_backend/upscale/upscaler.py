@@ -7,18 +7,18 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
-from adapters.gpu.torch_backend.out_of_memory import with_memory
-from adapters.gpu.torch_backend.tensor_sizes import bytes_of
-from adapters.gpu.torch_backend.upscale.catalogue import Catalogue, FilesBelow, Source
-from adapters.gpu.torch_backend.upscale.loading import load_network
-from adapters.gpu.torch_backend.upscale.network import Network
-from adapters.gpu.torch_backend.upscale.packaged import read_packaged
-from adapters.gpu.torch_backend.upscale.tiled import by_mean, through
-from application.ports.upscale import Advance, go_on
-from application.tiles import by_tiles
-from application.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
-from domain.errors import CheckpointError, InvalidRequest, NotANumber
-from domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
+from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
+from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import Catalogue, FilesBelow, Source
+from hexfusion.adapters.gpu.torch_backend.upscale.loading import load_network
+from hexfusion.adapters.gpu.torch_backend.upscale.network import Network
+from hexfusion.adapters.gpu.torch_backend.upscale.packaged import read_packaged
+from hexfusion.adapters.gpu.torch_backend.upscale.tiled import by_mean, through
+from hexfusion.application.pictures.tiles import by_tiles
+from hexfusion.application.pictures.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.errors import CheckpointError, InvalidRequest, NotANumber
+from hexfusion.domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
 
 #: Pixels that a round may make, 8 bits to a channel: 768 MiB.
 MAX_PIXELS = 16384 * 16384

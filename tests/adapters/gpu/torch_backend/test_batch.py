@@ -9,24 +9,13 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
-from adapters.gpu.torch_backend.loading import FULL  # noqa: E402
-from domain.checkpoints import Checkpoint  # noqa: E402
-from domain.plan import Plan, RefinerPlan  # noqa: E402
-from domain.prompts import negative_parts, positive_parts  # noqa: E402
-from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
-    SMALL,
-    random_tensors,
-    sd1_layout,
-)
-from tests.contracts.inference import (  # noqa: E402
-    Witness,
-    difference,
-    pixels,
-    plan,
-    render,
-    with_hires,
-)
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
+from hexfusion.domain.plan import Plan, RefinerPlan  # noqa: E402
+from hexfusion.domain.prompts import negative_parts, positive_parts  # noqa: E402
+from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
+from tests.contracts.inference import Witness, difference, pixels, plan, render, with_hires  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -12,19 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from adapters.gpu.torch_backend.guidance import Conditioning, ScheduledContext, WeightedSchedule
-from adapters.gpu.torch_backend.noise import ImageNoise
-from adapters.gpu.torch_backend.noise_table import noise_table
-from adapters.gpu.torch_backend.passes import (
+from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
+    Conditioning,
+    ScheduledContext,
+    WeightedSchedule,
+)
+from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
+from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
+from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
     PassSettings,
     sample_from_latent,
     sample_from_noise,
 )
-from domain.sampling.options import SamplingOptions
-from domain.sampling.parameters import resolve_parameters
-from domain.sampling.samplers import SAMPLERS
-from domain.sampling.schedulers import SCHEDULERS
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.parameters import resolve_parameters
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.schedulers import SCHEDULERS
 from tests.adapters.gpu.torch_backend.test_pipeline_vectors import Toy
 
 ADAPTIVE = "DPM adaptive"

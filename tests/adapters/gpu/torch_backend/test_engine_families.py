@@ -14,15 +14,15 @@ from PIL import ImageChops
 from PIL.Image import Image
 from torch import Tensor
 
-from adapters.gpu.torch_backend.engine import TorchInference
-from adapters.gpu.torch_backend.loading import FULL, LoadedCheckpoint, load_checkpoint
-from adapters.gpu.torch_backend.networks import predict
-from adapters.gpu.torch_backend.noise_table import stable_diffusion_alphas
-from adapters.gpu.torch_backend.previews import Previews
-from adapters.gpu.torch_backend.small_decoders.files import SmallDecoders
-from adapters.gpu.torch_backend.vae import approximate, decode, to_pictures
-from domain.checkpoints import Checkpoint
-from domain.plan import Pass, Plan, PreviewPlan, RefinerPlan
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, LoadedCheckpoint, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.latents.vae import approximate, decode, to_pictures
+from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import stable_diffusion_alphas
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.plan import Pass, Plan, PreviewPlan, RefinerPlan
 from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_REFINER,
     SMALL_SD2,

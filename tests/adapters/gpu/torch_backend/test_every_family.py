@@ -13,23 +13,16 @@ from PIL.Image import Image
 from PIL.Image import new as new_image
 from safetensors.torch import load_file, save_file
 
-from adapters.gpu.torch_backend.architecture import Shapes
-from adapters.gpu.torch_backend.engine import TorchInference
-from adapters.gpu.torch_backend.families import FAMILIES, infer_architecture
-from adapters.gpu.torch_backend.loading import FULL, load_checkpoint
-from adapters.gpu.torch_backend.original_config import OriginalConfig
 from benchmarks import harness
 from benchmarks.families import PROVEN, measure
 from benchmarks.family_files import KINDS, Kind, by_name, write_random
-from domain.checkpoints import Checkpoint
-from tests.contracts.inference import (
-    Witness,
-    difference,
-    from_picture,
-    made_from,
-    plan,
-    sources,
-)
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
+from hexfusion.adapters.gpu.torch_backend.architectures.families import FAMILIES, infer_architecture
+from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.domain.checkpoints import Checkpoint
+from tests.contracts.inference import Witness, difference, from_picture, made_from, plan, sources
 
 pytestmark = pytest.mark.torch
 

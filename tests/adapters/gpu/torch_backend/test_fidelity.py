@@ -8,8 +8,8 @@ from falcon.testing import TestClient
 
 from benchmarks import fidelity
 from benchmarks.recordings import Recording, read
-from domain.sampling.samplers import SAMPLERS
-from domain.sampling.schedulers import SCHEDULERS
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.schedulers import SCHEDULERS
 
 pytestmark = pytest.mark.torch
 

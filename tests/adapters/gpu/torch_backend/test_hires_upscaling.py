@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adapters.gpu.torch_backend.engine import TorchInference
-from adapters.gpu.torch_backend.loading import FULL
-from adapters.gpu.upscaler_fake import FakeUpscaler
-from application.ports.inference import Verdict
-from domain.checkpoints import Checkpoint
-from domain.upscalers import Tiling, UpscaleSettings
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.upscaler_fake import FakeUpscaler
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.upscalers import Tiling, UpscaleSettings
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
 from tests.contracts.inference import Witness, plan, render, with_hires
 

@@ -13,18 +13,14 @@ torch = pytest.importorskip("torch")
 from PIL.Image import Image  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
-from adapters.gpu.torch_backend.keeping import Limits  # noqa: E402
-from adapters.gpu.torch_backend.loading import FULL  # noqa: E402
-from adapters.gpu.torch_backend.out_of_memory import ran_out, with_memory  # noqa: E402
-from application.ports.inference import Verdict  # noqa: E402
-from domain.checkpoints import Checkpoint  # noqa: E402
-from domain.errors import CheckpointError, OutOfMemory  # noqa: E402
-from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
-    SMALL,
-    random_tensors,
-    sd1_layout,
-)
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out, with_memory  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits  # noqa: E402
+from hexfusion.application.ports.inference import Verdict  # noqa: E402
+from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
+from hexfusion.domain.errors import CheckpointError, OutOfMemory  # noqa: E402
+from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
 from tests.contracts.inference import pixels, plan, render  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -13,25 +13,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapters.gpu.torch_backend.denoiser import LatentMask, Network
-from adapters.gpu.torch_backend.guidance import (
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask, Network
+from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     Conditioning,
     Schedule,
     ScheduledContext,
     WeightedSchedule,
 )
-from adapters.gpu.torch_backend.noise import ImageNoise
-from adapters.gpu.torch_backend.noise_table import noise_table
-from adapters.gpu.torch_backend.passes import (
+from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
+from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
+from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
     PassSettings,
     sample_from_latent,
     sample_from_noise,
 )
-from domain.sampling.names import resolve_names
-from domain.sampling.options import SamplingOptions
-from domain.sampling.parameters import resolve_parameters
-from domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.sampling.names import resolve_names
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.parameters import resolve_parameters
+from hexfusion.domain.sampling.samplers import SAMPLERS
 from tests.golden.sampling_vectors import distance, section
 
 LATENT = (4, 4, 4)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adapters.gpu.torch_backend.devices import choose_precision
-from adapters.gpu.torch_backend.engine import TorchInference
-from adapters.gpu.torch_backend.loading import FULL, HALF, Precision
-from domain.checkpoints import Checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, HALF, Precision
+from hexfusion.adapters.gpu.torch_backend.devices import choose_precision
+from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.domain.checkpoints import Checkpoint
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
 from tests.contracts.inference import Witness, plan
 

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.gpu.torch_backend.extra_networks.keys import find_layer, original_layer, split_key
+from hexfusion.adapters.gpu.torch_backend.extra_networks.keys import (
+    find_layer,
+    original_layer,
+    split_key,
+)
 
 GOLDEN = Path(__file__).parents[4] / "golden"
 CASES = json.loads((GOLDEN / "lora_key_names.json").read_text("utf-8"))["data"]

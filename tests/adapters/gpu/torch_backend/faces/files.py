@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from adapters.gpu.torch_backend.faces.alignment import TEMPLATE
+from hexfusion.adapters.gpu.torch_backend.faces.alignment import TEMPLATE
 from tests.adapters.gpu.torch_backend.faces import layouts
 from tests.contracts.upscaler import photo
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from adapters.gpu.torch_backend.faces.alignment import TEMPLATE
-from adapters.gpu.torch_backend.faces.detection import _anchors, find_faces
-from adapters.gpu.torch_backend.faces.retinaface import RetinaFace
-from adapters.gpu.torch_backend.faces.state import State, build
+from hexfusion.adapters.gpu.torch_backend.faces.alignment import TEMPLATE
+from hexfusion.adapters.gpu.torch_backend.faces.detection import _anchors, find_faces
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import State, build
+from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from tests.adapters.gpu.torch_backend.faces import files
 
 pytestmark = pytest.mark.torch

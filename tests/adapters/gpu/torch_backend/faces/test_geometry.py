@@ -12,8 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.gpu.torch_backend.faces.alignment import TEMPLATE, Similarity, alignment
-from adapters.gpu.torch_backend.faces.resampling import Area, lanczos, reach, softened, warped
+from hexfusion.adapters.gpu.torch_backend.faces.alignment import TEMPLATE, Similarity, alignment
+from hexfusion.adapters.gpu.torch_backend.faces.resampling import (
+    Area,
+    lanczos,
+    reach,
+    softened,
+    warped,
+)
 
 pytestmark = pytest.mark.torch
 

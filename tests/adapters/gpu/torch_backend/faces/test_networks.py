@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapters.gpu.torch_backend.faces.codeformer import CodeFormer
-from adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
-from adapters.gpu.torch_backend.faces.parsenet import ParseNet
-from adapters.gpu.torch_backend.faces.retinaface import RetinaFace
-from adapters.gpu.torch_backend.faces.state import FaceNetwork, State, build
-from adapters.gpu.torch_backend.upscale import spandrel_networks
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.faces.codeformer import CodeFormer
+from hexfusion.adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
+from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State, build
+from hexfusion.adapters.gpu.torch_backend.faces.parsenet import ParseNet
+from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
+from hexfusion.adapters.gpu.torch_backend.upscale import spandrel_networks
+from hexfusion.domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.faces import layouts
 from tests.adapters.gpu.torch_backend.upscale.networks import needs_spandrel
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from adapters.gpu.torch_backend.faces.files import FaceCatalogue
-from adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
-from adapters.storage.folders import files_below
-from application.ports.inference import Verdict
-from domain.errors import CheckpointError, ModelUnavailable, NotANumber, OutOfMemory
-from domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
+from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
+from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
+from hexfusion.adapters.storage.folders import files_below
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable, NotANumber, OutOfMemory
+from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
 from tests.adapters.gpu.torch_backend.faces import files, layouts
 from tests.contracts.face_restorer import Box, FaceRestorerContract, by
 

@@ -9,17 +9,17 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.interrogate.bert_vocabulary import (
+from hexfusion.adapters.gpu.torch_backend.interrogate.bert_vocabulary import (
     Vocabulary,
     read_vocabulary,
     vocabulary,
 )
-from adapters.gpu.torch_backend.interrogate.blip import Blip, describe, load_blip
-from adapters.gpu.torch_backend.interrogate.pixels import normalised, squashed
-from application.ports.inference import Verdict
-from application.ports.upscale import go_on
-from domain.errors import CheckpointError, ModelUnavailable
-from domain.interrogation import CaptionSearch
+from hexfusion.adapters.gpu.torch_backend.interrogate.blip import Blip, describe, load_blip
+from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import normalised, squashed
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.application.ports.upscale import go_on
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable
+from hexfusion.domain.interrogation import CaptionSearch
 from tests.adapters.gpu.torch_backend.interrogate.networks import PIECES, blip
 
 pytestmark = pytest.mark.torch

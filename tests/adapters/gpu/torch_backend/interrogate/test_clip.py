@@ -7,10 +7,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.interrogate.clip import fits, load_clip, meant, seen
-from adapters.gpu.torch_backend.interrogate.pixels import MEAN, SPREAD, middle, normalised
-from adapters.gpu.torch_backend.tokenizer import ClipTokenizer
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
+from hexfusion.adapters.gpu.torch_backend.interrogate.clip import fits, load_clip, meant, seen
+from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import MEAN, SPREAD, middle, normalised
+from hexfusion.domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.interrogate.networks import clip, script_module
 
 pytestmark = pytest.mark.torch

@@ -6,13 +6,13 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from adapters.gpu.torch_backend.interrogate.danbooru import (
+from hexfusion.adapters.gpu.torch_backend.interrogate.danbooru import (
     build,
     load_danbooru,
     plan,
     probabilities,
 )
-from domain.errors import CheckpointError, InvalidRequest
+from hexfusion.domain.errors import CheckpointError, InvalidRequest
 from tests.adapters.gpu.torch_backend.interrogate.networks import STAGES, TAGS, danbooru
 
 pytestmark = pytest.mark.torch

@@ -9,20 +9,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from adapters.gpu.torch_backend.interrogate.files import places
-from adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
-from adapters.gpu.torch_backend.interrogate.picture_book import PictureBookNet
-from adapters.storage.folders import files_below
-from application.ports.inference import Verdict
-from domain.errors import CheckpointError, ModelUnavailable, NotANumber, OutOfMemory
-from domain.interrogation import CaptionSearch
-from tests.adapters.gpu.torch_backend.interrogate.networks import (
-    PIECES,
-    TAGS,
-    blip,
-    clip,
-    danbooru,
-)
+from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
+from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
+from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import PictureBookNet
+from hexfusion.adapters.storage.folders import files_below
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable, NotANumber, OutOfMemory
+from hexfusion.domain.interrogation import CaptionSearch
+from tests.adapters.gpu.torch_backend.interrogate.networks import PIECES, TAGS, blip, clip, danbooru
 from tests.contracts.interrogator import SEARCH, InterrogatorContract, plain
 
 pytestmark = pytest.mark.torch

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from adapters.gpu.torch_backend.interrogate.script_archive import (
+from hexfusion.adapters.gpu.torch_backend.interrogate.script_archive import (
     is_script_archive,
     read_script_archive,
 )
-from domain.errors import CheckpointError
+from hexfusion.domain.errors import CheckpointError
 
 pytestmark = pytest.mark.torch
 

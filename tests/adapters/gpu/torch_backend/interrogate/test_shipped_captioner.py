@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
-from adapters.storage.starter import starter_captioner
 from benchmarks.captions import foreign, rendered, truth
-from domain.interrogation.picture_book import UNKNOWN, sentence
+from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
+from hexfusion.adapters.storage.starter import starter_captioner
+from hexfusion.domain.interrogation.picture_book import UNKNOWN, sentence
 from tools.starter.world import Picture, Thing, render
 
 pytestmark = pytest.mark.torch

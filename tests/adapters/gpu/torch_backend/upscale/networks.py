@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adapters.gpu.torch_backend.upscale import spandrel_networks
-from adapters.gpu.torch_backend.upscale.compact import Compact
-from adapters.gpu.torch_backend.upscale.rrdb import RRDBNet
+from hexfusion.adapters.gpu.torch_backend.upscale import spandrel_networks
+from hexfusion.adapters.gpu.torch_backend.upscale.compact import Compact
+from hexfusion.adapters.gpu.torch_backend.upscale.rrdb import RRDBNet
 
 State = dict[str, Tensor]
 

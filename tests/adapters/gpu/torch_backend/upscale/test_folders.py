@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.gpu.torch_backend.upscale.folders import upscaler_folders
+from hexfusion.adapters.gpu.torch_backend.upscale.folders import upscaler_folders
 
 pytestmark = pytest.mark.torch
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adapters.gpu.torch_backend.upscale import spandrel_networks
-from adapters.gpu.torch_backend.upscale.loading import build, load_network
-from domain.errors import CheckpointError, ModelUnavailable
+from hexfusion.adapters.gpu.torch_backend.upscale import spandrel_networks
+from hexfusion.adapters.gpu.torch_backend.upscale.loading import build, load_network
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 from tests.adapters.gpu.torch_backend.upscale import networks
 from tests.adapters.gpu.torch_backend.upscale.networks import needs_spandrel
 

@@ -5,10 +5,10 @@ import struct
 import pytest
 import torch
 
-from adapters.gpu.torch_backend.upscale import packaged
-from adapters.gpu.torch_backend.upscale.loading import build
-from adapters.gpu.torch_backend.upscale.packaged import packaged_file, read_packaged
-from domain.errors import CheckpointError
+from hexfusion.adapters.gpu.torch_backend.upscale import packaged
+from hexfusion.adapters.gpu.torch_backend.upscale.loading import build
+from hexfusion.adapters.gpu.torch_backend.upscale.packaged import packaged_file, read_packaged
+from hexfusion.domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.upscale import networks
 
 pytestmark = pytest.mark.torch

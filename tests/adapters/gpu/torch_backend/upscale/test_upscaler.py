@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from adapters.gpu.torch_backend.upscale import packaged
-from adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
-from adapters.storage.atomic_write import write_atomically
-from adapters.storage.folders import files_below
-from application.ports.inference import Verdict
-from domain.errors import CheckpointError, InvalidRequest, ModelUnavailable, NotANumber
-from domain.upscalers import Tiling, UpscaleSettings
+from hexfusion.adapters.gpu.torch_backend.upscale import packaged
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
+from hexfusion.adapters.storage.atomic_write import write_atomically
+from hexfusion.adapters.storage.folders import files_below
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.errors import CheckpointError, InvalidRequest, ModelUnavailable, NotANumber
+from hexfusion.domain.upscalers import Tiling, UpscaleSettings
 from tests.adapters.gpu.torch_backend.upscale import networks
 from tests.adapters.gpu.torch_backend.upscale.test_packaged import ncnn
 from tests.contracts.upscaler import SMALL, UpscalerContract, photo

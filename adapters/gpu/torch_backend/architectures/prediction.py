@@ -1,0 +1,23 @@
+"""What an SD2 UNet predicts: only its weights tell (spec networks.md 1.4)."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
+
+if TYPE_CHECKING:
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+
+@torch.inference_mode()
+def measure_prediction(unet: "UNet2DConditionModel", context_width: int) -> str:
+    """ "v" or "epsilon", by what the network makes of a flat grey latent at the last time.
+
+    There nearly everything is noise: a network that predicts noise answers with its input, one
+    that predicts v with something near minus the picture.
+    """
+    x = torch.full((1, unet.config.in_channels, 8, 8), 0.5, device=unet.device)
+    t = torch.tensor([999.0], device=unet.device)
+    context = torch.full((1, 2, context_width), 0.5, device=unet.device)
+    return "v" if (predict(unet, x, t, context) - x).mean().item() < -1 else "epsilon"

@@ -1,0 +1,113 @@
+"""A job's pictures to latents and back, by the method its plan names.
+
+Source: spec sampling.md 6.7 and 6.8, images.md 14.
+"""
+
+import threading
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from torch import Tensor
+
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.use import (
+    decode_small,
+    encode_small,
+)
+from hexfusion.adapters.gpu.torch_backend.latents.init_latents import (
+    encode_pictures,
+    fitted,
+    to_floats,
+)
+from hexfusion.adapters.gpu.torch_backend.latents.vae import (
+    decode,
+    encode,
+    retry_dtype,
+    to_pictures,
+)
+from hexfusion.domain.geometry import CELL
+from hexfusion.domain.plan import Plan
+
+
+class Codec:
+    """For one render. Whoever holds `turn` has the device.
+
+    `low_memory` says that networks take turns in the device's memory. Raises at once, as
+    `SmallDecoders.taesd` does, where the plan names TAESD and there is none for one of `models`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        models: Collection[LoadedCheckpoint],
+        small: SmallDecoders,
+        turn: threading.Lock,
+        *,
+        low_memory: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._small = small
+        self._turn = turn
+        self._previews = Previews(plan.preview, small, turn, low_memory=low_memory)
+        self.retry = retry_dtype(
+            auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
+        )
+        for model in models:
+            if plan.decode_method == "TAESD":
+                small.taesd(model, "decoder")
+            if plan.encode_method == "TAESD":
+                small.taesd(model, "encoder")
+
+    def start(
+        self,
+        model: LoadedCheckpoint,
+        pictures: Sequence[Image],
+        size: tuple[int, int],
+        generator: torch.Generator,
+    ) -> Tensor:
+        """What img2img starts from: see `encode_pictures`."""
+        with self._turn:
+            if self._plan.encode_method == "TAESD":
+                encoder = self._small.taesd(model, "encoder")
+                made = [encode_small(encoder, to_floats(each)) for each in pictures]
+                return torch.cat([fitted(latent, size) for latent in made])
+            return encode_pictures(
+                model.vae, pictures, size, model.scale_factor, generator, retry=self.retry
+            )
+
+    def encode(
+        self, model: LoadedCheckpoint, pictures: Sequence[Image], generator: torch.Generator
+    ) -> Tensor:
+        """Pictures of one size, enlarged for a second pass, to latents (B, C, h, w)."""
+        with self._turn:
+            if self._plan.encode_method == "TAESD":
+                encoder = self._small.taesd(model, "encoder")
+                return torch.cat([encode_small(encoder, to_floats(each)) for each in pictures])
+            pixels = torch.stack([torch.from_numpy(np.array(each)) for each in pictures])
+            return encode(model.vae, pixels, model.scale_factor, generator, retry=self.retry)
+
+    def decode(self, model: LoadedCheckpoint, latents: Tensor) -> list[Image]:
+        """Latents (B, C, h, w) to pictures. Raises `NotANumber`."""
+        with self._turn:
+            if self._plan.decode_method == "TAESD":
+                pixels = decode_small(self._small.taesd(model, "decoder"), latents)
+            else:
+                pixels = decode(model.vae, latents, model.scale_factor, retry=self.retry)
+        return to_pictures(pixels)
+
+    def decode_interrupted(self, model: LoadedCheckpoint, latents: Tensor) -> list[Image]:
+        """The same after an interrupt: by the previews' method if the plan has it so, enlarged to
+        the size that pictures of such latents have."""
+        if not self._plan.preview.fast_interrupt:
+            return self.decode(model, latents)
+        size = latents.shape[-1] * CELL, latents.shape[-2] * CELL
+        made = to_pictures(self._previews.pixels(model, latents))
+        return [each.resize(size, Resampling.BICUBIC) for each in made]
+
+    def preview(self, model: LoadedCheckpoint, latents: Tensor) -> Image:
+        """See `Previews.picture`."""
+        return self._previews.picture(model, latents)

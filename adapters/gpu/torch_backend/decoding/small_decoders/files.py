@@ -1,0 +1,151 @@
+"""Which file has the small network for a checkpoint's latents, and the networks in memory.
+
+Source: spec images.md 14.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LATENT, LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import (
+    build_approximation,
+)
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.filling import State
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.taesd import (
+    build_decoder,
+    build_encoder,
+)
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
+from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
+from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, own_latent_rgb
+from hexfusion.domain.errors import CheckpointError, ModelUnavailable
+
+Build = Callable[[State, str, int], nn.Module]
+_Stamp = tuple[int, int]
+
+#: Below the models folder, by whether the latents are SDXL's; the first that is there counts.
+_APPROXIMATIONS = {
+    False: ("VAE-approx/model.pt", "VAE-approx/model.safetensors"),
+    True: ("VAE-approx/vaeapprox-sdxl.pt", "VAE-approx/vaeapprox-sdxl.safetensors"),
+}
+_TAESD = {False: "VAE-taesd/taesd_{}", True: "VAE-taesd/taesdxl_{}"}
+_SUFFIXES = (".pth", ".safetensors")
+
+_BUILDERS: Mapping[str, Build] = {"decoder": build_decoder, "encoder": build_encoder}
+
+log = logging.getLogger(__name__)
+
+
+class SmallDecoders:
+    """Finds and keeps them: they are small, so all that were asked for stay.
+
+    Files are looked for at each call; one that was replaced is read again. Safe to use from many
+    threads.
+    """
+
+    def __init__(self, models: Path | None, device: torch.device, dtype: torch.dtype) -> None:
+        """`models` is the folder of models; without it there is only what ships."""
+        self._models = models
+        self._device = device
+        self._dtype = dtype
+        self._lock = threading.Lock()
+        self._held: dict[Path, tuple[_Stamp, nn.Module | CheckpointError]] = {}
+        self._shipped: tuple[LatentRgb, nn.Module] | None = None
+
+    def approximation(self, model: LoadedCheckpoint) -> nn.Module | None:
+        """The network of "Approx NN" for these latents, if there is one.
+
+        A file that cannot be used is none, and is told in the log once: a preview is not worth an
+        error.
+        """
+        if model.latent_rgb is not None:
+            own, network = self._starters()
+            return network if own == model.latent_rgb else None
+        for name in _APPROXIMATIONS[model.sdxl]:
+            if self._models and (path := self._models / name).is_file():
+                try:
+                    return self._get(path, build_approximation)
+                except CheckpointError as error:
+                    log.debug("%s", error)
+                    return None
+        return None
+
+    def taesd(self, model: LoadedCheckpoint, part: str) -> nn.Module:
+        """The "decoder" or the "encoder" of TAESD for these latents.
+
+        Raises `ModelUnavailable`, saying which file belongs where, and `CheckpointError` for one
+        that cannot be used.
+        """
+        if model.latent_rgb is not None:
+            raise ModelUnavailable(
+                f"TAESD is for the latents of SD1, SD2 and SDXL; {Path(model.file).name} has others"
+            )
+        name = _TAESD[model.sdxl].format(part)
+        for suffix in _SUFFIXES:
+            if self._models and (path := self._models / f"{name}{suffix}").is_file():
+                return self._get(path, _BUILDERS[part])
+        folder = self._models or Path("models")
+        raise ModelUnavailable(f"TAESD is not installed: put its file at {folder / name}.pth")
+
+    def size(self) -> int:
+        """Bytes of those that are held."""
+        with self._lock:
+            held = [network for _, network in self._held.values() if isinstance(network, nn.Module)]
+            held += [self._shipped[1]] if self._shipped else []
+        return bytes_of(tensor for network in held for tensor in network.parameters())
+
+    def drop(self) -> int:
+        """Let go of them all; returns their bytes."""
+        size = self.size()
+        with self._lock:
+            self._held.clear()
+            self._shipped = None
+        return size
+
+    def _get(self, path: Path, build: Build) -> nn.Module:
+        with self._lock:
+            stamp = _stamp(path)
+            if path not in self._held or self._held[path][0] != stamp:
+                self._held[path] = stamp, self._load(path, build)
+            held = self._held[path][1]
+        if isinstance(held, CheckpointError):
+            raise held
+        return held
+
+    def _load(self, path: Path, build: Build) -> nn.Module | CheckpointError:
+        try:
+            return self._placed(read_weights(path, mmap=False), build)
+        except CheckpointError as error:
+            log.warning("%s", error)
+            return error
+
+    def _placed(self, weights: Weights, build: Build) -> nn.Module:
+        network = build(weights.tensors, weights.file, LATENT)
+        return network.to(self._device, self._dtype)
+
+    def _starters(self) -> tuple[LatentRgb, nn.Module]:
+        """The one that ships, and the map of the latents it is for."""
+        with self._lock:
+            if self._shipped is None:
+                package = "hexfusion.adapters.gpu.torch_backend.decoding.small_decoders"
+                with as_file(files(package) / "starter.safetensors") as path:
+                    weights = read_weights(path, mmap=False)
+                latents = own_latent_rgb(weights.metadata, LATENT)
+                assert latents is not None, "the shipped file says whose latents it is for"
+                self._shipped = latents, self._placed(weights, build_approximation)
+            return self._shipped
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise CheckpointError(str(path), message) from error
+    return stat.st_mtime_ns, stat.st_size

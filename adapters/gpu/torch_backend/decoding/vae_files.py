@@ -1,0 +1,132 @@
+"""VAEs from files of their own, beside the checkpoint's. Source: spec networks.md 1.6."""
+
+import gc
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_vae
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion import original_name
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion.vae import vae_modules
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import VAE, VaeArchitecture
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
+from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
+from hexfusion.adapters.gpu.torch_backend.patches.tweaks import prepare_vae
+from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
+from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.vaes import VaeFile
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+#: What training leaves in the files beside the network.
+_LOSS = "loss"
+_COUNTERS = ("model_ema.decay", "model_ema.num_updates")
+
+_Key = tuple[str, int, int, VaeArchitecture]
+
+
+class VaeFiles:
+    """Keeps the VAEs last used.
+
+    Each is a network of its own, and a checkpoint's own VAE is never written to: jobs with
+    different VAEs do not meet. `cached` (option `sd_vae_checkpoint_cache`) is asked how many to
+    keep besides the one last used; whoever decodes keeps a reference of his own.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        cached: Callable[[], int] = lambda: 0,
+        placing: Placing | None = None,
+    ) -> None:
+        self._dtype = dtype
+        self._cached = cached
+        self._placing = placing or Placing(device)
+        self._lock = threading.Lock()
+        self._held: OrderedDict[_Key, AutoencoderKL] = OrderedDict()
+
+    def get(self, vae: VaeFile | None, model: LoadedCheckpoint) -> "AutoencoderKL":
+        """The VAE in that file, loaded now if it is not held; the checkpoint's own for None.
+
+        A file that was replaced is loaded again. Raises `CheckpointError` naming file and tensor;
+        what is held then stays.
+        """
+        if vae is None:
+            return model.vae
+        path = Path(vae.filename)
+        with self._lock:
+            key = _key(path, model)
+            if key not in self._held:
+                self._held[key] = self._load(path, model)
+            self._held.move_to_end(key)
+            while len(self._held) > 1 + max(0, self._cached()):
+                self._held.popitem(last=False)
+            return self._held[key]
+
+    def _load(self, path: Path, model: LoadedCheckpoint) -> "AutoencoderKL":
+        vae = load_vae(path, model, self._placing.home(model.family), self._dtype)
+        self._placing.settle_vae(vae, model.family)
+        return vae
+
+    def size(self) -> int:
+        """Bytes of those that are held."""
+        with self._lock:
+            return bytes_of(each for vae in self._held.values() for each in vae.parameters())
+
+    def drop(self) -> int:
+        """Let go of them all; returns the bytes of those that nobody else has."""
+        size = self.size()
+        with self._lock:
+            left = [weakref.ref(vae) for vae in self._held.values()]
+            self._held.clear()
+        gc.collect()
+        alive = [vae for each in left if (vae := each())]
+        return size - bytes_of(each for vae in alive for each in vae.parameters())
+
+
+def load_vae(
+    path: Path, model: LoadedCheckpoint, device: torch.device, dtype: torch.dtype
+) -> "AutoencoderKL":
+    """The autoencoder in a file, which must have exactly the tensors of the checkpoint's.
+
+    They bear the original (LDM) names without a prefix; what training left beside them is passed
+    over. The network is prepared for tweaks. Raises `CheckpointError` naming the file and the
+    tensor that is missing, misshapen or one too many.
+    """
+    weights = read_weights(path)
+    tensors = {name: weights[name] for name in weights if not _is_left_over(name)}
+    modules = vae_modules(model.architecture.vae, prefix="")
+    known = {original_name(modules, name) for name in model.vae.state_dict()}
+    for name in tensors:
+        if name not in known:
+            raise CheckpointError(weights.file, f"has no place in the VAE of {model.file}", name)
+    placed = Weights(weights.file, {VAE + name: tensor for name, tensor in tensors.items()})
+    try:
+        vae = build_vae(model.architecture.vae, placed, device, dtype)
+    except CheckpointError as error:
+        tensor = error.tensor and error.tensor.removeprefix(VAE)
+        raise CheckpointError(error.file, error.message, tensor) from None
+    prepare_vae(vae)
+    return vae
+
+
+def _is_left_over(name: str) -> bool:
+    return name.startswith(_LOSS) or name in _COUNTERS
+
+
+def _key(path: Path, model: LoadedCheckpoint) -> _Key:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise CheckpointError(str(path), message) from error
+    return str(path), stat.st_mtime_ns, stat.st_size, model.architecture.vae

@@ -1,0 +1,243 @@
+"""What a job adds to one checkpoint's networks, and who makes that out of files.
+
+Source: spec networks.md 2.5, 2.6, 3.2; prompts.md 6, 7.
+"""
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+import torch
+from torch import nn
+
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.devices import spare_memory
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora import LoraFile, read_lora
+from hexfusion.adapters.gpu.torch_backend.extra_networks.names import layers_of
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
+from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.embeddings import (
+    Bundled,
+    EmbeddingFiles,
+    Stamp,
+    Vocabulary,
+    stamp,
+    vectors_of,
+)
+from hexfusion.adapters.gpu.torch_backend.patches.hypernetwork import (
+    Hypernetwork,
+    read_hypernetwork,
+)
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, MergedWeights
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.extra_networks import Embedding, UsedEmbedding
+from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
+
+#: What a text encoder's layer has among the first characters of its name (spec networks.md 2.3).
+_TEXT, _AMONG = "transformer", 20
+
+
+@dataclass(frozen=True, eq=False)
+class Additions:
+    """What a job adds to one checkpoint's networks.
+
+    `key` is equal for equal LoRAs. `used` fills with the embeddings that the texts encoded with
+    these additions named, those of the last texts first. `comments` say what could not be added.
+    `shared` is what equal jobs share, alive while one of them has it.
+    """
+
+    key: Hashable = None
+    merged: MergedWeights | None = None
+    hypernetworks: Sequence[Hypernetwork] = ()
+    vocabulary: Vocabulary | None = None
+    comments: tuple[str, ...] = ()
+    used: list[UsedEmbedding] = field(default_factory=list)
+    shared: "_Merge | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Merge:
+    """What LoRAs of one set, in order, make of one checkpoint."""
+
+    weights: MergedWeights
+    bundled: Mapping[str, Bundled]
+    comments: tuple[str, ...]
+
+
+class NetworkStore:
+    """Makes additions, and keeps what it made last; one for each device.
+
+    `kept` (option `lora_in_memory_limit`) is asked how many sets of merged weights to keep besides
+    the one last used; jobs that run keep theirs alive, and equal ones share. `spare` tells how many
+    bytes merged weights may take now.
+    """
+
+    def __init__(
+        self,
+        *,
+        kept: Callable[[], int] = lambda: 0,
+        spare: Callable[[nn.Module], int] = spare_memory,
+        device: torch.device | None = None,
+    ) -> None:
+        """`device` computes, where that is not where networks lie."""
+        self._kept = kept
+        self._spare = spare
+        self._device = device
+        self._lock = threading.Lock()
+        self._embeddings = EmbeddingFiles()
+        self._spoken: tuple[tuple[tuple[Embedding, ...], int], Vocabulary] | None = None
+        # By UNet, so that what was made for a checkpoint goes when it goes.
+        self._layers: WeakKeyDictionary[nn.Module, dict[str, Layer]] = WeakKeyDictionary()
+        self._last: WeakKeyDictionary[nn.Module, OrderedDict[Hashable, _Merge]] = (
+            WeakKeyDictionary()
+        )
+        self._alive: WeakKeyDictionary[nn.Module, WeakValueDictionary[Hashable, _Merge]] = (
+            WeakKeyDictionary()
+        )
+        self._hypernetworks: OrderedDict[Hashable, Mapping[int, tuple[nn.Module, nn.Module]]] = (
+            OrderedDict()
+        )
+
+    def additions(self, networks: NetworksPlan, model: LoadedCheckpoint) -> Additions:
+        """What these networks add to this checkpoint.
+
+        Raises `CheckpointError`, naming file and tensor, for a file that cannot be used, and with
+        `networks.strict` `InvalidRequest` where some of a LoRA does not fit the checkpoint.
+        """
+        merge = self._merge(networks, model) if networks.loras else None
+        if merge and merge.comments and networks.strict:
+            raise InvalidRequest("prompt", "; ".join(merge.comments))
+        bundled = merge.bundled if merge else {}
+        return Additions(
+            key=_identity(networks.loras) if merge else None,
+            merged=merge.weights if merge else None,
+            hypernetworks=[self._hypernetwork(each, model) for each in networks.hypernetworks],
+            vocabulary=self._vocabulary(networks.embeddings, bundled, model),
+            comments=merge.comments if merge else (),
+            shared=merge,
+        )
+
+    def _vocabulary(
+        self,
+        listed: Sequence[Embedding],
+        bundled: Mapping[str, Bundled],
+        model: LoadedCheckpoint,
+    ) -> Vocabulary | None:
+        """The one made last, if it has the same embeddings: there may be thousands of names."""
+        if not listed and not bundled:
+            return None
+        width = sum(encoder.width for encoder in model.text.encoders)
+        if bundled:
+            return Vocabulary(self._embeddings, listed, bundled, width)
+        key = tuple(listed), width
+        with self._lock:
+            if self._spoken is None or self._spoken[0] != key:
+                self._spoken = key, Vocabulary(self._embeddings, listed, {}, width)
+            return self._spoken[1]
+
+    def _merge(self, networks: NetworksPlan, model: LoadedCheckpoint) -> _Merge:
+        key = _identity(networks.loras), networks.functional
+        with self._lock:
+            last = self._last.setdefault(model.unet, OrderedDict())
+            alive = self._alive.setdefault(model.unet, WeakValueDictionary())
+            merge = alive.get(key)
+            if merge is None:
+                self._make_room(last)
+                merge = self._merged(networks.loras, model, functional=networks.functional)
+            alive[key] = last[key] = merge
+            last.move_to_end(key)
+            self._make_room(last, 1)
+        return merge
+
+    def _make_room(self, last: OrderedDict[Hashable, _Merge], used: int = 0) -> None:
+        """Before more is made what will not be kept anyway goes."""
+        while len(last) > max(0, self._kept()) + used:
+            last.popitem(last=False)
+
+    def _merged(
+        self, loras: Sequence[LoraPlan], model: LoadedCheckpoint, *, functional: bool
+    ) -> _Merge:
+        if model.unet not in self._layers:
+            self._layers[model.unet] = layers_of(model)
+        layers = self._layers[model.unet]
+        paths = {each.path for each in loras}
+        files = {path: read_lora(Path(path), layers, sd2=model.sd2) for path in paths}
+        changes: dict[Layer, list[Change]] = {}
+        for index, use in enumerate(loras):
+            for name, (kind, parts) in files[use.path].layers.items():
+                multiplier = use.te if _TEXT in name[:_AMONG] else use.unet
+                change = Change(index, kind, parts, multiplier, use.dyn)
+                changes.setdefault(layers[name], []).append(change)
+        weights = MergedWeights(changes, 0 if functional else self._spare(model.unet))
+        return _Merge(weights, _bundled(loras, files), _comments(loras, files, weights))
+
+    def _hypernetwork(self, use: HypernetworkPlan, model: LoadedCheckpoint) -> Hypernetwork:
+        device, dtype = self._device or model.unet.device, model.unet.dtype
+        key = stamp(use.path), device, dtype
+        with self._lock:
+            if key not in self._hypernetworks:
+                networks = read_hypernetwork(Path(use.path), device, dtype)
+                while len(self._hypernetworks) >= max(4, self._kept()):
+                    self._hypernetworks.popitem(last=False)
+                self._hypernetworks[key] = networks
+            self._hypernetworks.move_to_end(key)
+            return Hypernetwork(self._hypernetworks[key], use.multiplier)
+
+    def size(self) -> int:
+        """Bytes of what is kept or used: merged weights, and hypernetworks."""
+        with self._lock:
+            return self._size()
+
+    def drop(self) -> int:
+        """Let go of all that no job uses; returns its bytes."""
+        with self._lock:
+            before = self._size()
+            left = [weakref.ref(each) for pair in self._modules() for each in pair]
+            self._last.clear()
+            self._hypernetworks.clear()
+            used = (module for each in left if (module := each()))
+            return before - self._size() - bytes_of(t for each in used for t in each.parameters())
+
+    def _size(self) -> int:
+        merges = {id(e): e for kept in self._alive.values() for e in list(kept.values())}
+        networks = (module for pair in self._modules() for module in pair)
+        return sum(each.weights.size for each in merges.values()) + bytes_of(
+            tensor for network in networks for tensor in network.parameters()
+        )
+
+    def _modules(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [pair for held in self._hypernetworks.values() for pair in held.values()]
+
+
+def _identity(loras: Sequence[LoraPlan]) -> tuple[tuple[Stamp, float, float, int | None], ...]:
+    return tuple((stamp(use.path), use.te, use.unet, use.dyn) for use in loras)
+
+
+def _bundled(loras: Sequence[LoraPlan], files: Mapping[str, LoraFile]) -> Mapping[str, Bundled]:
+    return {
+        name: Bundled(use.name, stamp(use.path), vectors_of(use.path, content))
+        for use in loras
+        for name, content in files[use.path].embeddings.items()
+    }
+
+
+def _comments(
+    loras: Sequence[LoraPlan], files: Mapping[str, LoraFile], weights: MergedWeights
+) -> tuple[str, ...]:
+    comments: list[str] = []
+    wrong: dict[str, int] = {}
+    for index, use in enumerate(loras):
+        file = files[use.path]
+        count = weights.misfits.get(index, 0) + file.incomplete
+        if count:
+            wrong[use.name] = count
+        if not file.layers and not file.embeddings:
+            comments.append(f"Lora {use.name} has nothing for this checkpoint")
+    if wrong:
+        listed = ", ".join(f"{name} ({count})" for name, count in wrong.items())
+        comments.append(f"Networks with errors: {listed}")
+    return tuple(dict.fromkeys(comments))

@@ -1,0 +1,92 @@
+"""A face cut out, drawn anew, and put back. Source: spec images.md 11, steps 3 to 6."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hexfusion.adapters.gpu.torch_backend.faces.alignment import Similarity
+from hexfusion.adapters.gpu.torch_backend.faces.resampling import (
+    Area,
+    Array,
+    reach,
+    softened,
+    warped,
+)
+from hexfusion.domain.errors import NotANumber
+
+Network = Callable[[Tensor], Tensor]
+"""Pixels (1, 3, 512, 512), red, green, blue, -1 to 1 -> pixels alike, or logits of classes; both on
+the CPU."""
+
+SIDE = 512
+_WHOLE = Area(0, 0, SIDE, SIDE)
+#: Red, green and blue around a picture that a face reaches out of.
+_BORDER = (132, 133, 135)
+#: Of ParseNet's nineteen classes, those that are face: skin and what is on it, ears and their
+#: rings; not the ground, hair, hats, necks and clothes.
+_FACE = np.isin(np.arange(19), (*range(1, 14), 15))
+#: Pixels along a face's border that are never put back.
+_RIM = 10
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A restored face (512, 512, 3) in bytes, and how much of it is seen, 0 to 1, where it belongs:
+    `way` leads from the picture to it."""
+
+    face: Array
+    share: Array
+    way: Similarity
+
+
+def cut_out(picture: Array, way: Similarity) -> Array:
+    """The straightened face, (512, 512, 3), of an RGB picture in bytes."""
+    return warped(picture, way.inverse, _WHOLE, _BORDER)
+
+
+def drawn_anew(face: Array, restore: Network) -> Array:
+    """Bytes to bytes, cut off as A1111 cuts. Raises `NotANumber`."""
+    made = restore(_pixels(face))
+    if made.isnan().any():
+        raise NotANumber("the face restoration network yields NaN; is its file damaged?")
+    levels = made[0].clamp(-1, 1).add(1).mul(255 / 2).to(torch.uint8)
+    return levels.permute(1, 2, 0).numpy()
+
+
+def face_share(face: Array, parse: Network) -> Array:
+    """How much of each pixel is to be seen, (512, 512), 0 to 1."""
+    classes = parse(_pixels(face))[0].argmax(0).numpy()
+    mask = softened(_FACE[classes].astype(np.float64) * 255)
+    rim = np.zeros_like(mask)
+    inner = slice(_RIM, -_RIM)
+    rim[inner, inner] = mask[inner, inner]
+    return rim / 255
+
+
+def put_back(picture: Array, patches: Sequence[Patch]) -> Array:
+    """The picture with the faces in it, one over the other; where none is seen, unchanged."""
+    height, width = picture.shape[:2]
+    areas = [reach(patch.way.inverse, _WHOLE).within(width, height) for patch in patches]
+    placed = [pair for pair in zip(patches, areas, strict=True) if not pair[1].empty]
+    if not placed:
+        return picture
+    whole = reduce(Area.around, (area for _, area in placed))
+    base = whole.of(picture).astype(np.float64)
+    for patch, area in placed:
+        share = warped(patch.share[:, :, None], patch.way, area, (0,))
+        face = warped(patch.face, patch.way, area, (0, 0, 0))
+        part = area.seen_from(whole).of(base)
+        part[:] = share * face + (1 - share) * part
+    made = picture.copy()
+    whole.of(made)[:] = base.astype(np.uint8)
+    return made
+
+
+def _pixels(face: Array) -> Tensor:
+    """(1, 3, H, W), -1 to 1."""
+    levels = torch.from_numpy(face.copy()).permute(2, 0, 1).unsqueeze(0)
+    return levels.float().div(255).sub(0.5).div(0.5)

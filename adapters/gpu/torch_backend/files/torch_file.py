@@ -1,0 +1,174 @@
+"""Files in torch's own format: what one can be is looked at before torch reads it.
+
+torch's weights-only loader runs no code, but takes a file at its word. It makes whatever the file
+asks for out of some two hundred functions, arrays of any size among them, inflates compressed
+entries whatever they grow to (and maps them as they are, so that tensors become noise), and
+allocates what a tensor claims to need. Files of models need ten of those functions, and are not
+compressed. Instructions: Python's `pickletools`.
+"""
+
+import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from hexfusion.adapters.gpu.torch_backend.files.validation import size_of
+from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out
+from hexfusion.domain.errors import CheckpointError
+
+#: What tensors and the dictionaries around them are made with.
+_MAKERS = re.compile(
+    r"collections OrderedDict"
+    r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter|parameter_with_state)"
+    r"|torch(\.cuda)? [A-Z][A-Za-z0-9]*Storage"
+    r"|torch\.storage UntypedStorage"
+    r"|torch (Size|device|u?int\d+|b?float\d+\w*|bool)"
+    r"|_codecs encode"
+    r"|(builtins|__builtin__) set"
+)
+#: What trainers leave beside the tensors, often in the first releases' files: notes that nobody
+#: needs. Each is read as nothing.
+_NOTES = frozenset(
+    f"{module}.{name}"
+    for module, name in (
+        ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"),
+        ("pytorch_lightning.callbacks.early_stopping", "EarlyStopping"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "dtype"),
+        ("numpy", "ndarray"),
+    )
+)
+#: Instructions in a file's pickles; a checkpoint has about forty for each tensor.
+_MOST_STEPS = 1_000_000
+#: Pickles before the tensors of a file from before torch 1.6.
+_OLD_PICKLES = 5
+#: Bytes from which a file is mapped, not read: what is mapped must not be cut while it is in use.
+_LARGE = 2**30
+#: How deep tensors lie in what a file holds.
+_DEEPEST = 4
+
+
+class _Nothing:
+    """In place of a note, whatever it would be made of."""
+
+    def __new__(cls, *arguments: object) -> "_Nothing":
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+@cache
+def _read_notes_as_nothing() -> None:
+    """torch keeps one list of names for the whole process."""
+    torch.serialization.add_safe_globals([(_Nothing, name) for name in sorted(_NOTES)])
+
+
+def load_torch(path: Path, *, mmap: bool) -> object:
+    """Whatever the file holds, of tensors and plain values alone; a large one may be mapped.
+
+    Raises `CheckpointError`, naming the file, for one that is damaged, asks for more, or claims
+    more than it holds, and OSError.
+    """
+    file = str(path)
+    size = size_of(path)
+    zipped = _check(path, size)
+    _read_notes_as_nothing()
+    try:
+        content = torch.load(
+            path,
+            map_location="cpu",
+            weights_only=True,
+            mmap=mmap and zipped and size >= _LARGE,
+        )
+    except OSError:
+        raise
+    except pickle.UnpicklingError as error:
+        message = "holds more than plain tensors, or is damaged; convert it to safetensors"
+        raise CheckpointError(file, message) from error
+    except Exception as error:  # torch.load raises whatever a damaged archive makes it stumble on
+        if ran_out(error):
+            raise
+        raise CheckpointError(file, "is not a sound torch file") from error
+    stored = {
+        each.untyped_storage().data_ptr(): each.untyped_storage().nbytes()
+        for each in _tensors(content)
+        if each.layout is torch.strided
+    }
+    if sum(stored.values()) > size:
+        raise CheckpointError(file, "claims more numbers than the file holds")
+    return content
+
+
+def _tensors(content: object, depth: int = 0) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif depth < _DEEPEST:
+        values = content.values() if isinstance(content, Mapping) else content
+        if isinstance(values, list | tuple) or values is not content:
+            for each in values:  # type: ignore[attr-defined]
+                yield from _tensors(each, depth + 1)
+
+
+def _check(path: Path, size: int) -> bool:
+    """Whether it is a zip archive. Raises `CheckpointError`."""
+    file = str(path)
+    try:
+        with path.open("rb") as stream:
+            zipped = stream.read(4) == b"PK\x03\x04"
+            stream.seek(0)
+            if zipped:
+                _check_archive(file, stream, size)
+            else:
+                steps = 0
+                for _ in range(_OLD_PICKLES):
+                    steps = _check_pickle(file, stream, steps)
+    except OSError:
+        raise
+    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, MemoryError) as error:
+        raise CheckpointError(file, f"is not a sound torch file: {error}") from error
+    return zipped
+
+
+def _check_archive(file: str, stream: IO[bytes], size: int) -> None:
+    with zipfile.ZipFile(stream) as archive:
+        entries = archive.infolist()
+        if any(each.compress_type != zipfile.ZIP_STORED for each in entries):
+            raise CheckpointError(file, "is a compressed archive; torch's own are not")
+        if sum(each.file_size for each in entries) > size:
+            raise CheckpointError(file, "is an archive that claims more than it holds")
+        pickled = [each for each in entries if each.filename.endswith("/data.pkl")]
+        if len(pickled) != 1:
+            raise CheckpointError(file, f"is an archive with {len(pickled)} pickles for one")
+        with archive.open(pickled[0]) as program:
+            _check_pickle(file, program, 0)
+
+
+def _check_pickle(file: str, program: IO[bytes], steps: int) -> int:
+    """The steps taken after this pickle. Raises `CheckpointError`, and ValueError for no pickle."""
+    for instruction, argument, _ in pickletools.genops(program):
+        steps += 1
+        if steps > _MOST_STEPS:
+            raise CheckpointError(file, f"has a pickle of more than {_MOST_STEPS} instructions")
+        if instruction.name in ("GLOBAL", "INST") and not _is_known(str(argument)):
+            asked = ascii(str(argument)[:100].replace(" ", "."))
+            message = f"asks for {asked}, which no tensors need; convert it to safetensors"
+            raise CheckpointError(file, message)
+    return steps
+
+
+def _is_known(name: str) -> bool:
+    return bool(_MAKERS.fullmatch(name)) or name.replace(" ", ".") in _NOTES

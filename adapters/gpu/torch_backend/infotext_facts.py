@@ -1,0 +1,38 @@
+"""What is known of a picture only once it is made. Source: spec prompts.md 8.2."""
+
+from collections.abc import Mapping, Set
+
+from hexfusion.domain.infotext import Extra
+from hexfusion.domain.plan import Plan
+
+
+def facts_of(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
+    """Infotext's entries for what happened (see `GuidedDenoiser.happened`), in its order."""
+    options = plan.sampling.options
+    facts: dict[str, Extra] = {}
+    if "Conditional mask weight" in happened:
+        facts["Conditional mask weight"] = plan.mask_weight
+    if "Image CFG scale" in happened and plan.init:
+        facts["Image CFG scale"] = plan.init.image_cfg_scale
+    if "Skip Early CFG" in happened:
+        facts["Skip Early CFG"] = options.skip_early_cond
+    if "NGMS" in happened:
+        facts["NGMS"] = options.s_min_uncond
+        if options.s_min_uncond_all:
+            facts["NGMS all steps"] = True
+    if "Refiner" in happened:
+        facts |= _refiner_facts(plan)
+    return facts | {label: True for label in ("Pad conds", "Pad conds v0") if label in happened}
+
+
+def _refiner_facts(plan: Plan) -> dict[str, Extra]:
+    refiners = [each.refiner for each in plan.passes]
+    refiner = next(each for each in refiners if each is not None)
+    facts: dict[str, Extra] = {}
+    if refiner.by_sample_steps:
+        facts["Refiner switch by sampling steps"] = True
+    if plan.hires and plan.refiner:  # not where the option has it by default
+        facts["Hires refiner"] = "both passes" if plan.hires.refiner else "first pass"
+    facts["Refiner"] = refiner.checkpoint.short_title
+    facts["Refiner switch at"] = refiner.switch_at
+    return facts

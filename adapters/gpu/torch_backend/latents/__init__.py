@@ -1,0 +1,1 @@
+"""Arithmetic on latents: the autoencoder's, img2img's first latents, masks, resizing."""

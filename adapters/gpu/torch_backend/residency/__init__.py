@@ -1,0 +1,1 @@
+"""Which checkpoints are in memory, where they lie, and which go when memory is short."""

@@ -1,0 +1,280 @@
+"""Whole sampling passes: from noise (txt2img), and from a latent (img2img, hires second pass).
+
+Here schedule, noise, sampler and denoiser meet (spec sampling.md 6.1 to 6.3).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hexfusion.adapters.gpu.torch_backend.sampling.brownian import BatchBrownian, ImageBrownian
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser, Mask, Network
+from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import sqrt
+from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
+from hexfusion.adapters.gpu.torch_backend.sampling.loop import Observer, sample
+from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
+from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import NoiseTable
+from hexfusion.adapters.gpu.torch_backend.sampling.preconditioning import (
+    preconditioning,
+    sampling_table,
+)
+from hexfusion.adapters.gpu.torch_backend.sampling.refiner import RefinedDenoiser, when_due
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.registry import SAMPLERS
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import (
+    BrownianDraw,
+    SamplerRun,
+    SigmaLimits,
+)
+from hexfusion.adapters.gpu.torch_backend.sampling.schedules import build_sigmas
+from hexfusion.domain.plan import PreviewContent, RefinerPlan
+from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.parameters import SamplerParameters
+from hexfusion.domain.sampling.samplers import Sampler
+from hexfusion.domain.sampling.steps import expected_calls, img2img_steps, timestep_list
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LatentModel:
+    """A denoising network and what must be known to sample from it.
+
+    `table` is the noise table under the job's options (`noise_table`). `sdxl` picks the other
+    Align Your Steps table. `beside` and `image_cfg_scale` are as `GuidedDenoiser` has them.
+    """
+
+    network: Network
+    table: NoiseTable
+    v_prediction: bool = False
+    sdxl: bool = False
+    beside: Tensor | None = None
+    image_cfg_scale: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassSettings:
+    """What a request settled for one pass. `scheduler` is a label; `steps` as requested."""
+
+    sampler: Sampler
+    scheduler: str
+    steps: int
+    cfg_scale: float
+    parameters: SamplerParameters = SamplerParameters()
+    s_min_uncond: float = 0.0
+    options: SamplingOptions = SamplingOptions()
+    preview_content: PreviewContent = "Prompt"
+
+
+@dataclass(frozen=True, eq=False)
+class Refiner:
+    """What takes a pass over. `load` is called then, and gives the model and its own texts."""
+
+    plan: RefinerPlan
+    load: Callable[[], tuple[LatentModel, Conditioning]]
+
+
+def never_stop(calls: int, clean: Tensor) -> bool:
+    """The observer of a run nobody watches."""
+    return False
+
+
+@torch.inference_mode()
+def sample_from_noise(
+    model: LatentModel,
+    settings: PassSettings,
+    conditioning: Conditioning,
+    noise: ImageNoise,
+    observe: Observer = never_stop,
+    refiner: Refiner | None = None,
+    happened: set[str] | None = None,
+) -> Tensor:
+    """txt2img: the latents (B, C, H, W) that a fresh noise source leads to.
+
+    `happened` is told, by infotext label, what guidance did (see `GuidedDenoiser`).
+    """
+    x = noise()
+    limits = None
+    if settings.sampler.space == "timestep":
+        schedule = full = _timesteps(settings, settings.steps)
+    else:
+        table = sampling_table(settings.sampler, model.table)
+        schedule = full = _sigmas(model, settings, settings.steps)
+        x = x * _first_scale(schedule[0], settings.options)
+        limits = SigmaLimits(
+            sigma_min=table.sigma_min, sigma_max=table.sigma_max, steps=settings.steps
+        )
+    run = _run(model, settings, noise, full, limits=limits, from_image=False)
+    denoiser = _denoiser(model, settings, conditioning, settings.steps, None, refiner)
+    x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    if happened is not None:
+        happened |= denoiser.happened
+    return x
+
+
+@torch.inference_mode()
+def sample_from_latent(
+    model: LatentModel,
+    settings: PassSettings,
+    conditioning: Conditioning,
+    noise: ImageNoise,
+    init: Tensor,
+    denoising_strength: float,
+    *,
+    explicit_steps: bool = False,
+    noise_multiplier: float = 1.0,
+    mask: Mask | None = None,
+    observe: Observer = never_stop,
+    refiner: Refiner | None = None,
+    happened: set[str] | None = None,
+    first_noise: Tensor | None = None,
+) -> Tensor:
+    """img2img and the hires second pass: `init` (B, C, H, W) noised part way and denoised.
+
+    `explicit_steps` makes as many steps as were asked for (second pass, option img2img_fix_steps);
+    `noise_multiplier` scales the first noise (img2img only). With a mask the kept part of `init`
+    comes back untouched. `first_noise` takes the place of what `noise` would draw first.
+    """
+    steps, depth = img2img_steps(settings.steps, denoising_strength, explicit=explicit_steps)
+    if steps == 0:
+        return init
+    z = noise() * noise_multiplier if first_noise is None else first_noise
+    start = _start_in_timesteps if settings.sampler.space == "timestep" else _start_in_sigmas
+    x, full, schedule = start(model, settings, init, z, steps, depth)
+    run = _run(model, settings, noise, full, limits=None, from_image=True)
+    denoiser = _denoiser(model, settings, conditioning, depth + 1, mask, refiner)
+    x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    if happened is not None:
+        happened |= denoiser.happened
+    return mask.finish(x) if mask else x
+
+
+def _start_in_sigmas(
+    model: LatentModel, settings: PassSettings, init: Tensor, z: Tensor, steps: int, depth: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(first x, whole schedule, the part of it that is run)."""
+    full = _sigmas(model, settings, steps)
+    schedule = full[steps - depth - 1 :]
+    x = init + z * schedule[0]
+    extra = settings.options.img2img_extra_noise
+    return (x + z * extra if extra > 0 else x), full, schedule
+
+
+def _start_in_timesteps(
+    model: LatentModel, settings: PassSettings, init: Tensor, z: Tensor, steps: int, depth: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same. The first time run is one below the noise put in: A1111 slices so."""
+    full = _timesteps(settings, steps)
+    alpha = model.table.alphas_cumprod[int(full[depth])].to(torch.float32)
+    x = init * sqrt(alpha) + z * sqrt(1 - alpha)
+    extra = settings.options.img2img_extra_noise
+    return (x + z * extra * sqrt(alpha) if extra > 0 else x), full, full[:depth]
+
+
+def _timesteps(settings: PassSettings, steps: int) -> Tensor:
+    longer = settings.options.always_discard_next_to_last_sigma
+    return torch.tensor(timestep_list(steps + 1 if longer else steps))
+
+
+def model_sigmas(model: LatentModel, settings: PassSettings) -> Tensor:
+    """All levels of a pass, falling to 0."""
+    return _sigmas(model, settings, settings.steps)
+
+
+def guided_denoiser(
+    model: LatentModel, settings: PassSettings, conditioning: Conditioning
+) -> GuidedDenoiser | RefinedDenoiser:
+    """What answers a sampler over a whole pass."""
+    return _denoiser(model, settings, conditioning, settings.steps, None, None)
+
+
+def _sigmas(model: LatentModel, settings: PassSettings, steps: int) -> Tensor:
+    return build_sigmas(
+        sampling_table(settings.sampler, model.table),
+        settings.scheduler,
+        settings.sampler,
+        steps,
+        settings.options,
+        sdxl=model.sdxl,
+    )
+
+
+def _first_scale(sigma: Tensor, options: SamplingOptions) -> Tensor:
+    return sqrt(1 + sigma**2) if options.sgm_noise_multiplier else sigma
+
+
+def _run(
+    model: LatentModel,
+    settings: PassSettings,
+    noise: ImageNoise,
+    full_schedule: Tensor,
+    *,
+    limits: SigmaLimits | None,
+    from_image: bool,
+) -> SamplerRun:
+    parameters = settings.parameters
+    return SamplerRun(
+        noise=noise,
+        brownian=_brownian(settings, noise, full_schedule) if settings.sampler.brownian else None,
+        eta=parameters.eta,
+        s_churn=parameters.s_churn,
+        s_tmin=parameters.s_tmin,
+        s_tmax=parameters.s_tmax,
+        s_noise=parameters.s_noise,
+        limits=limits,
+        alphas_cumprod=model.table.alphas_cumprod,
+        from_image=from_image,
+        options=settings.options,
+    )
+
+
+def _brownian(settings: PassSettings, noise: ImageNoise, sigmas: Tensor) -> BrownianDraw:
+    """Over the whole schedule's range, also when only part of it is run (spec 1.8)."""
+    low, high = sigmas[sigmas > 0].min().item(), sigmas.max().item()
+    if settings.options.no_dpmpp_sde_batch_determinism:
+        shape = (len(noise.seeds), *noise.shape)
+        generator = noise.global_generator()
+        return BatchBrownian(shape, generator, low, high, source=noise.source, device=noise.device)
+    return ImageBrownian(
+        noise.shape, noise.seeds, low, high, source=noise.source, device=noise.device
+    )
+
+
+def _denoiser(
+    model: LatentModel,
+    settings: PassSettings,
+    conditioning: Conditioning,
+    steps: int,
+    mask: Mask | None,
+    refiner: Refiner | None,
+) -> GuidedDenoiser | RefinedDenoiser:
+    sampler = settings.sampler
+    total_calls = expected_calls(sampler, steps)
+
+    def guided(
+        model: LatentModel, conditioning: Conditioning, first_step: int = 0
+    ) -> GuidedDenoiser:
+        return GuidedDenoiser(
+            model.network,
+            preconditioning(
+                sampler,
+                sampling_table(sampler, model.table),
+                v_prediction=model.v_prediction,
+            ),
+            conditioning,
+            cfg_scale=settings.cfg_scale,
+            total_calls=total_calls,
+            s_min_uncond=settings.s_min_uncond,
+            options=settings.options,
+            mask=mask,
+            send_unconditional=sampler.wants_unconditional,
+            first_step=first_step,
+            beside=model.beside,
+            image_cfg_scale=model.image_cfg_scale,
+            preview_content=settings.preview_content,
+        )
+
+    first = guided(model, conditioning)
+    if refiner is None:
+        return first
+    due = when_due(refiner.plan, sampler, sampling_table(sampler, model.table), total_calls)
+    return RefinedDenoiser(first, due, lambda calls: guided(*refiner.load(), first_step=calls))

@@ -1,0 +1,67 @@
+"""The refiner: another checkpoint that takes a run over under way (spec sampling.md 5.4)."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser
+from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import NoiseTable
+from hexfusion.domain.plan import RefinerPlan
+from hexfusion.domain.sampling.refiner import refiner_is_due, share_of_noise
+from hexfusion.domain.sampling.samplers import Sampler
+
+Due = Callable[[int, Tensor], bool]
+"""(model call from 0, its level) -> whether the refiner answers it."""
+
+
+def when_due(plan: RefinerPlan, sampler: Sampler, table: NoiseTable, total_calls: int) -> Due:
+    """The rule of `plan` for a run of `total_calls` on `table`, the sampler's own."""
+
+    def due(call: int, level: Tensor) -> bool:
+        if plan.by_sample_steps:
+            share = call / total_calls
+        elif sampler.space == "timestep":
+            share = share_of_noise(int(level))
+        else:
+            nearest = (table.sigmas - level.cpu()).abs().argmin()
+            share = share_of_noise(int(nearest))
+        return refiner_is_due(share, plan.switch_at)
+
+    return due
+
+
+class RefinedDenoiser:
+    """A denoiser until the refiner is due, and from then on the refiner's.
+
+    `take_over` is called once, with the number of calls made so far, and gives the denoiser that
+    goes on counting from there.
+    """
+
+    def __init__(
+        self, first: GuidedDenoiser, due: Due, take_over: Callable[[int], GuidedDenoiser]
+    ) -> None:
+        self._first = self._current = first
+        self._due: Due | None = due
+        self._take_over = take_over
+        self._calls = 0
+
+    @property
+    def clean(self) -> Tensor:
+        return self._current.clean
+
+    @property
+    def shown(self) -> Tensor:
+        return self._current.shown
+
+    @property
+    def happened(self) -> set[str]:
+        """What both did (see `GuidedDenoiser`), and "Refiner" once it took over."""
+        if self._current is self._first:
+            return self._first.happened
+        return self._first.happened | self._current.happened | {"Refiner"}
+
+    def __call__(self, x: Tensor, level: Tensor) -> Tensor:
+        if self._due and self._due(self._calls, level):
+            self._due, self._current = None, self._take_over(self._calls)
+        self._calls += 1
+        return self._current(x, level)

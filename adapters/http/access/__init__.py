@@ -1,0 +1,1 @@
+"""Who may call, how often, from which pages, and over what connection."""

@@ -1,0 +1,68 @@
+"""Who may call, from where, and over what, as the flags say.
+
+What is wrong with a flag is told at start, by `FlagError`.
+"""
+
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hexfusion.adapters.http.access.accounts import Accounts, parse_tokens, parse_users
+from hexfusion.adapters.http.access.cors import Cors
+from hexfusion.adapters.http.access.rate_limit import RateLimit, parse_rate
+from hexfusion.adapters.http.access.tls import server_context
+from hexfusion.domain.flags import FLAGS, FlagError, Flags
+
+
+@contextmanager
+def blaming(dest: str) -> Iterator[None]:
+    """What goes wrong inside is that flag's fault: raises `FlagError`."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise FlagError(FLAGS[dest].option, str(error)) from error
+
+
+def accounts(flags: Flags) -> Accounts:
+    """Who may call. A flag that is given and names nobody is an error, not an open server."""
+    users: dict[str, str] = {}
+    tokens: list[str] = []
+    if "api_auth_file" in flags.given:
+        with blaming("api_auth_file"):
+            users |= parse_users(Path(flags.text("api_auth_file")).read_text("utf-8"))
+    if "api_auth" in flags.given:
+        with blaming("api_auth"):
+            users |= parse_users(flags.text("api_auth"))
+    if "api_token_file" in flags.given:
+        with blaming("api_token_file"):
+            tokens = parse_tokens(Path(flags.text("api_token_file")).read_text("utf-8"))
+    return Accounts(users, tokens)
+
+
+def rate_limit(flags: Flags) -> RateLimit | None:
+    """How often each client may call."""
+    if "api_rate" not in flags.given:
+        return None
+    with blaming("api_rate"):
+        return RateLimit(parse_rate(flags.text("api_rate")), time.monotonic)
+
+
+def cors(flags: Flags) -> Cors:
+    """Which web pages may call."""
+    origins = flags.text("cors_allow_origins").split(",")
+    with blaming("cors_allow_origins_regex"):
+        pattern = flags.text("cors_allow_origins_regex")
+        return Cors([origin.strip() for origin in origins if origin.strip()], pattern)
+
+
+def tls(flags: Flags) -> ssl.SSLContext | None:
+    """Certificate and key; A1111 serves plain HTTP where one of them is missing."""
+    certfile, keyfile = flags.text("tls_certfile"), flags.text("tls_keyfile")
+    if not (certfile or keyfile):
+        return None
+    if not (certfile and keyfile):
+        raise FlagError("--tls-certfile", "goes with --tls-keyfile: give both or none")
+    with blaming("tls_certfile"):
+        return server_context(certfile, keyfile)

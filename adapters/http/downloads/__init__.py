@@ -1,0 +1,1 @@
+"""Pictures fetched by address, from public addresses only."""

@@ -1,0 +1,56 @@
+"""How a generation route answers: with the outcome, or at once with the job (RFC 7240).
+
+`Prefer: respond-async` leaves the job to a thread of the server. Under an id of the client's
+choice (`force_task_id`) a job is done once, whichever way it is asked for.
+"""
+
+import secrets
+from typing import Any
+from urllib.parse import quote
+
+import falcon
+
+from hexfusion.adapters.http.resources.job_json import job_response
+from hexfusion.adapters.http.wire.exchange import abandoned, answer, login
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.orders import Order
+from hexfusion.domain.errors import InvalidRequest
+
+_ASYNC = "respond-async"
+
+
+def deliver(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: Order[Any]) -> None:
+    """Answer 200 with what came of the order, or 202 with its job."""
+    if _ASYNC in _preferences(req):
+        _submit(req, resp, board, order)
+        return
+    outcome = board.perform(order, owner=login(req), abandoned=abandoned(req))
+    resp.data = outcome.body
+    resp.content_type = falcon.MEDIA_JSON
+    resp.set_header("X-Task-Id", header_safe(outcome.id))
+    if outcome.replayed:
+        resp.set_header("Idempotent-Replayed", "true")
+
+
+def _submit(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: Order[Any]) -> None:
+    if order.id and ("/" in order.id or order.id in (".", "..") or not order.id.isprintable()):
+        raise InvalidRequest("force_task_id", "must be printable and without '/' to be in a path")
+    # Longer than those of A1111's form: who knows it may fetch the pictures.
+    new_id = f"{order.kind}-{secrets.token_urlsafe(16)}"
+    status = board.submit(order, owner=login(req), new_id=new_id)
+    answer(resp, job_response(status))
+    resp.status = falcon.HTTP_202
+    resp.set_header("Location", f"{req.root_path}/v1/jobs/{quote(status.id, safe='()')}")
+    resp.set_header("Preference-Applied", _ASYNC)
+    resp.set_header("X-Task-Id", header_safe(status.id))
+
+
+def _preferences(req: falcon.Request) -> set[str]:
+    """The names in the `Prefer` header, without their values."""
+    header = (req.get_header("Prefer") or "").lower()
+    return {each.partition(";")[0].partition("=")[0].strip() for each in header.split(",")}
+
+
+def header_safe(id: str) -> str:
+    """A client may name its job as it likes; a header may not hold a line break."""
+    return id if id.isascii() and id.isprintable() else quote(id)

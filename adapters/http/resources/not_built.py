@@ -1,0 +1,36 @@
+"""Routes of A1111 whose engine is not built yet: what is sent is checked as ever, then 501.
+
+Source: spec api.md 15.
+"""
+
+from collections.abc import Callable
+
+import falcon
+import msgspec
+
+from hexfusion.adapters.http.wire.exchange import body_of
+from hexfusion.domain.errors import Unsupported
+
+
+class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    info: str
+
+
+class TrainResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    info: str
+
+
+class NotYet:
+    """A POST route that checks the body with `read`, then says 501."""
+
+    def __init__(self, what: str, read: Callable[[object], object]) -> None:
+        self._what = what
+        self._read = read
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._read(body_of(req))
+        raise Unsupported(self._what, "not available yet")

@@ -1,0 +1,1 @@
+"""Between JSON and the values that use-cases take and give."""

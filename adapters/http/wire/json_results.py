@@ -1,0 +1,40 @@
+"""Results on their way out: JSON, pictures in base64, and A1111's `info` text.
+
+Source: spec api.md 2 (compact, raw UTF-8), 5.5 (plain base64), 9 (separators and escapes of
+`info`).
+"""
+
+import json
+from base64 import b64encode
+
+import msgspec
+from PIL.Image import Image
+
+from hexfusion.application.pictures.picture_files import encode_picture
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import Info
+
+
+class Unencodable(Exception):
+    """The options ask for a picture format that cannot be sent."""
+
+
+def to_json(value: object) -> bytes:
+    """Compact JSON, non-ASCII characters raw. Never NaN: it would be written as null."""
+    return msgspec.json.encode(value)
+
+
+def info_text(info: Info) -> str:
+    """`info` as A1111 writes it: spaced separators, ASCII only, null for what JSON lacks."""
+    return json.dumps(msgspec.to_builtins(info), default=lambda _: None)
+
+
+def picture_text(
+    image: Image, format: str, *, quality: int, infotext: str | None = None, embed: bool = True
+) -> str:
+    """A picture as plain base64, no data-URI prefix (spec api.md 7.2). Raises `Unencodable`."""
+    try:
+        picture = encode_picture(image, format, infotext, quality=quality, embed=embed)
+    except InvalidRequest as error:  # an option's fault, not the request's
+        raise Unencodable(error.message) from error
+    return b64encode(picture).decode("ascii")

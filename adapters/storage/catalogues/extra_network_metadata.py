@@ -1,0 +1,101 @@
+"""What a file of a small network says of itself, wherever it lies.
+
+Every function takes the file's path and what opens it, `path.open` or its like in memory. A file
+that cannot be read is told of in the log.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import IO, Protocol, TypeVar
+
+import msgspec
+
+from hexfusion.adapters.storage.catalogues.tensor_files import read_content, read_header, shapes_in
+from hexfusion.application.pictures.embedded_embeddings import embedded_in
+from hexfusion.domain.extra_networks import (
+    Embedding,
+    Hypernetwork,
+    Lora,
+    embedding_of,
+    shape_of,
+    shown_metadata,
+    text_width,
+)
+
+LORAS = (".pt", ".ckpt", ".safetensors")
+PICTURES = (".png", ".webp", ".jxl", ".avif")
+EMBEDDINGS = (".pt", ".bin", ".safetensors", *PICTURES)
+HYPERNETWORKS = (".pt",)
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+N = TypeVar("N", Lora, Embedding)
+
+
+class Open(Protocol):
+    def __call__(self, mode: str, /) -> IO[bytes]: ...
+
+
+def lora(path: PurePath, open: Open) -> Lora:
+    """One that cannot be read has no metadata, but is there."""
+    metadata: Mapping[str, str] | None = None
+    if has_header(path):
+        metadata = _read(path, open, lambda file: read_header(file).metadata)
+    return Lora(
+        name=path.stem,
+        path=str(path),
+        metadata=shown_metadata(metadata or {}),
+        hash=(metadata or {}).get("sshs_model_hash") or None,
+    )
+
+
+def has_header(path: PurePath) -> bool:
+    """Whether a file's hash is that of what comes behind its header."""
+    return path.suffix.lower() == ".safetensors"
+
+
+def embedding(path: PurePath, open: Open) -> Embedding | None:
+    """None for a file that holds none; a picture may, and nobody is told that it does not."""
+    if path.suffix.lower() in PICTURES:
+        return _pictured(path, open)
+    content = _read(path, open, lambda file: read_content(file, path.suffix))
+    found = embedding_of(path.stem, content)
+    if content is not None and found is None:
+        _log.warning("%s holds no embedding", path)
+    return found and msgspec.structs.replace(found, path=str(path))
+
+
+def _pictured(path: PurePath, open: Open) -> Embedding | None:
+    if PurePath(path.stem).suffix == ".preview":
+        return None
+    content = _read(path, open, lambda file: embedded_in(file, shape_of))
+    name = content.get("name") if isinstance(content, dict) else None
+    found = embedding_of(name if isinstance(name, str) and name else path.stem, content)
+    return found and msgspec.structs.replace(found, path=str(path))
+
+
+def hypernetworks(paths: Iterable[PurePath]) -> Sequence[Hypernetwork]:
+    """By path, capitals or not; the word None is no name (spec networks.md 3)."""
+    ordered = sorted(paths, key=lambda path: str(path).lower())
+    by_name = {path.stem: str(path) for path in ordered if path.stem != "None"}
+    return [Hypernetwork(name=name, path=path) for name, path in by_name.items()]
+
+
+def width(path: PurePath, open: Open) -> int | None:
+    """The width of a checkpoint's token embeddings."""
+    return _read(path, open, lambda file: text_width(shapes_in(file, path.suffix)))
+
+
+def by_name(found: Iterable[N | None]) -> Sequence[N]:
+    """Of equal names the later takes the earlier's place."""
+    return tuple({each.name: each for each in found if each is not None}.values())
+
+
+def _read(path: PurePath, open: Open, read: Callable[[IO[bytes]], T]) -> T | None:
+    try:
+        with open("rb") as file:
+            return read(file)
+    except (OSError, ValueError) as error:
+        _log.warning("cannot read %s: %s", path, error)
+        return None

@@ -1,0 +1,123 @@
+"""VAEs in folders, as A1111 lays them out. Source: spec networks.md 1.3 and 1.6."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
+from hexfusion.adapters.storage.folders import files_below
+from hexfusion.domain.checkpoints import Checkpoint
+from hexfusion.domain.errors import NotFound
+from hexfusion.domain.vaes import VaeFile
+
+#: In the order they are looked for.
+EXTENSIONS = (".ckpt", ".pt", ".safetensors")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class VaeFolder:
+    """Where VAEs lie. Among checkpoints only those called `*.vae.*` are VAEs."""
+
+    path: Path
+    among_checkpoints: bool = False
+
+
+def vae_folders(
+    models: Path, ckpt_dir: Path | None = None, vae_dir: Path | None = None
+) -> tuple[VaeFolder, ...]:
+    """`<models>/Stable-diffusion` and `<models>/VAE`, then `--ckpt-dir` and `--vae-dir`."""
+    folders = [VaeFolder(models / "Stable-diffusion", True), VaeFolder(models / "VAE")]
+    if ckpt_dir is not None:
+        folders.append(VaeFolder(ckpt_dir, True))
+    if vae_dir is not None:
+        folders.append(VaeFolder(vae_dir))
+    return tuple(folders)
+
+
+class FileVaes:
+    """A `VaeCatalog` over folders of files. Looks once when made, then at each refresh.
+
+    Of two files with one name the later takes the earlier's place.
+    """
+
+    def __init__(self, folders: Sequence[VaeFolder], hashes: HashCache) -> None:
+        self._folders = tuple(folders)
+        self._hashes = hashes
+        self._lock = threading.Lock()
+        self._found: tuple[VaeFile, ...] = ()
+        self.refresh()
+
+    def vaes(self) -> Sequence[VaeFile]:
+        return self._found
+
+    def refresh(self) -> None:
+        with self._lock:
+            found = (self._describe(path) for folder in self._folders for path in _files(folder))
+            by_name = {vae.name: vae for vae in found if vae is not None}
+            self._found = tuple(by_name.values())
+
+    def hash(self, vae: VaeFile) -> VaeFile:
+        try:
+            sha256 = self._hashes.sha256(_cache_key(vae.filename), Path(vae.filename))
+        except OSError as error:
+            raise NotFound("VAE", vae.name) from error
+        hashed = msgspec.structs.replace(vae, sha256=sha256)
+        with self._lock:
+            self._found = tuple(
+                hashed if each.filename == vae.filename else each for each in self._found
+            )
+        return hashed
+
+    def preference(self, checkpoint: Checkpoint) -> str | None:
+        """Member `vae` of `<checkpoint stem>.json`, where A1111 keeps what its user noted."""
+        path = Path(checkpoint.filename).with_suffix(".json")
+        try:
+            content = json.loads(path.read_bytes()) if path.is_file() else None
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("ignoring damaged notes on a checkpoint in %s: %s", path, error)
+            return None
+        name = content.get("vae") if isinstance(content, dict) else None
+        return name if isinstance(name, str) else None
+
+    def _describe(self, path: Path) -> VaeFile | None:
+        filename = os.path.abspath(path)
+        try:
+            filename.encode()
+            stat = path.stat()
+        except UnicodeEncodeError:
+            log.warning("skipping a VAE whose name is not UTF-8: %r", filename)
+            return None
+        except OSError as error:
+            log.warning("skipping a VAE that cannot be read: %s", error)
+            return None
+        sha256 = self._hashes.get(_cache_key(filename), stat.st_mtime, stat.st_size)
+        return VaeFile(name=path.name, filename=filename, sha256=sha256)
+
+
+def _files(folder: VaeFolder) -> Iterator[Path]:
+    """One extension after the other, each in natural order. Hidden files are none."""
+    middle = ".vae" if folder.among_checkpoints else ""
+    endings = tuple(middle + extension for extension in EXTENSIONS)
+
+    def wanted(name: str) -> bool:
+        return name.lower().endswith(endings) and not name.startswith(".")
+
+    paths = list(files_below(folder.path, wanted, hidden=False))
+    return iter(sorted(paths, key=lambda path: EXTENSIONS.index(path.suffix.lower())))
+
+
+def _cache_key(filename: str) -> str:
+    """A key of its own for each file.
+
+    A1111 keeps the hash of all VAEs under the key `vae`, and so can report another one's; that
+    entry is neither read nor changed.
+    """
+    return f"vae/{filename}"

@@ -1,0 +1,1 @@
+"""Finished pictures and jobs, in files or in memory."""

@@ -1,0 +1,78 @@
+"""Saved pictures as files below one folder, and below others that the operator chose."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hexfusion.adapters.storage.atomic_write import write_atomically
+from hexfusion.adapters.storage.results.images_entry import checked_path
+from hexfusion.application.ports.images import ArchiveError
+from hexfusion.domain.errors import InvalidRequest, NotFound
+
+
+class FileImages:
+    """An `ImageArchive` below `root`, which need not exist yet.
+
+    `owned` are further folders to write to: absolute, or relative to the root and perhaps links
+    out of it. Other links are not followed out of root and owned folders.
+    """
+
+    def __init__(self, root: Path, *owned: Path) -> None:
+        self._root = root.resolve()
+        self._owned = (self._root, *((self._root / folder).resolve() for folder in owned))
+
+    def names(self, folder: str) -> Sequence[str]:
+        path = self._inside(folder)
+        try:
+            return os.listdir(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            raise _told(path, error) from error
+
+    def write(self, path: str, data: bytes, *, replace: bool = True) -> None:
+        relative = Path(checked_path(path))
+        # The last part is replaced, not followed, so only its folder can lead astray.
+        folder = self._inside(str(relative.parent))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a file may be in the folder's place
+            raise _told(folder, error) from error
+        file = folder / relative.name
+        try:
+            write_atomically(file, data, replace=replace)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise _told(file, error) from error
+
+    def read(self, path: str) -> bytes:
+        file = self._inside(checked_path(path))
+        try:
+            return file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFound("picture", path) from None
+        except OSError as error:
+            raise _told(file, error) from error
+
+    def probe(self, folder: str) -> None:
+        path = self._inside(folder)
+        existing = next(each for each in (path, *path.parents) if os.path.lexists(each))
+        try:
+            with tempfile.TemporaryFile(dir=existing) as file:
+                file.write(bytes(4096))
+        except OSError as error:
+            raise _told(path, error) from error
+
+    def _inside(self, path: str) -> Path:
+        if path not in ("", "."):
+            path = checked_path(path)
+        resolved = (self._root / path).resolve()
+        if not any(resolved.is_relative_to(folder) for folder in self._owned):
+            raise InvalidRequest("path", f"{path!r} leads out of the archive")
+        return resolved
+
+
+def _told(path: Path, error: OSError) -> ArchiveError:
+    return ArchiveError(str(path), error.strerror or str(error))

@@ -1,0 +1,1 @@
+"""Options, styles and term lists, in files or in memory."""

@@ -1,0 +1,29 @@
+"""Options that live as long as the process: the in-memory twin of `options_file`."""
+
+import threading
+from collections.abc import Mapping
+
+from hexfusion.domain.options import Options
+
+
+class Saved:
+    """What outlives a `MemoryOptions`, as a file outlives a `FileOptions`."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = Options() if options is None else options
+        self.lock = threading.Lock()
+
+
+class MemoryOptions:
+    """An `OptionsStore` over a `Saved` cell. Two stores over one cell share what they save."""
+
+    def __init__(self, saved: Saved | None = None) -> None:
+        self._saved = Saved() if saved is None else saved
+
+    def snapshot(self) -> Options:
+        return self._saved.options
+
+    def update(self, changes: Mapping[str, object]) -> Options:
+        with self._saved.lock:
+            self._saved.options = self._saved.options.updated(changes)
+            return self._saved.options

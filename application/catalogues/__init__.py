@@ -1,0 +1,1 @@
+"""Use-cases that list and choose: checkpoints, VAEs, embeddings, upscalers."""

@@ -1,0 +1,97 @@
+"""Use-case: find words for a picture. Source: spec api.md 12.3, images.md 12."""
+
+import logging
+from collections.abc import Callable
+
+from PIL.Image import Image
+
+from hexfusion.application.jobs.queue import Job
+from hexfusion.application.pictures.receiving import in_colour, receive
+from hexfusion.application.pictures.upscaling import Stoppable
+from hexfusion.application.ports.interrogate import Interrogator
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.terms import TermStore
+from hexfusion.application.ports.upscale import Advance
+from hexfusion.domain.errors import HexfusionError, NotFound
+from hexfusion.domain.interrogation import (
+    DEEPDANBOORU,
+    MODELS,
+    TermList,
+    best,
+    caption_search,
+    tag_settings,
+    tag_text,
+    term_list,
+    term_settings,
+    with_matches,
+)
+from hexfusion.domain.options import Options
+
+#: What such a job is called.
+KIND = "interrogate"
+#: What stands for the words that could not be found.
+ERROR = "<error>"
+
+log = logging.getLogger("hexfusion.interrogate")
+
+
+class Interrogate:
+    """Decodes and checks, waits for a slot, and finds the words."""
+
+    def __init__(self, interrogator: Interrogator, terms: TermStore, options: OptionsStore) -> None:
+        self._interrogator = interrogator
+        self._terms = terms
+        self._options = options
+
+    def prepare(self, model: str, picture: bytes) -> Callable[[Job], str]:
+        """What comes back does the work when its job has its turn.
+
+        The options count as they are now. Raises, at once, `NotFound("model", ...)`,
+        `InvalidRequest` naming the picture or an option; later what `words` raises.
+        """
+        if model not in MODELS:
+            raise NotFound("model", model)
+        options = self._options.snapshot()
+        caption_search(options)
+        image = in_colour(receive(picture)).convert("RGB")
+
+        def make(job: Job) -> str:
+            job.begin_batch("", 0, 1)
+            return self.words(image, model, options, job.advance)
+
+        return make
+
+    def words(self, image: Image, model: str, options: Options, advance: Advance) -> str:
+        """The words for an RGB picture.
+
+        By "clip" this never fails: from where it cannot go on the text ends in `ERROR`, and the
+        reason is logged. "deepdanbooru" raises as `Interrogator.tags` does.
+        """
+        try:
+            if model == DEEPDANBOORU:
+                return tag_text(self._interrogator.tags(image, advance), tag_settings(options))
+            return self._described(image, options, advance)
+        finally:
+            if not options.flag("interrogate_keep_models_in_memory"):
+                self._interrogator.release()
+
+    def _described(self, image: Image, options: Options, advance: Advance) -> str:
+        text, ranks = "", options.flag("interrogate_return_ranks")
+        heard = Stoppable(advance)
+        try:
+            text = self._interrogator.caption(image, caption_search(options), heard)
+            lists = self._lists(options)
+            if lists and not heard.stopped:
+                ranked = self._interrogator.rank(image, [each.terms for each in lists], heard)
+                for each, probabilities in zip(lists, ranked, strict=False):  # fewer, if stopped
+                    text = with_matches(text, best(each, probabilities), ranks=ranks)
+        except Exception as error:
+            trace = None if isinstance(error, HexfusionError) else error
+            log.error("the picture could not be described: %s", error, exc_info=trace)
+            return text + ERROR
+        return text
+
+    def _lists(self, options: Options) -> list[TermList]:
+        settings = term_settings(options)
+        read = (term_list(*named, settings) for named in self._terms.terms().items())
+        return [each for each in read if each and each.terms]

@@ -1,0 +1,115 @@
+"""Use-case: what a picture tells of itself. Source: spec prompts.md 8.4, api.md 12.2."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from PIL.Image import Image
+
+from hexfusion.application.pictures.picture_files import infotext_so_far, open_picture
+from hexfusion.application.pictures.png_chunks import without_pixels
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.domain.infotext import (
+    ParameterValue,
+    add_foreign_loras,
+    parse_infotext,
+    rename_loras,
+)
+from hexfusion.domain.options import Options
+from hexfusion.domain.prompts import Style
+from hexfusion.domain.sampling.samplers import SAMPLERS
+
+#: Metadata that says how the file is built, or holds what is told otherwise.
+_TECHNICAL = frozenset(
+    {
+        "jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background",
+        "timestamp", "duration", "progressive", "progression", "icc_profile", "chromaticity",
+        "photoshop", "parameters",
+    }
+)  # fmt: skip
+
+
+class PictureInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a picture tells of itself."""
+
+    info: Annotated[str, Meta(description="Its infotext; empty if there is none.")]
+    items: Annotated[dict[str, Any], Meta(description="The other metadata, as JSON values.")]
+    parameters: Annotated[
+        dict[str, ParameterValue],
+        Meta(description="The infotext taken apart, with the defaults for what it leaves out."),
+    ]
+
+
+class ReadPictureInfo:
+    """Reads pictures of any origin. Safe to call from many threads.
+
+    `lora_named` gives the local name of the LoRA with a 12-digit hash, or None if it is not here.
+    """
+
+    def __init__(
+        self,
+        options: OptionsStore,
+        *,
+        styles: Callable[[], Sequence[Style]],
+        lora_named: Callable[[str, Options], str | None] = lambda digest, options: None,
+    ) -> None:
+        self._options = options
+        self._styles = styles
+        self._lora_named = lora_named
+
+    def __call__(self, picture: bytes) -> PictureInfo:
+        """Raises InvalidRequest("image", ...) for bytes that are no picture, or too large a one."""
+        image = open_picture(without_pixels(picture))
+        text = infotext_so_far(image) or ""
+        items = {str(key): value for key, value in image.info.items() if key not in _TECHNICAL}
+        if isinstance(items.get("transparency"), bytes) and image.mode in ("P", "RGB"):
+            del items["transparency"]  # A1111 makes it an alpha channel (spec api.md 7.1)
+        if items.get("Software") == "NovelAI":
+            text = _from_novelai(items, image) or text
+        options = self._options.snapshot()
+        parameters = parse_infotext(text, options, self._styles())
+        if "Prompt" in parameters:
+            parameters["Prompt"] = add_foreign_loras(parameters)
+            parameters["Prompt"] = rename_loras(
+                parameters, lambda digest: self._lora_named(digest, options)
+            )
+        return PictureInfo(info=text, items=_plain(items), parameters=parameters)
+
+
+def _from_novelai(items: Mapping[str, object], image: Image) -> str | None:
+    """The infotext of a picture from NovelAI; None if it lacks something."""
+    try:
+        told = json.loads(str(items["Comment"]))
+        name = _SAMPLERS.get(str(told["sampler"]).lower(), "Euler a")
+        return (
+            f"{items['Description']}\nNegative prompt: {told['uc']}\n"
+            f"Steps: {told['steps']}, Sampler: {name}, CFG scale: {told['scale']}, "
+            f"Seed: {told['seed']}, Size: {image.width}x{image.height}, Clip skip: 2, ENSD: 31337"
+        )
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+
+
+_SAMPLERS = {
+    name.lower(): sampler.name for sampler in SAMPLERS for name in (sampler.name, *sampler.aliases)
+}
+
+
+def _plain(value: object) -> Any:
+    """Metadata as JSON has it: bytes are UTF-8, as far as they can be, and tuples are lists."""
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case bytes():
+            return value.decode("utf-8", "replace")
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case _:  # text, and numbers of Pillow's own
+            return str(value).encode("utf-8", "replace").decode()

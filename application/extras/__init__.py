@@ -1,0 +1,1 @@
+"""The use-case extras: enlarge pictures and restore faces in them."""

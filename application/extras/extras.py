@@ -1,0 +1,176 @@
+"""Use-case: enlarge and mend pictures. Source: spec api.md 12.1, images.md 10."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from PIL import Image
+
+from hexfusion.application.extras.upscale_step import Enlarged, UpscaleStep
+from hexfusion.application.generation.faces import NoFaceRestorer, check_faces
+from hexfusion.application.generation.generate import Encoding
+from hexfusion.application.jobs.queue import Job
+from hexfusion.application.pictures.receiving import check_together, in_colour, receive
+from hexfusion.application.ports.faces import FaceRestorer
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.domain.errors import JobCancelled
+from hexfusion.domain.extras import (
+    CODEFORMER,
+    GFPGAN,
+    UPSCALE,
+    ExtrasRequest,
+    Step,
+    description,
+    html_info,
+    steps_in_order,
+)
+from hexfusion.domain.faces import FaceRestoration
+from hexfusion.domain.options import Options
+from hexfusion.domain.upscalers import upscale_settings
+
+#: What such a job is called.
+KIND = "extras"
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What became of the pictures.
+
+    Each has in `info` the texts it came with and, as `postprocessing`, what was done to it.
+    `html_info` tells that of the last.
+    """
+
+    pictures: tuple[Image.Image, ...]
+    html_info: str
+    encoding: Encoding
+
+
+class ProcessExtras:
+    """Decodes and checks, waits for a slot, and does each step to each picture."""
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        options: OptionsStore,
+        faces: FaceRestorer | None = None,
+    ) -> None:
+        self._upscaler = upscaler
+        self._options = options
+        self._faces = faces or NoFaceRestorer()
+        self._cache = Enlarged()
+
+    def prepare(
+        self, request: ExtrasRequest, pictures: Sequence[bytes], field: str = "image"
+    ) -> Callable[[Job], Extras]:
+        """What comes back does the work when its job has its turn.
+
+        Raises, at once, what is wrong with the request: `InvalidRequest` naming `field` for what
+        is no picture, `NotFound` for an upscaler, `ModelUnavailable`, `Unsupported`.
+        """
+        options = self._options.snapshot()
+        upscale = UpscaleStep(
+            self._upscaler,
+            request,
+            upscale_settings(options),
+            self._cache,
+            options.integer("upscaling_max_images_in_cache"),
+        )
+        steps = steps_in_order(
+            options.texts("postprocessing_operation_order"),
+            options.texts("postprocessing_disable_in_extras"),
+        )
+        self._check(request, steps, upscale)
+        check_together(pictures, field)
+        received = [receive(each, field) for each in pictures]
+        if UPSCALE in steps:
+            upscale.check_sizes([each.size for each in received])
+        return partial(self._make, request, received, options, steps, upscale)
+
+    def _check(self, request: ExtrasRequest, steps: Sequence[Step], upscale: UpscaleStep) -> None:
+        if UPSCALE in steps:
+            upscale.check()
+        for step, field, visibility in (
+            (GFPGAN, "gfpgan_visibility", request.gfpgan_visibility),
+            (CODEFORMER, "codeformer_visibility", request.codeformer_visibility),
+        ):
+            if step in steps and visibility:
+                check_faces(self._faces, step.name, field)
+
+    def _make(
+        self,
+        request: ExtrasRequest,
+        pictures: Sequence[Image.Image],
+        options: Options,
+        steps: Sequence[Step],
+        upscale: UpscaleStep,
+        job: Job,
+    ) -> Extras:
+        """Raises `JobCancelled` if the only picture was skipped."""
+        made: list[Image.Image] = []
+        done: dict[str, object] = {}
+        for number, picture in enumerate(pictures):
+            if job.cancelled():
+                break
+            job.begin_batch("", number, len(pictures))
+            image, done = in_colour(picture), {}
+            for step in steps:
+                job.text = step.name
+                image = self._done(step, image, request, options, upscale, done, job)
+            if job.skipped:
+                continue
+            image = image.copy()
+            image.info = dict(picture.info)
+            if options.flag("enable_pnginfo"):
+                image.info["postprocessing"] = description(done)
+            made.append(image)
+            job.show([image])
+        if pictures and not made:
+            raise JobCancelled("no picture was finished")
+        return Extras(tuple(made), html_info(done), _encoding(options))
+
+    def _done(
+        self,
+        step: Step,
+        image: Image.Image,
+        request: ExtrasRequest,
+        options: Options,
+        upscale: UpscaleStep,
+        done: dict[str, object],
+        job: Job,
+    ) -> Image.Image:
+        unload = options.flag("face_restoration_unload")
+        match step.name:
+            case UPSCALE.name:
+                return upscale(image, done, job.advance)
+            case GFPGAN.name if request.gfpgan_visibility:
+                how = FaceRestoration(model=step.name, unload=unload)
+                image = self._mended(image, request.gfpgan_visibility, how, done, job)
+            case CODEFORMER.name if request.codeformer_visibility:
+                weight = request.codeformer_weight
+                how = FaceRestoration(model=step.name, weight=weight, unload=unload)
+                image = self._mended(image, request.codeformer_visibility, how, done, job)
+                done["CodeFormer weight"] = round(weight, 3)
+        return image
+
+    def _mended(
+        self,
+        image: Image.Image,
+        visibility: float,
+        how: FaceRestoration,
+        done: dict[str, object],
+        job: Job,
+    ) -> Image.Image:
+        """Spec images.md 10.2, except that A1111 fails on RGBA."""
+        image = image.convert("RGB")
+        mended = self._faces.restore(image, how, advance=job.advance)
+        done[f"{how.model} visibility"] = round(visibility, 3)
+        return mended if visibility == 1 else Image.blend(image, mended, visibility)
+
+
+def _encoding(options: Options) -> Encoding:
+    return Encoding(
+        format=options.text("samples_format"),
+        quality=options.integer("jpeg_quality"),
+        embed=options.flag("enable_pnginfo"),
+    )

@@ -1,0 +1,150 @@
+"""Enlarging as extras do it: by a factor or to a size, with one upscaler or two mixed.
+
+Source: spec images.md 10.1.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from PIL import Image
+
+from hexfusion.application.pictures.picture_files import MAX_PIXELS
+from hexfusion.application.pictures.upscaling import Stoppable, upscaled_size
+from hexfusion.application.ports.upscale import Advance, Upscaler
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.extras import ExtrasRequest
+from hexfusion.domain.regions import Size
+from hexfusion.domain.upscalers import UpscaleSettings
+
+#: Pixels that all pictures of a request may have together, once they are enlarged.
+MAX_MADE = 16 * MAX_PIXELS
+
+Key = tuple[object, ...]
+
+
+class Enlarged:
+    """The pictures enlarged last, so that another mix or crop of one is at hand.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[Key, Image.Image] = OrderedDict()
+
+    def get(self, key: Key) -> Image.Image | None:
+        """The picture, which then is the last to go."""
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+            return self._pictures.get(key)
+
+    def put(self, key: Key, picture: Image.Image, limit: int) -> None:
+        """Keep it, and at most `limit` altogether."""
+        with self._lock:
+            self._pictures[key] = picture
+            self._pictures.move_to_end(key)
+            while len(self._pictures) > limit:
+                self._pictures.popitem(last=False)
+
+
+class UpscaleStep:
+    """Enlarges one picture after the other as one request asks; `settings` are its options'.
+
+    `limit` is how many pictures are kept in `cache` (option upscaling_max_images_in_cache).
+    """
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        request: ExtrasRequest,
+        settings: UpscaleSettings,
+        cache: Enlarged,
+        limit: int,
+    ) -> None:
+        self._upscaler = upscaler
+        self._request = request
+        self._settings = settings
+        self._cache = cache
+        self._limit = limit
+
+    def check(self) -> None:
+        """Raises what is wrong with the upscalers' names; the second counts only with a first."""
+        if self._request.upscaler_1 == "None":
+            return
+        for name in (self._request.upscaler_1, self._request.upscaler_2):
+            self._upscaler.check(name, self._settings)
+
+    def check_sizes(self, sizes: Sequence[Size]) -> None:
+        """Raises `InvalidRequest` for pictures, or a whole of them, too large once enlarged."""
+        if self._request.upscaler_1 == "None":
+            return
+        mode, total = self._request.resize_mode, 0
+        field = "upscaling_resize_w" if mode == 1 else "upscaling_resize"
+        asked = self._request.upscaling_resize_w * self._request.upscaling_resize_h
+        for size in sizes:
+            width, height = upscaled_size(size, self._factor(size))
+            pixels = max(width * height, asked if mode == 1 else 0)
+            if pixels > MAX_PIXELS:
+                message = f"makes {width}x{height}; a picture may have {MAX_PIXELS} pixels"
+                raise InvalidRequest(field, message)
+            total += pixels
+        if total > MAX_MADE:
+            message = f"makes {total} pixels; all pictures together may have {MAX_MADE}"
+            raise InvalidRequest(field, message)
+
+    def __call__(
+        self, image: Image.Image, done: dict[str, object], advance: Advance
+    ) -> Image.Image:
+        """The larger picture; what was done is added to `done`. Its size has been checked."""
+        request = self._request
+        if request.upscaler_1 == "None":
+            return image
+        first = self._enlarged(image, request.upscaler_1, done, advance)
+        done["Postprocess upscaler"] = request.upscaler_1
+        visibility = request.extras_upscaler_2_visibility
+        if request.upscaler_2 == "None" or not visibility:
+            return first
+        second = self._enlarged(image, request.upscaler_2, done, advance)
+        done["Postprocess upscaler 2"] = request.upscaler_2
+        return Image.blend(first, second.convert(first.mode), visibility)
+
+    def _enlarged(
+        self, image: Image.Image, name: str, done: dict[str, object], advance: Advance
+    ) -> Image.Image:
+        request = self._request
+        width, height = request.upscaling_resize_w, request.upscaling_resize_h
+        factor = self._factor(image.size)
+        if request.resize_mode == 1:
+            done["Postprocess upscale to"] = f"{width}x{height}"
+        else:
+            done["Postprocess upscale by"] = request.upscaling_resize
+        larger = self._upscaled(image, name, factor, advance)
+        if request.resize_mode == 1 and request.upscaling_crop:
+            done["Postprocess crop to"] = f"{width}x{height}"
+            canvas = Image.new("RGB", (width, height))
+            corner = width // 2 - larger.width // 2, height // 2 - larger.height // 2
+            canvas.paste(larger, corner)
+            return canvas
+        return larger
+
+    def _factor(self, size: Size) -> float:
+        request = self._request
+        if request.resize_mode == 0:
+            return float(request.upscaling_resize)
+        return max(request.upscaling_resize_w / size[0], request.upscaling_resize_h / size[1])
+
+    def _upscaled(
+        self, image: Image.Image, name: str, factor: float, advance: Advance
+    ) -> Image.Image:
+        pixels = hashlib.sha256(image.tobytes()).digest()
+        key = (pixels, image.size, image.mode, name, factor, self._settings)
+        if (known := self._cache.get(key)) is not None:
+            return known.copy()
+        listening = Stoppable(advance)
+        larger = self._upscaler.upscale(image, factor, name, self._settings, listening)
+        if not listening.stopped:
+            self._cache.put(key, larger.copy(), self._limit)
+        return larger

@@ -1,0 +1,1 @@
+"""The use-cases txt2img and img2img."""

@@ -1,0 +1,299 @@
+"""What both kinds of generation do: a planned job becomes pictures. Source: spec api.md 5 and 9."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+from PIL.Image import Image
+
+from hexfusion.application.catalogues.checkpoints import Models
+from hexfusion.application.catalogues.vaes import Vaes
+from hexfusion.application.describing.extra_parameters import vae_facts
+from hexfusion.application.describing.infotext import Description, describe
+from hexfusion.application.generation.extra_networks import ExtraNetworks, NoNetworks, comments_of
+from hexfusion.application.generation.faces import NoFaceRestorer, restored
+from hexfusion.application.inpainting.finishing import Finish, Finished
+from hexfusion.application.jobs.progress import timestamp
+from hexfusion.application.jobs.queue import Clock, Job, JobQueue
+from hexfusion.application.pictures.captions import OpenFont
+from hexfusion.application.pictures.upscaling import PlainUpscaler
+from hexfusion.application.planning import JobPlan, ModelChoice
+from hexfusion.application.ports.faces import FaceRestorer
+from hexfusion.application.ports.inference import Inference, Rendered, Sources
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.application.saving.save_images import JobFiles, SaveImages
+from hexfusion.application.scripts.selectable.tools import (
+    MatchedNoise,
+    Tools,
+    Words,
+    built_in_font,
+    no_noise,
+)
+from hexfusion.domain.generation import Info, Txt2Img
+from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra
+from hexfusion.domain.options import Options
+from hexfusion.domain.plan import Plan
+from hexfusion.domain.prompts import Style
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the text that lies in it, that makes it again; None for a mask, and for what a
+    script put together."""
+
+    image: Image
+    infotext: str | None
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the options want pictures sent: samples_format, jpeg_quality, enable_pnginfo."""
+
+    format: str
+    quality: int
+    embed: bool
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a request produced. `request` is the request as it was understood.
+
+    A grid comes first if `info.index_of_first_image` is 1. Masks, where the options ask for them,
+    come behind their pictures. After an interrupt there are fewer pictures than asked for, perhaps
+    none; `infotext` is the first one's all the same. `files` are the paths of what was saved,
+    `saver` saves what else is made of the pictures.
+    """
+
+    pictures: tuple[Picture, ...]
+    request: AnyRequest
+    info: Info
+    job_id: str
+    encoding: Encoding
+    files: tuple[str, ...] = ()
+    infotext: str = ""
+    saver: JobFiles | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a job has besides its plan: infotext's entries for its kind, out of the plan as it is in
+    the end; and if it starts from pictures, what becomes of each one of a batch.
+
+    For a script, its entries come before all others, and `samples` and `grid` may say what the
+    request's `save_images` says otherwise.
+    """
+
+    extra: Callable[[JobPlan], Mapping[str, Extra]]
+
+    sources: Sources | None = None
+    finishes: Sequence[Finish] = ()
+    init_hash: str | None = None
+    before: Mapping[str, Extra] = field(default_factory=dict)
+    samples: bool | None = None
+    grid: bool | None = None
+
+    def sources_of(self, batch: Plan) -> Sources | None:
+        """The pictures that this batch starts from: the last one may have fewer."""
+        if self.sources is None or len(self.sources.pictures) == batch.batch_size:
+            return self.sources
+        return replace(self.sources, pictures=self.sources.pictures[: batch.batch_size])
+
+    def finish(self, rendered: Rendered, plan: JobPlan) -> list[Finished]:
+        """What becomes of the pictures of a batch."""
+        if not self.finishes:
+            return [Finished(each) for each in rendered.pictures]
+        finishes = self.finishes[: len(rendered.pictures)]
+        if rendered.changed:
+            pairs = zip(finishes, rendered.changed, strict=True)
+            size = plan.width, plan.height
+            finishes = [finish.revealing(changed, size) for finish, changed in pairs]
+        pairs = zip(finishes, rendered.pictures, strict=True)
+        return [finish(picture) for finish, picture in pairs]
+
+
+class Generate:
+    """Renders what is planned, batch by batch, describes and saves it. `GenerateTxt2Img` and
+    `GenerateImg2Img` plan."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        models: Models,
+        vaes: Vaes,
+        options: OptionsStore,
+        jobs: JobQueue,
+        saving: SaveImages,
+        *,
+        styles: Callable[[], Sequence[Style]],
+        draw_seed: Callable[[], int],
+        clock: Clock,
+        version: str,
+        upscaler: Upscaler | None = None,
+        networks: ExtraNetworks | None = None,
+        open_font: OpenFont = built_in_font,
+        matched_noise: MatchedNoise = no_noise,
+        words: Words | None = None,
+        faces: FaceRestorer | None = None,
+    ) -> None:
+        self._inference = inference
+        self._models = models
+        self._vaes = vaes
+        self._options = options
+        self._jobs = jobs
+        self._saving = saving
+        self._styles = styles
+        self._draw_seed = draw_seed
+        self._clock = clock
+        self._version = version
+        self._upscaler = upscaler or PlainUpscaler()
+        self._networks = networks or ExtraNetworks(NoNetworks())
+        self._tools = Tools(
+            self._upscaler, draw_seed, models.closest, open_font, matched_noise, words
+        )
+        self._faces = faces or NoFaceRestorer()
+
+    def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
+        """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
+        hires = None
+        if isinstance(request, Txt2Img) and request.enable_hr:
+            hires = request.hr_checkpoint_name
+        refiner = request.refiner_checkpoint or "none"
+        return ModelChoice(
+            checkpoint=self._models.for_request(base, options),
+            hires=self._models.closest(hires) if hires and hires != SAME_CHECKPOINT else None,
+            refiner=self._models.closest(refiner) if refiner.lower() != "none" else None,
+        )
+
+    def _make(
+        self,
+        request: AnyRequest,
+        base: Options,
+        options: Options,
+        plan: JobPlan,
+        start: Start,
+        job: Job,
+    ) -> Generated:
+        """`base` are the stored options, `options` those with the request's overrides."""
+        plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
+        plan = self._networks.identified(plan)
+        described = describe(
+            request,
+            plan,
+            options,
+            self._version,
+            start.extra(plan),
+            start.init_hash,
+            job.owner,
+            before=start.before,
+        )
+        wanted = start.samples, start.grid
+        files = self._saving.begin(described, options, _timestamp(job), *wanted)
+        made = self._render(job, described, files, start)
+        if made.pictures:
+            images = [each.image for each in made.pictures]
+            if grid := files.make_grid(images, made.infotexts[0]):
+                made.put_first(grid)
+        return self._result(base, options, job, described, made, files)
+
+    def _render(self, job: Job, described: Description, files: JobFiles, start: Start) -> "_Made":
+        made = _Made()
+        plan, options = described.plan, described.options
+        count = len(plan.batches)
+        for number, batch in enumerate(plan.batches):
+            if job.cancelled():
+                break
+            one = job.text or f"scripts_{job.kind}"  # a script has a text of its own
+            text = f"Batch {number + 1} out of {count}" if count > 1 else one
+            job.begin_batch(text, number, count, batch.pass_steps)
+            rendered = self._inference.render(batch, job.observe, start.sources_of(batch))
+            made.facts |= {**rendered.facts, **self._networks.facts(batch, rendered, options)}
+            made.facts |= vae_facts(batch)
+            made.comments |= dict.fromkeys(comments_of(batch, rendered))
+            complete = not (job.interrupted or job.skipped)
+            finished = self._finished(rendered, batch, plan, start, job)
+            job.show([each.image for each in finished])
+            for index, first in enumerate(rendered.first_pass, start=made.count):
+                files.save_first_pass(index, first, described.infotext(index, made.facts))
+            for picture in finished:
+                index = made.count
+                infotext = described.infotext(index, made.facts)
+                files.save(index, picture, infotext, complete=complete)
+                made.add(picture, infotext, options)
+        return made
+
+    def _finished(
+        self, rendered: Rendered, batch: Plan, plan: JobPlan, start: Start, job: Job
+    ) -> list[Finished]:
+        """Faces are mended first of all (spec images.md 7.2)."""
+        if plan.faces is None:
+            return start.finish(rendered, plan)
+        made, seeds = rendered.pictures, batch.noise.seeds
+        mended = restored(self._faces, plan.faces, made, seeds, job)
+        finished = start.finish(replace(rendered, pictures=mended), plan)
+        pairs = zip(finished, made, strict=True)
+        return [replace(each, before_faces=before) for each, before in pairs]
+
+    def _result(
+        self,
+        base: Options,
+        options: Options,
+        job: Job,
+        described: Description,
+        made: "_Made",
+        files: JobFiles,
+    ) -> Generated:
+        info = described.info(made.infotexts, _timestamp(job), made.facts)
+        if made.comments:
+            info = msgspec.structs.replace(info, comments=list(made.comments))
+        return Generated(
+            pictures=tuple(made.pictures),
+            request=described.request,
+            info=msgspec.structs.replace(info, index_of_first_image=int(made.has_grid)),
+            job_id=job.id,
+            # The request's overrides decide what is in a picture, the stored options how it is
+            # sent (spec api.md 5.3; recording options/nopnginfo).
+            encoding=Encoding(
+                format=base.text("samples_format"),
+                quality=base.integer("jpeg_quality"),
+                embed=options.flag("enable_pnginfo"),
+            ),
+            files=tuple(files.paths),
+            infotext=described.infotext(0, made.facts),
+            saver=files,
+        )
+
+
+@dataclass
+class _Made:
+    """What a job has made so far: pictures and, behind each, what goes with it."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    infotexts: list[str] = field(default_factory=list)
+    facts: dict[str, Extra] = field(default_factory=dict)
+    comments: dict[str, None] = field(default_factory=dict)
+    has_grid: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are, without masks."""
+        return len(self.infotexts)
+
+    def add(self, picture: Finished, infotext: str, options: Options) -> None:
+        self.pictures.append(Picture(picture.image, infotext))
+        self.infotexts.append(infotext)
+        if picture.mask and options.flag("return_mask"):
+            self.pictures.append(Picture(picture.mask, None))
+        if picture.masked and options.flag("return_mask_composite"):
+            self.pictures.append(Picture(picture.masked, None))
+
+    def put_first(self, grid: Image) -> None:
+        """A grid is described like the first picture."""
+        self.pictures.insert(0, Picture(grid, self.infotexts[0]))
+        self.infotexts.insert(0, self.infotexts[0])
+        self.has_grid = True
+
+
+def _timestamp(job: Job) -> str:
+    return timestamp(job.started_at or job.queued_at)

@@ -1,0 +1,171 @@
+"""Use-case: an img2img request becomes pictures. Source: spec api.md 6, images.md 1."""
+
+import hashlib
+from collections.abc import Collection
+from functools import partial
+
+import msgspec
+from PIL.Image import Image
+
+from hexfusion.application.describing.extra_parameters import (
+    encoder_extra,
+    img2img_extra,
+    soft_extra,
+)
+from hexfusion.application.generation.faces import check_faces
+from hexfusion.application.generation.generate import Generate, Generated, Start
+from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
+from hexfusion.application.jobs.orders import Prepared
+from hexfusion.application.jobs.queue import Abandoned, Job
+from hexfusion.application.pictures.upscaling import upscale_by
+from hexfusion.application.planning import JobPlan, plan_img2img
+from hexfusion.application.planning.prefill import prefill
+from hexfusion.application.scripts.selectable.registry import IMG2IMG
+from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
+from hexfusion.application.scripts.selectable.stage import Work
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
+from hexfusion.domain.soft_inpainting import asked_for
+from hexfusion.domain.upscalers import upscale_settings
+
+#: What such a job is called.
+KIND = "img2img"
+
+
+class GenerateImg2Img(Generate):
+    """Plans a request, waits for a slot, makes its pictures ready, renders batch by batch, puts
+    them back, describes and saves."""
+
+    def __call__(
+        self,
+        request: Img2Img,
+        pictures: InitPictures,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+        abandoned: Abandoned = lambda: False,
+    ) -> Generated:
+        """Blocks until the pictures are there. Safe to call from many threads.
+
+        `pictures` are what the request starts from, opened: its own `init_images` and `mask` are
+        echoed alone. Otherwise as `GenerateTxt2Img`.
+        """
+        make = self.prepare(request, pictures, given=given, lists=lists)
+        job = Job(KIND, self._clock, request.force_task_id, abandoned, models=make.models)
+        with self._jobs.admit(job):
+            return make(job)
+
+    def prepare(
+        self,
+        request: Img2Img,
+        pictures: InitPictures,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+    ) -> Prepared[Generated]:
+        """The same in two halves: what comes back makes the pictures when its job has its turn.
+
+        Raises, at once, what is wrong with the request; pictures may still turn out to be too
+        narrow for it.
+        """
+        base = self._options.snapshot()
+        request = prefill(request, base, self._styles(), self._models.list(), given)
+        work, plain = Work(request, pictures, lists), partial(self._plain, base)
+        script = selected(request, IMG2IMG)
+        if script is None:
+            return plain(work)
+        setting = setting_of(work, base, self._tools, plain)
+        # A script may use others, too, which it finds out as it goes.
+        models = self._choose(request, base, setting.options).files
+        return Prepared(prepared(script, setting, as_echoed(request)), models)
+
+    def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
+        request, pictures = work.request, work.pictures
+        assert isinstance(request, Img2Img)
+        assert pictures is not None, "an image-to-image request comes with pictures"
+        options = base.with_overrides(request.override_settings or {})
+        request = as_echoed(request)
+        models = self._choose(request, base, options)
+        masked = pictures.mask is not None
+        meant = as_meant(request, base, masked=masked)
+        plan = plan_img2img(
+            meant,
+            options,
+            models,
+            self._styles(),
+            self._draw_seed,
+            len(pictures.images),
+            masked=masked,
+            lists=work.lists,
+            after=work.after,
+            inversion=work.inversion,
+        )
+        if upscaler := options.text("upscaler_for_img2img"):
+            self._upscaler.check(upscaler, upscale_settings(options))
+        if plan.faces:
+            check_faces(self._faces, plan.faces.model, "restore_faces")
+        plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
+        self._saving.check(request, plan, options, always=work.saves)
+
+        def make(job: Job) -> Generated:
+            start = self._start(meant, options, work, plan)
+            return self._make(request, base, options, plan, start, job)
+
+        return Prepared(make, plan.files)
+
+    def _start(self, request: Img2Img, options: Options, work: Work, plan: JobPlan) -> Start:
+        pictures = work.pictures
+        assert pictures is not None
+        upscaler = options.text("upscaler_for_img2img")
+        upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
+        prepared = prepare(
+            request, options, pictures, plan.first.batch_size, upscale, colours=work.colours
+        )
+        masked = pictures.mask is not None
+        return Start(
+            sources=prepared.sources,
+            finishes=prepared.finishes,
+            extra=lambda settled: {
+                **soft_extra(settled),
+                **img2img_extra(request, prepared.inpainting, masked=masked),
+                **encoder_extra(settled),
+            },
+            init_hash=self._kept(pictures.images, options),
+            before=work.extra,
+            samples=work.samples,
+            grid=work.grid,
+        )
+
+    def _kept(self, images: Collection[Image], options: Options) -> str | None:
+        """The hash of the last picture, if an option has them saved, under their hashes."""
+        digest = None
+        if options.flag("save_init_img"):
+            for image in images:
+                digest = hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
+                self._saving.keep_init_image(image, digest, options)
+        return digest
+
+
+def as_echoed(request: Img2Img) -> Img2Img:
+    """The request as it is answered with: with its pictures only if it says so."""
+    if request.include_init_images:
+        return request
+    return msgspec.structs.replace(request, init_images=None, mask=None)
+
+
+def as_meant(request: Img2Img, base: Options, *, masked: bool) -> Img2Img:
+    """The request with what follows from others of its fields, which it is not to echo.
+
+    Without a noise multiplier it means that of the stored options: what its own overrides say of it
+    comes too late in A1111 (spec api.md 5.3). Soft inpainting rounds no mask.
+    """
+    multiplier = request.initial_noise_multiplier
+    if multiplier is None:
+        multiplier = base.number("initial_noise_multiplier")
+    soft = masked and asked_for(request.alwayson_scripts) is not None
+    return msgspec.structs.replace(
+        request,
+        initial_noise_multiplier=multiplier,
+        mask_round=request.mask_round and not soft,
+    )

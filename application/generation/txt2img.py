@@ -1,0 +1,93 @@
+"""Use-case: a txt2img request becomes pictures. Source: spec api.md 5."""
+
+from collections.abc import Collection
+from functools import partial
+
+from hexfusion.application.describing.extra_parameters import hires_extra
+from hexfusion.application.generation.faces import check_faces
+from hexfusion.application.generation.generate import Generate, Generated, Start
+from hexfusion.application.jobs.orders import Prepared
+from hexfusion.application.jobs.queue import Abandoned, Job
+from hexfusion.application.planning import plan_txt2img
+from hexfusion.application.planning.prefill import prefill
+from hexfusion.application.scripts.selectable.registry import TXT2IMG
+from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
+from hexfusion.application.scripts.selectable.stage import Work
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
+from hexfusion.domain.upscalers import LATENT_MODES
+
+#: What such a job is called.
+KIND = "txt2img"
+
+
+class GenerateTxt2Img(Generate):
+    """Plans a request, waits for a slot, renders batch by batch, describes and saves."""
+
+    def __call__(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+        abandoned: Abandoned = lambda: False,
+    ) -> Generated:
+        """Blocks until the pictures are there. Safe to call from many threads.
+
+        `given` names the fields that the request's infotext may not fill; by default those that
+        differ from their defaults. `lists` gives single pictures values of their own. `abandoned`
+        is asked between steps whether anybody still wants the pictures.
+
+        Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
+        `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `NotANumber`;
+        `ArchiveError` if pictures cannot be saved.
+        """
+        make = self.prepare(request, given=given, lists=lists)
+        job = Job(KIND, self._clock, request.force_task_id, abandoned, models=make.models)
+        with self._jobs.admit(job):
+            return make(job)
+
+    def prepare(
+        self,
+        request: Txt2Img,
+        *,
+        given: Collection[str] | None = None,
+        lists: PictureLists = NO_LISTS,
+    ) -> Prepared[Generated]:
+        """The same in two halves: what comes back makes the pictures when its job has its turn.
+
+        Raises, at once, what is wrong with the request; nothing here waits or touches the model.
+        """
+        base = self._options.snapshot()
+        request = prefill(request, base, self._styles(), self._models.list(), given)
+        work, plain = Work(request, lists=lists), partial(self._plain, base)
+        script = selected(request, TXT2IMG)
+        if script is None:
+            return plain(work)
+        setting = setting_of(work, base, self._tools, plain)
+        # A script may use others, too, which it finds out as it goes.
+        models = self._choose(request, base, setting.options).files
+        return Prepared(prepared(script, setting, request), models)
+
+    def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
+        request = work.request
+        assert isinstance(request, Txt2Img)
+        options = base.with_overrides(request.override_settings or {})
+        models = self._choose(request, base, options)
+        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, work.lists)
+        hires = plan.first.hires
+        if hires and hires.upscaler not in LATENT_MODES:
+            self._upscaler.check(hires.upscaler, hires.upscaling)
+        if plan.faces:
+            check_faces(self._faces, plan.faces.model, "restore_faces")
+        plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
+        self._saving.check(request, plan, options, always=work.saves)
+        start = Start(
+            lambda settled: hires_extra(request, settled),
+            before=work.extra,
+            samples=work.samples,
+            grid=work.grid,
+        )
+        make = partial(self._make, request, base, options, plan, start)
+        return Prepared(make, plan.files)

@@ -1,0 +1,131 @@
+"""The pictures an img2img job starts from, made ready. Source: spec images.md 1 (order of work)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from hexfusion.application.inpainting.color_matching import colours_of
+from hexfusion.application.inpainting.finishing import Finish
+from hexfusion.application.inpainting.masked_content import fill
+from hexfusion.application.inpainting.request_mask import Inpainting, read_inpainting
+from hexfusion.application.pictures.picture_files import flatten
+from hexfusion.application.pictures.resizing import FILL, LATENT, fit
+from hexfusion.application.pictures.upscaling import Upscale
+from hexfusion.application.ports.inference import Sources
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import MAX_SIDE
+from hexfusion.domain.geometry import CELL
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.regions import Size
+
+ORIGINAL = 1
+"""The inpainting_fill that leaves what is under the mask as it is."""
+
+
+@dataclass(frozen=True)
+class InitPictures:
+    """What a request starts from, opened: one picture or more, and its mask.
+
+    A script may give a `latent_mask`, of the size that is worked at: what is painted anew, while
+    the mask says what of it shows.
+    """
+
+    images: Sequence[Image.Image]
+    mask: Image.Image | None = None
+    latent_mask: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What each batch starts from, and what is done with what it makes of it.
+
+    One picture and one finish for each picture of the batch. `inpainting` is None where the whole
+    picture is made anew.
+    """
+
+    sources: Sources
+    finishes: Sequence[Finish]
+    inpainting: Inpainting | None = None
+
+
+def prepare(
+    request: Img2Img,
+    options: Options,
+    pictures: InitPictures,
+    batch_size: int,
+    upscale: Upscale | None = None,
+    *,
+    colours: Image.Image | None = None,
+) -> Prepared:
+    """Everything between opening the pictures and encoding them; a single one serves a whole batch.
+    `colours` (RGB) is whose colours are matched, if not each one's own.
+
+    Raises `InvalidRequest` naming the field or option that cannot be followed.
+    """
+    inpainting = None
+    if pictures.mask is not None:
+        size = request.width, request.height
+        inpainting = read_inpainting(request, pictures.mask, size)
+    if inpainting is not None and pictures.latent_mask is not None:
+        inpainting = replace(
+            inpainting, working=pictures.latent_mask.convert("L"), seen=inpainting.working
+        )
+    ready = [
+        _ready(each, request, options, inpainting, upscale, colours) for each in pictures.images
+    ]
+    if len(ready) == 1:
+        ready *= batch_size
+    return Prepared(
+        sources=Sources(
+            [image for image, _ in ready],
+            inpainting.working if inpainting else None,
+            inpainting.seen if inpainting else None,
+        ),
+        finishes=[finish for _, finish in ready],
+        inpainting=inpainting,
+    )
+
+
+def _ready(
+    image: Image.Image,
+    request: Img2Img,
+    options: Options,
+    inpainting: Inpainting | None,
+    upscale: Upscale | None,
+    colours: Image.Image | None,
+) -> tuple[Image.Image, Finish]:
+    """The picture as it is encoded, and how its results are put back."""
+    size: Size = (request.width, request.height)
+    box = inpainting.box if inpainting else None
+    image = flatten(image, options.text("img2img_background_color"), "img2img_background_color")
+    if box is None and request.resize_mode != LATENT:
+        image = fit(image, size, request.resize_mode, upscale)
+    original, mask = image, None
+    if box is not None:
+        image = fit(image.crop(box), size, FILL, upscale)
+    if inpainting is not None:
+        mask = inpainting.overlay
+        if mask.size != original.size:
+            mask = fit(mask, original.size, request.resize_mode, field="mask").convert("L")
+        if request.inpainting_fill != ORIGINAL:
+            image = fill(image, inpainting.working)
+    _check_size(image)
+    matched = options.flag("img2img_color_correction")
+    return image, Finish(
+        original=original,
+        mask=mask,
+        covered=options.flag("overlay_inpaint"),
+        place=box,
+        colours=colours_of(colours or image) if matched else None,
+        upscale=upscale,
+    )
+
+
+def _check_size(image: Image.Image) -> None:
+    """Only a picture whose latent is to be resized may have any size at all."""
+    if min(image.size) < CELL or max(image.size) > MAX_SIDE:
+        size = "{}x{}".format(*image.size)
+        message = f"sides may have {CELL} to {MAX_SIDE} pixels in resize mode {LATENT}, not {size}"
+        raise InvalidRequest("init_images", message)

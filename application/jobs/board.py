@@ -1,0 +1,411 @@
+"""The board: which jobs clients asked for, whoever's thread does them, and what came of them.
+
+A client may wait for its job, as with A1111, or leave it to a thread of ours and come back. A job
+that was given an id (`force_task_id`) is done once: who asks for the same again under that id gets
+the same result. See docs/adr/0009.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any
+
+from PIL.Image import Image
+
+from hexfusion.application.jobs.orders import Entry, Order, Outcome, check_same
+from hexfusion.application.jobs.queue import Abandoned, Clock, JobQueue, JobState
+from hexfusion.application.jobs.retention import Retention
+from hexfusion.application.jobs.status import JobStatus, of_record
+from hexfusion.application.ports.jobs import JobRecord, JobStore, JobStoreError
+from hexfusion.domain.errors import (
+    InvalidRequest,
+    JobCancelled,
+    NotFound,
+    ResultTooLarge,
+    ServerStopping,
+    TooManyWatchers,
+)
+
+#: Most clients that wait at once for jobs they do not do themselves; each holds a thread.
+MAX_WATCHERS = 32
+#: Longest id a client may give, characters.
+MAX_ID = 1024
+#: How often a client that waits for another's thread is looked after, seconds.
+_PATROL = 0.25
+#: What is left of a stop's grace to deliver what was interrupted, seconds.
+_DELIVERY = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class _Role(Enum):
+    """How a client comes to a job."""
+
+    DOES = "does"
+    JOINS = "joins"
+    CAME_LATE = "came late"  # the job was interrupted; when it is over, another can begin
+
+
+class Watch:
+    """Someone watching one job from beginning to end. To be closed."""
+
+    def __init__(self, board: "JobBoard", entry: Entry | None, kept: JobStatus | None) -> None:
+        self._board = board
+        self._entry = entry
+        self._kept = kept
+        self._open = True
+
+    def status(self) -> JobStatus:
+        """The job now."""
+        if self._entry is None:
+            assert self._kept is not None
+            return self._kept
+        return self._board.status_of(self._entry)
+
+    def picture(self, every: int) -> tuple[int, Image] | None:
+        """The latest preview and its number; a new one at most every so many steps."""
+        if self._entry is None or (picture := self._entry.job.picture(every)) is None:
+            return None
+        return self._entry.job.picture_number, picture
+
+    def wait(self, seen: int, seconds: float) -> int:
+        """Wait for something new since `seen`, at most so many seconds; returns how much was."""
+        return self._entry.job.wait(seen, seconds) if self._entry else seen
+
+    def close(self) -> None:
+        """Let another one watch."""
+        if self._open:
+            self._open = False
+            self._board.leave()
+
+
+class JobBoard:
+    """Jobs by owner and id. Safe to call from many threads.
+
+    `owner` is the login of the caller: nobody sees, gets or stops what another login asked for.
+    None is everybody, where the server knows no logins.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        store: JobStore,
+        clock: Clock,
+        retention: Retention | None = None,
+        max_watchers: int = MAX_WATCHERS,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._clock = clock
+        self._retention = retention or Retention()
+        self._max_watchers = max_watchers
+        self._lock = threading.RLock()
+        self._live: dict[tuple[str | None, str], Entry] = {}
+        self._watchers = 0
+
+    def perform(
+        self,
+        order: Order[Any],
+        *,
+        owner: str | None = None,
+        abandoned: Abandoned = lambda: False,
+    ) -> Outcome:
+        """Do the job in this thread, or wait for the one that is at the same job already.
+
+        Raises what `make` and `encode` raise; `QueueFull`, `ServerStopping`, `JobCancelled`;
+        `JobConflict` if another job of that id is under way.
+        """
+        while True:
+            found = self._claim(order, owner, abandoned, keep=order.id is not None)
+            match found:
+                case (entry, _Role.DOES):
+                    try:
+                        self._work(entry)
+                        return Outcome(entry.job.id, entry.outcome)
+                    finally:
+                        entry.settle(abandoned)
+                case (entry, role):
+                    error = self._await(entry, abandoned)
+                    if role is _Role.JOINS and error:
+                        try:
+                            raise error
+                        finally:
+                            del error  # see `_work`
+                    if role is _Role.JOINS:
+                        return Outcome(entry.job.id, entry.outcome, replayed=True)
+                case JobRecord():
+                    if (body := self._body(found)) is not None:
+                        return Outcome(found.id, body, replayed=True)
+
+    def submit(
+        self, order: Order[Any], *, owner: str | None = None, new_id: str | None = None
+    ) -> JobStatus:
+        """Leave the job to a thread of ours. `new_id` is its id if the order gives none.
+
+        Raises `QueueFull`, `ServerStopping`, `JobConflict`.
+        """
+        while True:
+            found = self._claim(order, owner, lambda: False, keep=True, new_id=new_id)
+            match found:
+                case (entry, _Role.CAME_LATE):
+                    self._await(entry, lambda: False)
+                case (entry, role):
+                    if role is _Role.DOES:
+                        self._start(entry)
+                    return self.status_of(entry)
+                case JobRecord():
+                    return of_record(found, self._retention)
+
+    def status(self, id: str, owner: str | None = None) -> JobStatus:
+        """Where a job of the owner's stands. Raises `NotFound`."""
+        with self._lock:
+            if entry := self._live.get((owner, id)):
+                return self.status_of(entry)
+            return of_record(self._kept(id, owner), self._retention)
+
+    def body(self, id: str, owner: str | None = None) -> bytes:
+        """What is kept of a finished job: its result or its error.
+
+        Raises `NotFound`, `JobStoreError`.
+        """
+        return self._store.body(self._kept(id, owner))
+
+    def statuses(self, owner: str | None = None) -> list[JobStatus]:
+        """The owner's jobs: those running, those waiting, the finished, latest first."""
+        with self._lock:
+            entries = [each for (of, _), each in self._live.items() if of == owner]
+            self._sweep()
+            kept = [each for each in self._store.records() if each.owner == owner]
+        live = sorted(map(self.status_of, entries), key=lambda each: each.position or 0)
+        return live + [of_record(each, self._retention) for each in reversed(kept)]
+
+    def finished(self, id: str, owner: str | None = None) -> JobRecord | None:
+        """The owner's finished job of that id, if it is still kept.
+
+        One whose pictures are made counts, though they may still be encoded.
+        """
+        with self._lock:
+            entry = self._live.get((owner, id))
+            if entry and entry.job.over:
+                return entry.record or self._record(entry, entry.job.state)
+            try:
+                return self._kept(id, owner)
+            except NotFound:
+                return None
+
+    def cancel(self, id: str, owner: str | None = None) -> JobStatus:
+        """Stop a running job soon, a waiting one at once; forget a finished one.
+
+        Raises `NotFound`.
+        """
+        with self._lock:
+            entry = self._live.get((owner, id))
+            if entry is None:
+                record = self._kept(id, owner)
+                self._store.remove(record)
+                return of_record(record, self._retention)
+        self._queue.cancel(entry.job)
+        return self.status_of(entry)
+
+    def watch(self, id: str, owner: str | None = None) -> Watch:
+        """Watch a job until it is over. Raises `NotFound`, `TooManyWatchers`."""
+        with self._lock:
+            entry = self._live.get((owner, id))
+            kept = None if entry else self.status(id, owner)
+            self._enter()
+        return Watch(self, entry, kept)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return bool(self._live)
+
+    def stop(self, seconds: float) -> None:
+        """Take no more jobs, and be done with those there are within `seconds`."""
+        working = max(seconds - _DELIVERY, 0)
+        self._queue.stop(working)
+        timer = threading.Timer(working, self._queue.interrupt_all)
+        timer.daemon = True
+        timer.start()
+
+    def status_of(self, entry: Entry) -> JobStatus:
+        """For `Watch`: where an entry stands."""
+        if entry.record:
+            return of_record(entry.record, self._retention)
+        job = entry.job
+        # When its work is done its result is yet to be encoded and kept.
+        closing = job.over and job.started_at is not None
+        waiting = self._queue.waiting()
+        return JobStatus(
+            id=job.id,
+            kind=job.kind,
+            state=JobState.RUNNING if closing else job.state,
+            position=waiting.index(job) + 1 if job in waiting else None,
+            progress=job.progress,
+            elapsed=job.elapsed,
+            text=job.text,
+            queued_at=job.queued_at,
+            started_at=job.started_at,
+            changes=job.changes,
+        )
+
+    def leave(self) -> None:
+        """For `Watch`: one watcher less."""
+        with self._lock:
+            self._watchers -= 1
+
+    def _claim(
+        self,
+        order: Order[Any],
+        owner: str | None,
+        abandoned: Abandoned,
+        *,
+        keep: bool,
+        new_id: str | None = None,
+    ) -> tuple[Entry, _Role] | JobRecord:
+        """An entry and what to do about it, or what came of the same order before."""
+        if order.id and len(order.id) > MAX_ID:
+            raise InvalidRequest("force_task_id", f"has more than {MAX_ID} characters")
+        with self._lock:
+            if order.id and (entry := self._live.get((owner, order.id))):
+                if entry.job.interrupted:
+                    return entry, _Role.CAME_LATE
+                check_same(entry.order, order)
+                entry.clients.join(abandoned)
+                entry.keep |= keep
+                return entry, _Role.JOINS
+            if order.id and (record := self._same(order, owner)):
+                return record
+            entry = Entry(order, self._clock, owner, order.id or new_id)
+            entry.clients.join(abandoned)
+            entry.keep = keep
+            self._queue.enter(entry.job)
+            self._live[owner, entry.job.id] = entry
+            return entry, _Role.DOES
+
+    def _same(self, order: Order[Any], owner: str | None) -> JobRecord | None:
+        """The finished job that is to be repeated, if it succeeded. Another request of that id is
+        a new job, as with A1111 (spec api.md 4)."""
+        record = self.finished(order.id, owner) if order.id else None
+        succeeded = record and record.state == JobState.DONE.value and record.kept == "result"
+        return record if succeeded and record and record.digest == order.digest else None
+
+    def _body(self, record: JobRecord) -> bytes | None:
+        try:
+            return self._store.body(record)
+        except (NotFound, JobStoreError) as error:
+            log.warning("the result of job %s is lost: %s", record.id, error)
+            self._store.remove(record)
+            return None
+
+    def _start(self, entry: Entry) -> None:
+        def work() -> None:
+            try:
+                self._work(entry)
+            except Exception as error:  # told to who asks for the job
+                log.info("job %s: %s", entry.job.id, error)
+
+        try:
+            threading.Thread(target=work, name=entry.job.id, daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            self._queue.cancel(entry.job)
+            self._close(entry, JobState.FAILED, error=error)
+            raise
+
+    def _work(self, entry: Entry) -> None:
+        order, job = entry.order, entry.job
+        try:
+            with self._queue.turn(job):
+                made = order.make(job)
+            body = order.encode(made)
+        except BaseException as error:
+            stopped = isinstance(error, JobCancelled | ServerStopping)
+            state = JobState.CANCELLED if stopped else JobState.FAILED
+            # Without a name of its own: an error that its frame names is a cycle (`Entry.settle`).
+            self._close(
+                entry,
+                state,
+                error=error if isinstance(error, Exception) else RuntimeError(repr(error)),
+            )
+            raise
+        self._close(entry, job.state, body)
+
+    def _close(
+        self, entry: Entry, state: JobState, body: bytes = b"", error: Exception | None = None
+    ) -> None:
+        """Write down what came of it, and let everybody know."""
+        entry.outcome, entry.error = body, error
+        if entry.keep and len(body) > self._retention.bytes:
+            error, state = ResultTooLarge(len(body), self._retention.bytes), JobState.FAILED
+        kept = "result" if entry.keep else "nothing"
+        if error:
+            kept, body = "error", entry.order.explain(error)
+        record = self._record(entry, state, kept, body)
+        if entry.keep:
+            try:
+                self._store.put(record, body)
+            except JobStoreError as failure:
+                log.error("what came of job %s is lost: %s", entry.job.id, failure)
+        with self._lock:
+            entry.record = record
+            self._live.pop((entry.job.owner, entry.job.id), None)
+            self._sweep()
+        entry.over.set()
+        entry.job.tell()
+
+    def _record(
+        self, entry: Entry, state: JobState, kept: str = "nothing", body: bytes = b""
+    ) -> JobRecord:
+        job = entry.job
+        return JobRecord(
+            id=job.id,
+            kind=job.kind,
+            owner=job.owner,
+            state=state.value,
+            kept=kept,
+            digest=entry.order.digest,
+            progress=job.progress,
+            queued_at=job.queued_at,
+            started_at=job.started_at,
+            finished_at=self._clock(),
+            size=len(body),
+        )
+
+    def _await(self, entry: Entry, abandoned: Abandoned) -> Exception | None:
+        """What its job failed with. Raises `TooManyWatchers`, and `JobCancelled` when the client
+        goes away."""
+        try:
+            with self._watching():
+                while not entry.over.wait(_PATROL):
+                    if abandoned():
+                        raise JobCancelled(f"nobody waits for job {entry.job.id}")
+                return entry.error
+        finally:
+            entry.settle(abandoned)
+
+    def _kept(self, id: str, owner: str | None) -> JobRecord:
+        self._sweep()
+        record = self._store.find(id, owner)
+        if record is None:
+            raise NotFound("job", id)
+        return record
+
+    def _sweep(self) -> None:
+        for record in self._retention.outdated(self._store.records(), self._clock()):
+            self._store.remove(record)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def _enter(self) -> None:
+        with self._lock:
+            if self._watchers >= self._max_watchers:
+                raise TooManyWatchers(self._watchers)
+            self._watchers += 1

@@ -1,0 +1,68 @@
+"""Where a job stands, from its place in the queue to what is kept of it."""
+
+from dataclasses import dataclass
+
+from hexfusion.application.jobs.queue import JobState
+from hexfusion.application.jobs.retention import Retention
+from hexfusion.application.ports.jobs import JobRecord
+from hexfusion.domain.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """A job as its client sees it. Times are seconds of epoch time, `elapsed` of work so far.
+
+    `position` counts from 1 among the jobs that wait. `kept` says what is there of a finished job:
+    a result, an error, or nothing; it is there until `expires_at` at the latest.
+    """
+
+    id: str
+    kind: str
+    state: JobState
+    position: int | None = None
+    progress: Progress = Progress()  # noqa: RUF009  frozen
+    elapsed: float = 0.0
+    text: str = ""
+    queued_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    expires_at: float | None = None
+    kept: str = "nothing"
+    changes: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state not in (JobState.QUEUED, JobState.RUNNING)
+
+    @property
+    def fraction(self) -> float:
+        """Share done, 0 to 1: nothing of a job that waits, all of one that is done."""
+        if self.state is JobState.DONE:
+            return 1.0
+        return 0.0 if self.state is JobState.QUEUED else self.progress.fraction()
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go; None as long as nothing can be told."""
+        if self.over:
+            return 0.0
+        begun = self.state is JobState.RUNNING and self.progress.share_done() > 0
+        return max(self.progress.eta(self.elapsed), 0.0) if begun else None
+
+
+def of_record(record: JobRecord, retention: Retention) -> JobStatus:
+    """The status of a finished job."""
+    started = record.started_at
+    return JobStatus(
+        id=record.id,
+        kind=record.kind,
+        state=JobState(record.state),
+        progress=record.progress,
+        elapsed=0.0 if started is None else record.finished_at - started,
+        queued_at=record.queued_at,
+        started_at=started,
+        finished_at=record.finished_at,
+        expires_at=retention.until(record),
+        kept=record.kept,
+    )

@@ -1,0 +1,86 @@
+"""Use-cases: one task's progress, and those that wait, as A1111's web UI asks for them.
+
+Source: spec api.md 11.4.
+"""
+
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+from hexfusion.application.jobs.progress import Finished, place_in
+from hexfusion.application.jobs.queue import Job, JobQueue, JobState, visible
+from hexfusion.application.ports.options import OptionsStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskReport:
+    """`progress` is 0 to 1, `eta` seconds, both None while the task does not run.
+
+    `picture` is there only if it is not the one that who asks has: `number` tells them apart.
+    """
+
+    active: bool = False
+    queued: bool = False
+    completed: bool = False
+    progress: float | None = None
+    eta: float | None = None
+    picture: Image | None = None
+    number: int = -1
+    textinfo: str | None = None
+
+
+class ReadTaskProgress:
+    """Answers for any id, known or not."""
+
+    def __init__(self, jobs: JobQueue, options: OptionsStore, finished: Finished) -> None:
+        self._jobs = jobs
+        self._options = options
+        self._finished = finished
+
+    def __call__(
+        self, id: str | None, *, seen: int = -1, picture: bool = True, owner: str | None = None
+    ) -> TaskReport:
+        """`seen` is the number of the preview that who asks has; `owner` is their login.
+
+        No id stands for "nothing": current while nothing runs.
+        """
+        running, waiting = self._jobs.running(), self._jobs.waiting()
+        if not id:
+            idle = not any(visible(job, owner) for job in running)
+            report = TaskReport(active=True, progress=0.0, number=seen)
+            return report if idle else TaskReport(textinfo="Waiting...")
+        for job in running:
+            if job.id == id and visible(job, owner):
+                return self._running(job, seen, picture)
+        for job in waiting:
+            if job.id == id and visible(job, owner):
+                return TaskReport(queued=True, textinfo=place_in(waiting, job))
+        record = self._finished(id, owner)
+        done = record is not None and record.state == JobState.DONE.value
+        return TaskReport(completed=done, textinfo="Waiting...")
+
+    def _running(self, job: Job, seen: int, wanted: bool) -> TaskReport:
+        share = job.progress.share_done()
+        options = self._options.snapshot()
+        picture, number = None, seen
+        if wanted and options.flag("live_previews_enable"):
+            latest = job.picture(every=options.integer("show_progress_every_n_steps"))
+            if latest is not None and job.picture_number != seen:
+                picture, number = latest, job.picture_number
+        return TaskReport(
+            active=True,
+            progress=share,
+            eta=job.elapsed / share - job.elapsed if share > 0 else None,
+            picture=picture,
+            number=number,
+        )
+
+
+class ListPendingTasks:
+    """The ids of the jobs that wait, in order of arrival; of one login's if one is named."""
+
+    def __init__(self, jobs: JobQueue) -> None:
+        self._jobs = jobs
+
+    def __call__(self, owner: str | None = None) -> list[str]:
+        return [job.id for job in self._jobs.waiting() if visible(job, owner)]

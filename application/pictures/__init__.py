@@ -1,0 +1,1 @@
+"""Pictures as values: bytes, sizes, grids, captions, tiles."""

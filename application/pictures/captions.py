@@ -1,0 +1,162 @@
+"""Words beside a grid: what its columns and rows have in common. Source: spec images.md 13.2."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageChops, ImageColor, ImageDraw
+from PIL.ImageFont import FreeTypeFont
+
+from hexfusion.application.pictures.grids import background_colour
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.options import Options
+
+OpenFont = Callable[[str, int], FreeTypeFont]
+"""(file, size in pixels) -> letters; without a file the usual ones. Raises `InvalidRequest`."""
+
+STROKE = 4
+"""Width of the line through what does not hold, pixels."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A text, in lines as they fit; one that does not hold is struck through."""
+
+    text: str
+    holds: bool = True
+
+
+@dataclass(frozen=True)
+class Look:
+    """Letters by size, and colours."""
+
+    font: Callable[[int], FreeTypeFont]
+    background: str
+    holding: str
+    other: str
+
+
+def look(options: Options, open_font: OpenFont) -> Look:
+    """As the options want it. Raises `InvalidRequest` naming the one that cannot be followed."""
+    file = options.text("font")
+    colours = [_colour(options, f"grid_text_{name}_color") for name in ("active", "inactive")]
+    open_font(file, 1)
+    return Look(lambda size: open_font(file, size), background_colour(options), *colours)
+
+
+def _colour(options: Options, key: str) -> str:
+    colour = options.text(key)
+    try:
+        ImageColor.getrgb(colour)
+    except ValueError as error:
+        raise InvalidRequest(key, f"{colour!r} is no colour") from error
+    return colour
+
+
+def captioned(
+    grid: Image.Image,
+    cell: tuple[int, int],
+    columns: Sequence[Sequence[Caption]],
+    rows: Sequence[Sequence[Caption]],
+    look: Look,
+    margin: int = 0,
+) -> Image.Image:
+    """The grid (RGB) of so many columns and rows of cells, `margin` pixels apart, with their
+    captions above and to the left."""
+    width, height = cell
+    size = (width + height) // 25
+    spacing = size // 2
+    left = width * 3 // 4 if any(each.text for row in rows for each in row) else 0
+    above = [_lines(each, size, width, look) for each in columns]
+    beside = [_lines(each, size, left, look) for each in rows]
+    blocks = [sum(line.height + spacing for line in lines) - spacing for lines in above]
+    top = max(blocks) + 2 * spacing if sum(blocks) and any(above) else 0
+    across, down = len(columns), len(rows)
+    whole = Image.new(
+        "RGB",
+        (grid.width + left + margin * (across - 1), grid.height + top + margin * (down - 1)),
+        look.background,
+    )
+    for row in range(down):
+        for column in range(across):
+            x, y = column * width, row * height
+            piece = grid.crop((x, y, x + width, y + height))
+            whole.paste(piece, (left + x + margin * column, top + y + margin * row))
+    for column, lines in enumerate(above):
+        centre = left + (width + margin) * column + width / 2
+        _write(whole, centre, top / 2 - blocks[column] / 2, lines, spacing)
+    for row, lines in enumerate(beside):
+        centre = top + (height + margin) * row + height / 2
+        _write(whole, left / 2, centre - sum(line.height for line in lines) / 2, lines, spacing)
+    return whole
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of a caption; sizes are of the letters at full size."""
+
+    text: str
+    width: int
+    height: int
+    font: FreeTypeFont
+    colour: str
+    struck: bool
+
+
+def _lines(captions: Sequence[Caption], size: int, room: int, look: Look) -> list[_Line]:
+    """The captions in lines no wider than `room` where words allow it; else in smaller letters."""
+    font = look.font(max(size, 1))
+    lines = []
+    for each in captions:
+        for text in _wrapped(each.text, font, room):
+            width, height = _size(text, font)
+            fitting, smaller = font, size
+            while _size(text, fitting)[0] > room and smaller > 1:
+                smaller -= 1
+                fitting = look.font(smaller)
+            colour = look.holding if each.holds else look.other
+            lines.append(_Line(text, width, height, fitting, colour, not each.holds))
+    return lines
+
+
+def _wrapped(text: str, font: FreeTypeFont, room: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def _size(text: str, font: FreeTypeFont) -> tuple[int, int]:
+    left, top, right, bottom = font.getbbox(text)
+    return int(right - left), int(bottom - top)
+
+
+def _write(whole: Image.Image, x: float, y: float, lines: Sequence[_Line], spacing: int) -> None:
+    """Centred at `x`, from `y` down."""
+    pen = ImageDraw.Draw(whole)
+    for line in lines:
+        shape, corner = _letters(x, y + line.height / 2, line)
+        whole.paste(line.colour, corner, shape)
+        if line.struck:
+            middle, half = y + line.height // 2, line.width // 2
+            pen.line((x - half, middle, x + half, middle), fill=line.colour, width=STROKE)
+        y += line.height + spacing
+
+
+def _letters(x: float, y: float, line: _Line) -> tuple[Image.Image, tuple[int, int]]:
+    """Where letters are ("L"), centred at a point, and the corner of that. Where two touch the
+    darker counts: Pillow has come to add them up, which A1111's does not."""
+    font, text = line.font, line.text
+    width, height = int(font.getlength(text)) + 1, 2 * int(font.size)
+    left, top = int(x) - width, int(y) - height
+    start = x - left - int(font.getlength(text) / 2 + 0.5)
+    shape = Image.new("L", (2 * width, 2 * height))
+    for end, letter in enumerate(text, start=1):
+        at = start + font.getlength(text[:end]) - font.getlength(letter)
+        drawn = Image.new("L", shape.size)
+        ImageDraw.Draw(drawn).text((at, y - top), letter, font=font, fill=255, anchor="lm")
+        shape = ImageChops.lighter(shape, drawn)
+    return shape, (left, top)

@@ -1,0 +1,243 @@
+"""Pictures as bytes, with their infotext inside.
+
+HTTP replies and files on disk alike are encoded here, and what clients send is opened. Source: spec
+api.md 7.1 and 7.2, prompts.md 8.3 and 8.4.
+"""
+
+import io
+import struct
+from contextlib import suppress
+from typing import Literal
+
+from PIL import ExifTags
+from PIL.Image import DecompressionBombError, Image
+from PIL.Image import new as new_image
+from PIL.Image import open as open_image
+from PIL.ImageOps import exif_transpose
+from PIL.PngImagePlugin import PngInfo
+
+from hexfusion.application.pictures.costly_files import why_costly, why_costly_to_decode
+from hexfusion.domain.errors import InvalidRequest
+
+PictureFormat = Literal["png", "jpeg", "webp"]
+
+_FORMATS: dict[str, PictureFormat] = {
+    "png": "png",
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "webp": "webp",
+}
+_MAX_SIDE = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}  # pixels, by the formats' definitions
+
+# What a JPEG segment holds, less EXIF's own bytes and the prefix of the comment.
+_JPEG_COMMENT = 65533 - 6 - 40 - 8
+
+#: What clients may send. Pillow reads more, some by running other programs.
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+#: Pixels that a picture may have which somebody sends: a kilobyte can claim to hold billions.
+MAX_PIXELS = 8192 * 8192
+
+
+def picture_format(name: str) -> PictureFormat:
+    """The format that `samples_format` names, in any case. Raises InvalidRequest."""
+    if name.lower() not in _FORMATS:
+        message = f"Invalid image format {name!r}: expected png, jpg, jpeg or webp"
+        raise InvalidRequest("samples_format", message)
+    return _FORMATS[name.lower()]
+
+
+def fits(image: Image, format: str) -> bool:
+    """Whether the format can hold a picture with so many pixels a side."""
+    return max(image.size) <= _MAX_SIDE[picture_format(format)]
+
+
+def encode_picture(
+    image: Image,
+    format: str,
+    infotext: str | None = None,
+    quality: int = 80,
+    embed: bool = True,
+    lossless: bool = False,
+) -> bytes:
+    """The picture as the bytes of a PNG, JPEG or WebP file.
+
+    PNG carries `infotext` as text chunk `parameters`, beside every other text of `image.info`;
+    JPEG and WebP carry it as EXIF UserComment, an empty one if there is none. Without `embed`
+    (option `enable_pnginfo`) no text is written. `quality` is 1..100; `lossless` is for WebP.
+    An infotext over 32,739 UTF-16 units is cut in a JPEG, where no more fits.
+    Raises InvalidRequest for another format, or when the picture is too large for it.
+    """
+    kind = picture_format(format)
+    if not fits(image, kind):
+        message = f"a {kind} picture has at most {_MAX_SIDE[kind]} pixels a side, not {image.size}"
+        raise InvalidRequest("samples_format", message)
+    texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+    if infotext is not None:
+        texts["parameters"] = infotext
+    if not embed:
+        texts = {}
+    # A client may have sent half a surrogate pair; no file format can hold that.
+    texts = {key: text.encode("utf-8", "replace").decode() for key, text in texts.items()}
+
+    file = io.BytesIO()
+    comment = texts.get("parameters", "").encode("utf-16-be")
+    match kind:
+        case "png":
+            _for_png(image).save(file, "PNG", pnginfo=_text_chunks(texts))
+        case "jpeg":
+            exif = _exif(_cut(comment, _JPEG_COMMENT))
+            eight_bit(image).save(file, "JPEG", quality=quality, exif=exif)
+        case "webp":
+            eight_bit(image).save(
+                file, "WEBP", quality=quality, lossless=lossless, exif=_exif(comment)
+            )
+    return file.getvalue()
+
+
+def _text_chunks(texts: dict[str, str]) -> PngInfo:
+    chunks = PngInfo()
+    for key, text in texts.items():
+        chunks.add_text(key, text)  # tEXt if the text is Latin-1, otherwise iTXt
+    return chunks
+
+
+def _exif(comment: bytes) -> bytes:
+    """EXIF with a UserComment and nothing else, byte for byte as A1111 writes it.
+
+    Pillow's own writer would give the tag the type BYTE; EXIF wants UNDEFINED, and readers insist.
+    """
+    comment = b"UNICODE\0" + comment
+    first_ifd = struct.pack(">HHHLLL", 1, ExifTags.IFD.Exif, 4, 1, 26, 0)
+    exif_ifd = struct.pack(">HHHLL", 1, ExifTags.Base.UserComment, 7, len(comment), 40)
+    return b"Exif\0\0" + b"MM\0*\0\0\0\x08" + first_ifd + exif_ifd + comment
+
+
+def _cut(utf16: bytes, limit: int) -> bytes:
+    if len(utf16) <= limit:
+        return utf16
+    utf16 = utf16[: limit // 2 * 2]
+    splits_a_pair = 0xD8 <= utf16[-2] <= 0xDB
+    return utf16[:-2] if splits_a_pair else utf16
+
+
+def _for_png(image: Image) -> Image:
+    """A new picture in a mode that PNG has."""
+    if image.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"):
+        return image.copy()  # `save` writes to its image, which another thread may be saving too
+    if image.mode == "I":
+        return image.convert("I;16")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def eight_bit(image: Image) -> Image:
+    """A new picture, RGB or L: without palette, transparency, or more than 8 bits."""
+    if image.mode in ("RGB", "L"):
+        return image.copy()  # see above
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    return image.convert("L" if image.mode in ("1", "F") else "RGB")
+
+
+def open_picture(data: bytes, field: str = "image") -> Image:
+    """The picture in these bytes; its pixels are decoded when they are first used.
+
+    Raises InvalidRequest naming `field` if there is none, one of more than MAX_PIXELS, or one that
+    costs out of proportion.
+    """
+    too_large = f"a picture may have {MAX_PIXELS} pixels"
+    if costly := why_costly(data):
+        raise InvalidRequest(field, costly)
+    try:
+        image = open_image(io.BytesIO(data), formats=READABLE)
+    except DecompressionBombError as error:
+        raise InvalidRequest(field, too_large) from error
+    except Exception as error:  # Pillow's readers raise whatever they trip over
+        raise InvalidRequest(field, "Invalid encoded image") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise InvalidRequest(field, too_large)
+    if costly := why_costly_to_decode(image):
+        raise InvalidRequest(field, costly)
+    return image
+
+
+def decoded_picture(data: bytes, field: str) -> Image:
+    """The picture in these bytes, decoded and the right way up; its first frame, if it moves.
+
+    A colour that means transparency becomes an alpha channel (spec api.md 7.1). Raises as
+    `open_picture` does, also where the file is cut short.
+    """
+    image = open_picture(data, field)
+    try:
+        image.load()
+        image = _upright(image)
+        if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes):
+            image = image.convert("RGBA")
+    except Exception as error:  # see above
+        raise InvalidRequest(field, "Invalid encoded image") from error
+    return image
+
+
+def _upright(image: Image) -> Image:
+    """Turned as its EXIF says; as it is where that says nothing, or nothing that is EXIF."""
+    try:
+        return exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return image
+
+
+def flatten(image: Image, background: str, option: str) -> Image:
+    """The picture on a ground of that colour, which an option names: RGB.
+
+    Only a mode with red, green, blue and alpha shows the ground; the alpha of others is dropped, as
+    in A1111 (spec images.md 1). Raises InvalidRequest naming the option if that is no colour.
+    """
+    if image.mode == "RGBA":
+        try:
+            ground = new_image("RGBA", image.size, background)
+        except ValueError as error:
+            raise InvalidRequest(option, f"{background!r} is no colour") from error
+        ground.paste(image, mask=image)
+        image = ground
+    return eight_bit(image).convert("RGB")
+
+
+def read_infotext(image: Image) -> str | None:
+    """The infotext inside a picture that was opened from a file, or None.
+
+    An EXIF UserComment that is not empty wins over the text chunk `parameters`; a GIF or JPEG
+    comment counts when there is no EXIF (spec prompts.md 8.4).
+    """
+    if image.format == "PNG":
+        _read_to_the_end(image)
+    return infotext_so_far(image)
+
+
+def infotext_so_far(image: Image) -> str | None:
+    """The infotext among what has been read of the file: as `read_infotext`, pixels untouched."""
+    infotext = image.info.get("parameters")
+    if "exif" in image.info:
+        return _user_comment(image) or infotext
+    comment = image.info.get("comment")
+    if isinstance(comment, bytes):
+        return comment.decode("utf-8", "ignore")
+    return comment or infotext
+
+
+def _read_to_the_end(image: Image) -> None:
+    """PNG may have text after the pixels. Of a file cut short, what precedes them has to do."""
+    with suppress(Exception):  # see above
+        image.load()
+
+
+def _user_comment(image: Image) -> str:
+    try:
+        comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return ""  # broken EXIF is as good as none
+    if not isinstance(comment, bytes):
+        return comment if isinstance(comment, str) else ""
+    encodings = {b"UNICODE\0": "utf-16-be", b"ASCII\0\0\0": "ascii", b"JIS\0\0\0\0\0": "shift_jis"}
+    encoding = encodings.get(comment[:8])
+    if encoding is None:
+        return comment.decode("utf-8", "ignore")
+    return comment[8:].decode(encoding, "ignore")

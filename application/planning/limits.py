@@ -1,0 +1,125 @@
+"""What a request may ask for: bounds, and what is not built yet.
+
+A1111 has no bounds and crashes, or works for ever; we name the field instead.
+"""
+
+import math
+from collections.abc import Sequence
+
+from hexfusion.domain import generation, soft_inpainting
+from hexfusion.domain.errors import InvalidRequest, NotFound, Unsupported
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import AnyRequest, Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.picture_lists import PictureLists
+
+#: Pixels that a mask may be blurred by: the work grows with it.
+MAX_BLUR = 256
+
+_NUMBERS = (
+    "cfg_scale", "subseed_strength", "eta", "s_min_uncond", "s_churn", "s_tmin", "s_noise",
+    "denoising_strength", "refiner_switch_at",
+)  # fmt: skip
+
+#: Scripts that are part of A1111's form and take no arguments, or none that its API heeds.
+_WITHOUT_EFFECT = ("sampler", "seed", "refiner", "hypertile", "extra options", "comments")
+
+
+def check_txt2img(request: Txt2Img) -> None:
+    """Raises `InvalidRequest` for a value out of bounds, `Unsupported` for what is not built."""
+    _check(request)
+    _finite(request, "hr_scale")
+    _check_hires(request)
+    _refuse_scripts(request, _WITHOUT_EFFECT)
+
+
+def check_img2img(request: Img2Img, *, masked: bool) -> None:
+    """Raises as `check_txt2img` does. `masked`: there is a mask."""
+    _check(request)
+    if request.denoising_strength < 0:  # above 1 is taken for 1, as A1111 does
+        raise InvalidRequest("denoising_strength", "must be from 0 to 1")
+    within("resize_mode", request.resize_mode, 0, 3)
+    for field in ("mask_blur", "mask_blur_x", "mask_blur_y"):
+        if (radius := getattr(request, field)) is not None and radius > MAX_BLUR:
+            raise InvalidRequest(field, f"must be at most {MAX_BLUR}, not {radius}")
+    within("inpaint_full_res_padding", request.inpaint_full_res_padding, 0, generation.MAX_SIDE)
+    _finite(request, "initial_noise_multiplier", "image_cfg_scale")
+    if masked and request.latent_mask:
+        raise Unsupported("latent_mask", "not available over this API, as in A1111")
+    _refuse_scripts(request, (*_WITHOUT_EFFECT, soft_inpainting.TITLE))
+
+
+def _check(request: AnyRequest) -> None:
+    within("width", request.width, 8, generation.MAX_SIDE)
+    within("height", request.height, 8, generation.MAX_SIDE)
+    within("steps", request.steps, 1, generation.MAX_STEPS)
+    within("batch_size", request.batch_size, 1, generation.MAX_BATCH_SIZE)
+    within("n_iter", request.n_iter, 1, generation.MAX_ITERATIONS)
+    within("seed", request.seed, -generation.MAX_SEED, generation.MAX_SEED)
+    within("subseed", request.subseed, -generation.MAX_SEED, generation.MAX_SEED)
+    _finite(request, *_NUMBERS)
+    if request.s_tmax is not None and math.isnan(request.s_tmax):
+        raise InvalidRequest("s_tmax", "must be a number")
+
+
+def _finite(request: AnyRequest, *fields: str) -> None:
+    for field in fields:
+        value = getattr(request, field)
+        if value is not None and not math.isfinite(value):
+            raise InvalidRequest(field, "must be a finite number")
+
+
+def _check_hires(request: Txt2Img) -> None:
+    """What hires fix adds. `denoising_strength` counts only with it."""
+    if request.firstphase_width or request.firstphase_height:
+        within("firstphase_width", request.firstphase_width, 8, generation.MAX_SIDE)
+        within("firstphase_height", request.firstphase_height, 8, generation.MAX_SIDE)
+    if not request.enable_hr:
+        return
+    strength = request.denoising_strength
+    if strength is None or strength < 0:  # above 1 is taken for 1, as A1111 does
+        raise InvalidRequest("denoising_strength", "must be given with enable_hr, from 0 to 1")
+    if request.hr_scale <= 0:
+        raise InvalidRequest("hr_scale", "must be above 0")
+    within("hr_second_pass_steps", request.hr_second_pass_steps, 0, generation.MAX_STEPS)
+    within("hr_resize_x", request.hr_resize_x, 0, generation.MAX_SIDE)
+    within("hr_resize_y", request.hr_resize_y, 0, generation.MAX_SIDE)
+    if request.firstpass_image:
+        raise Unsupported("firstpass_image", "not available over this API, as in A1111")
+
+
+def check_lists(request: AnyRequest, lists: PictureLists) -> None:
+    """Raises `InvalidRequest` for a list without one entry for each picture of the job. All four
+    together may leave the last batch short."""
+    count = request.batch_size * request.n_iter
+    lengths = {len(getattr(lists, field) or ()) for field in lists.__struct_fields__}
+    if len(lengths) == 1 and count - request.batch_size < max(lengths) <= count:
+        return
+    for field in lists.__struct_fields__:
+        entries = getattr(lists, field)
+        if entries is not None and len(entries) != count:
+            raise InvalidRequest(
+                field, f"must have {count} entries, one for each picture, not {len(entries)}"
+            )
+
+
+def within(field: str, value: int, low: int, high: int) -> None:
+    """Raises `InvalidRequest` unless low <= value <= high."""
+    if not low <= value <= high:
+        raise InvalidRequest(field, f"must be from {low} to {high}, not {value}")
+
+
+def _refuse_scripts(request: AnyRequest, known: Sequence[str]) -> None:
+    for title in request.alwayson_scripts:
+        if title.lower() not in known:
+            raise NotFound("script", title)
+
+
+def check_options(request: AnyRequest, options: Options) -> None:
+    """Raises `InvalidRequest` for options out of bounds."""
+    for key in ("token_merging_ratio", "token_merging_ratio_hr", "token_merging_ratio_img2img"):
+        if not 0 <= options.number(key) < 1:
+            raise InvalidRequest(key, "must be from 0 to below 1")
+    if options.text("fp8_storage") != "Disable":
+        message = "weights of 8 bits are not kept here; with little memory see --medvram"
+        raise Unsupported("fp8_storage", message)

@@ -1,0 +1,30 @@
+"""The checkpoints there are."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hexfusion.domain.checkpoints import Checkpoint
+
+
+class ModelCatalog(Protocol):
+    """Lists checkpoints and finds one by any of its names. Safe to call from many threads."""
+
+    def checkpoints(self) -> Sequence[Checkpoint]:
+        """All of them in the order they are shown, as of the last refresh."""
+        ...
+
+    def refresh(self, *, hidden: bool = True) -> None:
+        """Look again. `hidden` False leaves out folders whose name starts with a dot."""
+        ...
+
+    def resolve(self, name: str) -> Checkpoint:
+        """The checkpoint `name` is an exact alias of. Raises `NotFound("checkpoint", name)`."""
+        ...
+
+    def hash(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The same checkpoint with its sha256, computed now if it was unknown.
+
+        The list shows the new title from then on, at the same place.
+        Raises `NotFound("checkpoint", name)` when the file is gone.
+        """
+        ...

@@ -1,0 +1,188 @@
+"""One picture as a file: where it goes, what it is called, and what is written beside it.
+
+Source: spec prompts.md 9.2.
+"""
+
+import functools
+import hashlib
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+from PIL.Image import Image, Resampling
+
+from hexfusion.application.pictures.picture_files import encode_picture, fits, picture_format
+from hexfusion.application.ports.images import ImageArchive
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.filenames import (
+    NameFacts,
+    NameRules,
+    decoration,
+    file_name,
+    next_number,
+    numbered,
+    sub_folder,
+)
+from hexfusion.domain.options import Options
+
+
+@dataclass(frozen=True)
+class Place:
+    """The options that say where a kind of picture goes: folder, format, sub-folders or not.
+
+    `basename` begins its names. With `short_names` they say no more, unless the option
+    `grid_extended_filename` is set.
+    """
+
+    folder: str
+    format: str
+    in_folders: str
+    basename: str = ""
+    short_names: bool = False
+
+
+class PictureFiles:
+    """Saves pictures in the archive. Safe to use from many threads: no two get the same name."""
+
+    def __init__(self, archive: ImageArchive, rules: NameRules) -> None:
+        self._archive = archive
+        self._rules = rules
+        self._naming = threading.Lock()
+
+    def check(self, place: Place, facts: NameFacts, options: Options) -> None:
+        """Could a picture be saved there?
+
+        Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
+        the folder that cannot be written to.
+        """
+        _extension(place, options)
+        self._words(place, facts, options)
+        folder = self._folder(place, facts, options)
+        try:
+            self._archive.probe(folder)
+        except InvalidRequest as error:
+            message = "is below neither the data folder nor one that the settings named at start"
+            raise InvalidRequest(place.folder, f"{folder!r} {message}") from error
+
+    def save(
+        self,
+        image: Image,
+        infotext: str | None,
+        place: Place,
+        facts: NameFacts,
+        options: Options,
+        suffix: str = "",
+    ) -> str:
+        """Save the picture and what goes with it; returns its path in the archive.
+
+        The size in `facts` is the picture's. `suffix` ends the name. Raises as `check` does.
+        """
+        facts = msgspec.structs.replace(facts, pixel_hash=functools.cache(lambda: _hash(image)))
+        extension = _extension(place, options)
+        if not fits(image, extension):
+            extension = "png"
+        data = _encoded(image, extension, infotext, options)
+        folder = self._folder(place, facts, options)
+        words = self._words(place, facts, options, suffix)
+        path = self._write(data, folder, words, extension, place, options)
+        stem = path.removesuffix(f".{extension}")
+        if infotext is not None and options.flag("save_txt"):
+            self._archive.write(f"{stem}.txt", f"{infotext}\n".encode(errors="replace"))
+        if extension not in ("jpg", "jpeg") and _wants_copy(image, data, options):
+            copy = _encoded(_shrunk(image, options), "jpg", infotext, options)
+            self._archive.write(f"{stem}.jpg", copy)
+        return path
+
+    def _folder(self, place: Place, facts: NameFacts, options: Options) -> str:
+        below = ""
+        if options.flag(place.in_folders):
+            pattern = options.text("directories_filename_pattern")
+            below = sub_folder(pattern, facts, self._rules)
+        return "/".join(filter(None, (options.text(place.folder), below)))
+
+    def _words(self, place: Place, facts: NameFacts, options: Options, suffix: str = "") -> str:
+        if place.short_names and not options.flag("grid_extended_filename"):
+            return ""
+        return decoration(
+            options.text("samples_filename_pattern"),
+            facts,
+            self._rules,
+            in_folders=options.flag("save_to_dirs"),
+            suffix=suffix,
+        )
+
+    def _write(
+        self, data: bytes, folder: str, words: str, extension: str, place: Place, options: Options
+    ) -> str:
+        with self._naming:  # from reading the numbers to writing the next
+            entries = set(self._archive.names(folder))
+            if words and not options.flag("save_images_add_number"):
+                replace = options.text("save_images_replace_action") == "Replace"
+                names = _tailed(words, extension)
+            else:
+                replace = False
+                first = next_number(entries, place.basename)
+                names = (
+                    file_name(numbered(number, words, place.basename), extension)
+                    for number in itertools.count(first)
+                )
+            for name in names:
+                if name in entries and not replace:
+                    continue
+                path = f"{folder}/{name}" if folder else name
+                try:
+                    self._archive.write(path, data, replace=replace)
+                except FileExistsError:  # another process was faster
+                    continue
+                return path
+        raise AssertionError("names never end")
+
+
+def _tailed(words: str, extension: str) -> Iterator[str]:
+    yield file_name(words, extension)
+    for number in itertools.count(1):
+        yield file_name(words, extension, f"-{number}")
+
+
+def _extension(place: Place, options: Options) -> str:
+    """As the option has it, in lower case. Raises InvalidRequest if it is no format."""
+    extension = options.text(place.format).lower()
+    try:
+        picture_format(extension)
+    except InvalidRequest as error:
+        raise InvalidRequest(place.format, error.message) from error
+    return extension
+
+
+def _encoded(image: Image, extension: str, infotext: str | None, options: Options) -> bytes:
+    return encode_picture(
+        image,
+        extension,
+        infotext,
+        quality=options.integer("jpeg_quality"),
+        embed=options.flag("enable_pnginfo"),
+        lossless=options.flag("webp_lossless"),
+    )
+
+
+def _wants_copy(image: Image, data: bytes, options: Options) -> bool:
+    """Whether the picture is so large that a handier copy goes beside it."""
+    heavy = len(data) > options.number("img_downscale_threshold") * 2**20
+    large = max(image.size) > options.integer("target_side_length")
+    return options.flag("export_for_4chan") and (heavy or large)
+
+
+def _shrunk(image: Image, options: Options) -> Image:
+    """The picture with its longer side at the limit, unless it is below."""
+    limit = max(options.integer("target_side_length"), 1)
+    longer = max(image.size)
+    if longer <= limit:
+        return image
+    width, height = (max(round(side * limit / longer), 1) for side in image.size)
+    return image.resize((width, height), Resampling.LANCZOS)
+
+
+def _hash(image: Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()

@@ -1,0 +1,251 @@
+"""Use-case: the pictures of a job become files, and a grid. Source: spec prompts.md 9.1, 8.2."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+from PIL.Image import Image
+
+from hexfusion.application.describing.infotext import Description
+from hexfusion.application.inpainting.finishing import Finished
+from hexfusion.application.jobs.queue import Clock
+from hexfusion.application.pictures.grids import background_colour, grid_by_options
+from hexfusion.application.pictures.picture_files import encode_picture
+from hexfusion.application.planning import JobPlan
+from hexfusion.application.ports.images import ArchiveError, ImageArchive
+from hexfusion.application.saving.local_time import time_formatter
+from hexfusion.application.saving.named_files import PictureFiles, Place
+from hexfusion.domain.filenames import DEFAULT_RULES, NameFacts, NameRules
+from hexfusion.domain.img2img import AnyRequest, Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.prompts import Style
+from hexfusion.domain.sampling.names import effective_scheduler
+
+SAMPLES = Place("outdir_txt2img_samples", "samples_format", "save_to_dirs")
+GRIDS = Place("outdir_txt2img_grids", "grid_format", "grid_save_to_dirs", "grid", short_names=True)
+IMG2IMG_SAMPLES = replace(SAMPLES, folder="outdir_img2img_samples")
+IMG2IMG_GRIDS = replace(GRIDS, folder="outdir_img2img_grids")
+INIT_IMAGES = "outdir_init_images"
+"""The option with the folder of pictures that jobs started from."""
+
+FOLDERS = (*(each.folder for each in (SAMPLES, GRIDS, IMG2IMG_SAMPLES, IMG2IMG_GRIDS)), INIT_IMAGES)
+"""The options that name folders."""
+
+BEFORE_FACES = "-before-face-restoration"
+BEFORE_HIRES = "-before-highres-fix"
+BEFORE_COLOURS = "-before-color-correction"
+
+HISTORY = "params.txt"
+"""Keeps the infotext of the last job, in the archive's root."""
+
+_log = logging.getLogger(__name__)
+
+
+class SaveImages:
+    """Decides whether and where pictures are saved, and saves them.
+
+    `rules` are the operator's for names. Without `history`, `params.txt` is left alone.
+    """
+
+    def __init__(
+        self,
+        archive: ImageArchive,
+        *,
+        styles: Callable[[], Sequence[Style]],
+        clock: Clock,
+        rules: NameRules = DEFAULT_RULES,
+        history: bool = True,
+    ) -> None:
+        self._archive = archive
+        self._files = PictureFiles(archive, rules)
+        self._styles = styles
+        self._format_time = time_formatter(clock)
+        self._history = history
+
+    def check(
+        self, request: AnyRequest, plan: JobPlan, options: Options, *, always: bool = False
+    ) -> None:
+        """Before any work: could the pictures be saved, if that is asked for, or `always`?
+
+        Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
+        the folder that cannot be written to.
+        """
+        if not (request.save_images or always):
+            return
+        facts = self._facts(request, plan, options, job_timestamp="")
+        samples, grids = _places(request)
+        if options.flag("samples_save"):
+            self._files.check(samples, facts, options)
+        if options.flag("grid_save"):
+            self._files.check(grids, facts, options)
+        background_colour(options)
+
+    def begin(
+        self,
+        described: Description,
+        options: Options,
+        job_timestamp: str,
+        samples: bool | None = None,
+        grid: bool | None = None,
+    ) -> "JobFiles":
+        """The files of a job that starts now. Any job enters the history. `samples` and `grid` say
+        whether they are wanted, None that the request's `save_images` does."""
+        if self._history:
+            self._remember(described.infotext(0))
+        facts = self._facts(described.request, described.plan, options, job_timestamp)
+        facts = msgspec.structs.replace(facts, user=described.user)
+        asked = described.request.save_images
+        wanted = (asked if samples is None else samples, asked if grid is None else grid)
+        return JobFiles(self._files, described, options, facts, wanted)
+
+    def keep_init_image(self, image: Image, digest: str, options: Options) -> None:
+        """Save the picture that a job started from under its hash. Raises `ArchiveError`."""
+        path = "/".join(filter(None, (options.text(INIT_IMAGES), f"{digest}.png")))
+        self._archive.write(path, encode_picture(image, "png"))
+
+    def _remember(self, infotext: str) -> None:
+        try:
+            self._archive.write(HISTORY, infotext.encode(errors="replace"))
+        except ArchiveError as error:
+            _log.warning("the last prompt is not kept: %s", error)
+
+    def _facts(
+        self, request: AnyRequest, plan: JobPlan, options: Options, job_timestamp: str
+    ) -> NameFacts:
+        """What names say of the job's first picture."""
+        styles = tuple(request.styles or ())
+        texts = {style.name: style.prompt or "" for style in self._styles()} if styles else {}
+        sampling = plan.sampling
+        return NameFacts(
+            seed=plan.seeds[0],
+            all_seeds=plan.seeds,
+            prompt=plan.prompts.positive[0],
+            job_prompt=request.prompt,
+            job_negative_prompt=request.negative_prompt,
+            steps=request.steps,
+            cfg_scale=request.cfg_scale,
+            width=plan.width,
+            height=plan.height,
+            sampler=sampling.sampler.name,
+            scheduler=effective_scheduler(sampling.sampler, sampling.scheduler),
+            model_name=plan.checkpoint.name_for_extra,
+            model_hash=plan.checkpoint.shorthash,
+            vae=plan.first.vae.name if plan.first.vae else None,
+            styles=styles,
+            style_texts=tuple(texts.get(name, "") for name in styles),
+            batch_size=plan.first.batch_size,
+            n_iter=request.n_iter,
+            clip_skip=options.integer("CLIP_stop_at_last_layers"),
+            denoising_strength=request.denoising_strength,
+            job_timestamp=job_timestamp,
+            max_prompt_words=options.integer("directories_max_prompt_words"),
+            format_time=self._format_time,
+        )
+
+
+class JobFiles:
+    """What one job saves. `paths` are the pictures so far, in order, the grid last."""
+
+    def __init__(
+        self,
+        files: PictureFiles,
+        described: Description,
+        options: Options,
+        facts: NameFacts,
+        wanted: tuple[bool, bool],
+    ) -> None:
+        self.paths: list[str] = []
+        self._files = files
+        self._described = described
+        self._options = options
+        self._facts = facts
+        self._wanted, self._grid_wanted = wanted
+        self._samples, self._grids = _places(described.request)
+
+    def save(self, number: int, made: Finished, infotext: str, *, complete: bool) -> None:
+        """Save the job's picture of that number, from 0, if that is asked for, and what goes with
+        it, if an option says so.
+
+        One that an interrupt or skip left incomplete is saved with `save_incomplete_images` only.
+        Raises `ArchiveError` when the disk is full, and as `SaveImages.check` does.
+        """
+        options = self._options
+        worthy = complete or options.flag("save_incomplete_images")
+        if not (self._wanted and worthy and options.flag("samples_save")):
+            return
+        wanted = (
+            (made.before_faces, "save_images_before_face_restoration", BEFORE_FACES),
+            (made.before_colours, "save_images_before_color_correction", BEFORE_COLOURS),
+            (made.image, None, ""),
+            (made.mask, "save_mask", "-mask"),
+            (made.masked, "save_mask_composite", "-mask-composite"),
+        )
+        for image, option, suffix in wanted:
+            if image is not None and (option is None or options.flag(option)):
+                self._save(number, image, infotext, suffix)
+
+    def save_first_pass(self, number: int, image: Image, infotext: str) -> None:
+        """Save what that picture was before hires fix. Raises as `save` does."""
+        if self._wanted and self._options.flag("samples_save"):
+            self._save(number, image, infotext, BEFORE_HIRES)
+
+    def _save(self, number: int, image: Image, infotext: str, suffix: str) -> None:
+        batch, index = divmod(number, self._facts.batch_size)
+        facts = msgspec.structs.replace(
+            self._facts,
+            seed=self._described.plan.seeds[number],
+            width=image.width,
+            height=image.height,
+            iteration=batch,
+            batch_index=index,
+        )
+        path = self._files.save(image, infotext, self._samples, facts, self._options, suffix)
+        self.paths.append(path)
+
+    def save_result(self, image: Image, infotext: str, seed: int) -> Sequence[str]:
+        """Save what a script made of the job's pictures, whatever the request says; returns its
+        path. Raises as `save` does."""
+        facts = self._of_result(image, seed)
+        return [self._files.save(image, infotext, self._samples, facts, self._options)]
+
+    def save_result_grid(
+        self, image: Image, infotext: str | None, seed: int, basename: str | None = None
+    ) -> Sequence[str]:
+        """The same of a grid. One with a `basename` of its own is named like pictures are."""
+        place = self._grids
+        if basename:
+            place = replace(place, basename=basename, short_names=False)
+        facts = self._of_result(image, seed)
+        facts = msgspec.structs.replace(facts, batch_index=None, basename=place.basename)
+        return [self._files.save(image, infotext, place, facts, self._options)]
+
+    def _of_result(self, image: Image, seed: int) -> NameFacts:
+        prompt = self._described.request.prompt
+        return msgspec.structs.replace(
+            self._facts, seed=seed, prompt=prompt, width=image.width, height=image.height
+        )
+
+    def make_grid(self, images: Sequence[Image], infotext: str) -> Image | None:
+        """The job's grid, saved if `grid_save`; None unless the result shall begin with it."""
+        options = self._options
+        few = len(images) < (2 if options.flag("grid_only_if_multiple") else 1)
+        saved, returned = options.flag("grid_save"), options.flag("return_grid")
+        if not self._grid_wanted or few or not (saved or returned):
+            return None
+        grid = grid_by_options(images, self._facts.batch_size, options)
+        if saved:
+            facts = msgspec.structs.replace(
+                self._facts,
+                width=grid.width,
+                height=grid.height,
+                batch_index=None,
+                basename=self._grids.basename,
+            )
+            self.paths.append(self._files.save(grid, infotext, self._grids, facts, options))
+        return grid if returned else None
+
+
+def _places(request: AnyRequest) -> tuple[Place, Place]:
+    """Where the pictures go, and where the grid goes."""
+    return (IMG2IMG_SAMPLES, IMG2IMG_GRIDS) if isinstance(request, Img2Img) else (SAMPLES, GRIDS)

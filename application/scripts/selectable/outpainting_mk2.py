@@ -1,0 +1,166 @@
+"""Outpainting mk2: a picture grown side by side over noise that is shaped like it.
+
+Source: spec scripts.md 10.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+from PIL import Image, ImageDraw
+
+from hexfusion.application.generation.generate import Picture
+from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
+from hexfusion.application.pictures.grids import grid_by_options
+from hexfusion.application.scripts.selectable.stage import (
+    Outcome,
+    Play,
+    Setting,
+    Stage,
+    Work,
+    check_batches,
+    first_infotext,
+    pictures_of,
+)
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import MAX_SIDE
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.scripts.arguments import FIELD, wrong
+from hexfusion.domain.scripts.outpainting import MK2, SIDES, OutpaintingMk2, growth, rounded_up
+
+BLUR = 4
+"""What the mask's blur is multiplied by."""
+
+
+def outpainting_mk2(arguments: OutpaintingMk2, setting: Setting) -> Play:
+    """Grow the first picture at each side in turn, `batch_size` copies at once, `n_iter` times.
+
+    Width and height bound what is worked on at a time, across the side. A job that is stopped
+    leaves the sides to come as they are.
+    """
+    sides = arguments.sides
+    across, down = {"left", "right"} & set(sides), {"up", "down"} & set(sides)
+    blur = (arguments.blur if across else 0, arguments.blur if down else 0)
+    original = cast(Img2Img, setting.request)
+    request = msgspec.structs.replace(
+        original,
+        mask_blur=None,
+        mask_blur_x=blur[0] * BLUR,
+        mask_blur_y=blur[1] * BLUR,
+        inpaint_full_res=False,
+        inpainting_fill=ORIGINAL,
+        n_iter=1,
+    )
+    assert setting.pictures is not None
+    first = InitPictures(setting.pictures.images[:1])
+    setting.check(Work(request, first, saves=True))
+    if not sides:
+        raise wrong(MK2, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
+    picture = first.images[0]
+    grown = growth(picture.size, arguments.pixels, sides)
+    if max(grown.target) > MAX_SIDE:
+        size = "{}x{}".format(*grown.target)
+        raise InvalidRequest(FIELD, f"{MK2} would make {size}; sides may have {MAX_SIDE} pixels")
+    check_batches(original.n_iter * len(sides))
+
+    def expanded(stage: Stage, pictures: list[Image.Image], side: str, text: str) -> Expanded:
+        step = Step(side, getattr(grown, side), pictures[0].size, blur, request)
+        canvases = [
+            setting.tools.matched_noise(
+                step.laid(each), step.mask, arguments.falloff, arguments.variation
+            )
+            for each in pictures
+        ]
+        width, height = step.working
+        asked = msgspec.structs.replace(request, width=width, height=height)
+        parts = [each.crop(step.part) for each in canvases]
+        start = InitPictures(parts, step.mask.crop(step.part), step.latent_mask)
+        made = stage.generate(Work(asked, start, samples=False, grid=False), text)
+        for canvas, each in zip(canvases, pictures_of(made), strict=False):
+            canvas.paste(each.image, step.corner(each.image.size))
+        return [each.crop((0, 0, *step.size)) for each in canvases], first_infotext(made)
+
+    def play(stage: Stage) -> Outcome:
+        stage.expect(original.n_iter * len(sides))
+        results: list[Image.Image] = []
+        infotext, seed = "", original.seed
+        for number in range(original.n_iter):
+            pictures = [picture.convert("RGB")] * original.batch_size
+            for side in (each for each in SIDES if each in sides):
+                if stage.stopped and stage.last is not None:
+                    break
+                text = f"Batch {number + 1} out of {original.n_iter}"
+                pictures, told = expanded(stage, pictures, side, text)
+                if not infotext:
+                    infotext, seed = told, stage.last.info.seed if stage.last else seed
+            results += pictures
+        return _shown(stage, setting, results, infotext, seed)
+
+    return play
+
+
+Expanded = tuple[list[Image.Image], str]
+"""The pictures, and the infotext of the first."""
+
+
+def _shown(
+    stage: Stage, setting: Setting, results: Sequence[Image.Image], infotext: str, seed: int
+) -> Outcome:
+    options = setting.options
+    pictures = [Picture(each, None) for each in results]
+    for each in results:
+        stage.save(each, infotext, seed=seed)
+    if len(results) > 1 or not options.flag("grid_only_if_multiple"):
+        grid = grid_by_options(results, len(results), options)
+        stage.save_grid(grid, infotext, seed=seed)
+        if options.flag("return_grid"):
+            pictures.insert(0, Picture(grid, None))
+    return stage.outcome(pictures, [infotext] * len(pictures), seed=seed)
+
+
+class Step:
+    """One side's growing, by so many pixels: where everything lies. `blur` is (x, y)."""
+
+    def __init__(self, side: str, by: int, old: Size, blur: Size, request: Img2Img) -> None:
+        self.side, self._by, self._blur = side, by, blur
+        across = side in ("left", "right")
+        width, height = old
+        self.size = (width + by, height) if across else (width, height + by)
+        self.canvas = rounded_up(self.size[0]), rounded_up(self.size[1])
+        self.working = (
+            (min(request.width, self.size[0]), self.canvas[1])
+            if across
+            else (self.canvas[0], min(request.height, self.size[1]))
+        )
+        left, top = self.corner(self.working)
+        self.part: Box = (left, top, left + self.working[0], top + self.working[1])
+        self.mask = self._frame(self.canvas, self.canvas, 1)
+        self.latent_mask = self._frame(self.working, self.working, 2)
+
+    def laid(self, picture: Image.Image) -> Image.Image:
+        """The picture on its canvas, black where it grows."""
+        canvas = Image.new("RGB", self.canvas)
+        corner = {"left": (self._by, 0), "up": (0, self._by)}
+        canvas.paste(picture, corner.get(self.side, (0, 0)))
+        return canvas
+
+    def corner(self, size: Size) -> tuple[int, int]:
+        """Where on the canvas a piece of that size lies at the side that grows."""
+        left = 0 if self.side == "left" else self.canvas[0] - size[0]
+        top = 0 if self.side == "up" else self.canvas[1] - size[1]
+        return left, top
+
+    def _frame(self, size: Size, within: Size, times: int) -> Image.Image:
+        """A mask ("RGB") of that size: black in the old picture, less the blur so many times."""
+        x, y = (self._by + times * each for each in self._blur)
+        mask = Image.new("RGB", size, "white")
+        inner = (
+            x if self.side == "left" else 0,
+            y if self.side == "up" else 0,
+            within[0] - x if self.side == "right" else self.size[0],
+            within[1] - y if self.side == "down" else self.size[1],
+        )
+        if inner[0] <= inner[2] and inner[1] <= inner[3]:
+            ImageDraw.Draw(mask).rectangle(inner, fill="black")
+        return mask

@@ -1,0 +1,114 @@
+"""Poor man's outpainting: a picture with a border, inpainted tile by tile.
+
+Source: spec scripts.md 11.
+"""
+
+from typing import cast
+
+import msgspec
+from PIL import Image, ImageDraw
+
+from hexfusion.application.generation.generate import Picture
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.pictures.picture_files import MAX_PIXELS
+from hexfusion.application.pictures.tiles import combined
+from hexfusion.application.scripts.selectable.stage import (
+    Outcome,
+    Play,
+    Setting,
+    Stage,
+    Work,
+    check_batches,
+    first_infotext,
+    pictures_of,
+)
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.scripts.arguments import FIELD, wrong
+from hexfusion.domain.scripts.outpainting import (
+    CONTENTS,
+    POOR_MANS,
+    SIDES,
+    Growth,
+    PoorMansOutpainting,
+    growth,
+)
+from hexfusion.domain.tiles import boxes
+
+
+def poor_mans_outpainting(arguments: PoorMansOutpainting, setting: Setting) -> Play:
+    """Grow the first picture; width and height are a tile's. A tile that lies in the old picture is
+    kept, each of the others is inpainted with a seed more."""
+    blur = arguments.blur * 2
+    request = msgspec.structs.replace(
+        cast(Img2Img, setting.fixed()),
+        mask_blur=blur,
+        inpainting_fill=CONTENTS.index(arguments.content),
+        inpaint_full_res=False,
+        batch_size=1,
+        n_iter=1,
+    )
+    assert setting.pictures is not None
+    old = InitPictures(setting.pictures.images[:1])
+    setting.check(Work(request, old, saves=True))
+    picture = old.images[0]
+    if not arguments.sides:
+        raise wrong(POOR_MANS, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
+    tile, overlap = (request.width, request.height), arguments.pixels
+    if overlap >= min(tile):
+        said = f"below the tile's {min(tile)} pixels"
+        raise wrong(POOR_MANS, 0, "Pixels to expand", said, overlap)
+    grown = growth(picture.size, arguments.pixels, arguments.sides)
+    size = grown.target
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InvalidRequest(FIELD, f"{POOR_MANS} would make {size[0]}x{size[1]}: too large")
+    places = boxes(size, tile, overlap)
+    todo = [place for place in places if not _inside(place, grown)]
+    if not todo:
+        raise InvalidRequest(FIELD, f"{POOR_MANS} would paint nothing")
+    check_batches(len(todo))
+
+    def play(stage: Stage) -> Outcome:
+        canvas = Image.new("RGB", size)
+        canvas.paste(picture.convert("RGB"), (grown.left, grown.up))
+        mask, latent = (frame(grown, size, margin) for margin in (blur, arguments.blur // 2))
+        tiles = {place: canvas.crop(place) for place in places}
+        stage.expect(len(todo))
+        infotext = ""
+        for number, place in enumerate(todo):
+            parts = InitPictures([tiles[place]], mask.crop(place), latent.crop(place))
+            one = msgspec.structs.replace(request, seed=request.seed + number)
+            work = Work(one, parts, samples=False, grid=False)
+            made = stage.generate(work, f"Batch {number + 1} out of {len(todo)}")
+            infotext = infotext or first_infotext(made)
+            for each in pictures_of(made)[:1]:
+                tiles[place] = each.image
+        result = combined(size, [(place, tiles[place]) for place in places], overlap)
+        stage.save(result, infotext, seed=request.seed)
+        return stage.outcome([Picture(result, None)], [infotext], seed=request.seed)
+
+    return play
+
+
+def _inside(place: Box, grown: Growth) -> bool:
+    """Whether a tile lies wholly in the old picture."""
+    left, top, right, bottom = place
+    width, height = grown.target
+    across = left >= grown.left and right <= width - grown.right
+    return across and top >= grown.up and bottom <= height - grown.down
+
+
+def frame(grown: Growth, size: Size, margin: int) -> Image.Image:
+    """A mask ("L") that is black in the old picture, less a margin where it grows."""
+    width, height = size
+    mask = Image.new("L", size, "white")
+    inner = (
+        grown.left + margin * (grown.left > 0),
+        grown.up + margin * (grown.up > 0),
+        width - grown.right - margin * (grown.right > 0),
+        height - grown.down - margin * (grown.down > 0),
+    )
+    if inner[0] <= inner[2] and inner[1] <= inner[3]:
+        ImageDraw.Draw(mask).rectangle(inner, fill="black")
+    return mask

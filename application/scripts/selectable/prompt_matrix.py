@@ -1,0 +1,84 @@
+"""Prompt matrix: a picture for every choice of a prompt's parts. Source: spec scripts.md 6."""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from PIL.Image import Image
+
+from hexfusion.application.generation.generate import Picture
+from hexfusion.application.pictures.captions import Caption, captioned, look
+from hexfusion.application.pictures.grids import image_grid
+from hexfusion.application.scripts.selectable.stage import (
+    Outcome,
+    Play,
+    Setting,
+    Stage,
+    Work,
+    pictures_of,
+)
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.generation import MAX_ITERATIONS
+from hexfusion.domain.picture_lists import PictureLists
+from hexfusion.domain.scripts.prompt_matrix import PromptMatrix, combinations, parts_of
+
+
+def prompt_matrix(arguments: PromptMatrix, setting: Setting) -> Play:
+    """One generation of all combinations, and a grid of them that comes first, with captions."""
+    request = setting.fixed()
+    positive = arguments.prompt == "positive"
+    field = "prompt" if positive else "negative_prompt"
+    parts = parts_of(getattr(request, field))
+    most = (MAX_ITERATIONS * request.batch_size).bit_length() - 1
+    if len(parts) - 1 > most:
+        message = f"a matrix may have {most} parts that come and go, not {len(parts) - 1}"
+        raise InvalidRequest(field, message)
+    prompts = combinations(parts, at_start=arguments.at_start, joined_by=arguments.joined_by)
+    count = len(prompts)
+    other = (request.negative_prompt if positive else request.prompt,) * count
+    lists = PictureLists(
+        prompts=prompts if positive else other,
+        negative_prompts=other if positive else prompts,
+        seeds=tuple(request.seed + (k if arguments.other_seeds else 0) for k in range(count)),
+        subseeds=tuple(request.subseed + k for k in range(count)),
+    )
+    batches = msgspec.structs.replace(request, n_iter=math.ceil(count / request.batch_size))
+    work = Work(batches, setting.pictures, lists, grid=False, saves=True)
+    setting.check(work)
+    letters = look(setting.options, setting.tools.open_font)
+
+    def play(stage: Stage) -> Outcome:
+        made = stage.generate(work)
+        infotexts = made.info.infotexts
+        pictures = pictures_of(made)
+        if not pictures:
+            return Outcome([], infotexts, made.info)
+        images = [each.image for each in pictures]
+        rows, columns = _captions(parts[1:])
+        cells = image_grid(images, (len(rows), len(columns)), letters.background)
+        grid = captioned(cells, _cell(images), columns, rows, letters, arguments.margin)
+        stage.save_grid(grid, None, seed=request.seed, basename="prompt_matrix")
+        everything = [Picture(grid, None), *made.pictures]
+        return Outcome(everything, [infotexts[0], *infotexts], made.info, first=1)
+
+    return play
+
+
+def _cell(images: Sequence[Image]) -> tuple[int, int]:
+    return max(each.width for each in images), max(each.height for each in images)
+
+
+Captions = list[list[Caption]]
+
+
+def _captions(parts: Sequence[str]) -> tuple[Captions, Captions]:
+    """Of rows and columns: each says of each of its parts whether it is there (images.md 13.3)."""
+    across = math.ceil(len(parts) / 2)
+    return _of_each_choice(parts[across:]), _of_each_choice(parts[:across])
+
+
+def _of_each_choice(parts: Sequence[str]) -> Captions:
+    return [
+        [Caption(part, bool(number >> bit & 1)) for bit, part in enumerate(parts)]
+        for number in range(1 << len(parts))
+    ]

@@ -1,0 +1,115 @@
+"""SD upscale: a picture enlarged, then repainted tile by tile. Source: spec scripts.md 9."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import msgspec
+from PIL.Image import Image
+
+from hexfusion.application.generation.generate import Picture
+from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.pictures.picture_files import MAX_PIXELS, flatten
+from hexfusion.application.pictures.tiles import combined
+from hexfusion.application.pictures.upscaling import upscaled_size
+from hexfusion.application.scripts.selectable.stage import (
+    Outcome,
+    Play,
+    Setting,
+    Stage,
+    Work,
+    check_batches,
+    first_infotext,
+    pictures_of,
+)
+from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.infotext import Extra
+from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.scripts.arguments import FIELD, chosen, wrong
+from hexfusion.domain.scripts.sd_upscale import TITLE, SdUpscale
+from hexfusion.domain.tiles import boxes
+from hexfusion.domain.upscalers import upscale_settings
+
+
+def sd_upscale(arguments: SdUpscale, setting: Setting) -> Play:
+    """Repaint the request's first picture; its width and height are a tile's.
+
+    Groups of `batch_size` tiles are one generation each, with a seed more each; `n_iter` times the
+    whole, which begin with a seed more each. Of a job that is stopped the tiles to come stay as
+    they were enlarged (A1111 leaves them black).
+    """
+    request = cast(Img2Img, setting.fixed())
+    assert setting.pictures is not None
+    first = InitPictures(setting.pictures.images[:1], setting.pictures.mask)
+    setting.check(Work(request, first, saves=True))
+    tile, overlap = (request.width, request.height), arguments.overlap
+    if overlap >= min(tile):
+        raise wrong(TITLE, 1, "Tile overlap", f"below the tile's {min(tile)} pixels", overlap)
+    settings = upscale_settings(setting.options)
+    names = [each.name for each in setting.tools.upscaler.list(settings)]
+    try:
+        upscaler = chosen(arguments.upscaler, names)
+    except ValueError as error:
+        raise wrong(TITLE, 2, "Upscaler", str(error), arguments.upscaler) from error
+    setting.tools.upscaler.check(upscaler, settings)
+    picture = setting.pictures.images[0]
+    size = picture.size if upscaler == "None" else upscaled_size(picture.size, arguments.factor)
+    _check_size(size)
+    groups = math.ceil(len(boxes(size, tile, overlap)) / request.batch_size)
+    check_batches(groups * request.n_iter)
+    extra: dict[str, Extra] = {"SD upscale overlap": overlap, "SD upscale upscaler": upscaler}
+    mask, colour = setting.pictures.mask, "img2img_background_color"
+
+    def play(stage: Stage) -> Outcome:
+        flat = flatten(picture, setting.options.text(colour), colour)
+        large = stage.enlarge(flat, arguments.factor, upscaler)
+        places = boxes(large.size, tile, overlap)
+        groups = math.ceil(len(places) / request.batch_size)
+        stage.expect(groups * request.n_iter)
+
+        def repaint(tiles: Sequence[Image], seed: int, number: int) -> list[Image]:
+            group = msgspec.structs.replace(request, seed=seed, n_iter=1)
+            work = Work(group, InitPictures(tiles, mask), extra=extra, samples=False, grid=False)
+            made = stage.generate(work, f"Batch {number + 1} out of {groups * request.n_iter}")
+            infotexts.append(first_infotext(made))
+            return [each.image for each in pictures_of(made)]
+
+        infotexts: list[str] = []
+        results = []
+        for number in range(request.n_iter):
+            seed = request.seed + number
+            made = _repainted(large, places, request.batch_size, repaint, seed, number * groups)
+            result = combined(large.size, list(zip(places, made, strict=True)), overlap)
+            stage.save(result, infotexts[0], seed=seed)
+            results.append(Picture(result, None))
+        return stage.outcome(results, infotexts[:1] * len(results), seed=request.seed)
+
+    return play
+
+
+def _repainted(
+    picture: Image,
+    places: Sequence[Box],
+    group: int,
+    repaint: Callable[[Sequence[Image], int, int], list[Image]],
+    seed: int,
+    number: int,
+) -> list[Image]:
+    """What becomes of each tile, `group` at a time; `number` counts the groups before."""
+    tiles = [picture.crop(place) for place in places]
+    for start in range(0, len(tiles), group):
+        these = slice(start, start + group)
+        step = start // group
+        made = repaint(tiles[these], seed + step, number + step)
+        # One tile that is left over is repainted for a whole group, as in A1111.
+        made = made[: len(tiles[these])]
+        tiles[start : start + len(made)] = made
+    return tiles
+
+
+def _check_size(size: Size) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        message = f"{TITLE} would make {width}x{height}; a picture may have {MAX_PIXELS} pixels"
+        raise InvalidRequest(FIELD, message)

@@ -1,0 +1,39 @@
+"""Use-case: get a picture that a request names by its address. Source: spec api.md 7.1."""
+
+from hexfusion.application.ports.download import Download, DownloadFailed
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.domain.errors import HexfusionError, InvalidRequest
+
+
+class RequestsNotAllowed(HexfusionError):
+    """The options forbid fetching anything."""
+
+    def __init__(self) -> None:
+        super().__init__("Requests not allowed")
+
+
+class FetchPicture:
+    """Fetches as the options `api_enable_requests`, `api_forbid_local_requests` and
+    `api_useragent` say, which clients cannot change. Safe to call from many threads."""
+
+    def __init__(self, download: Download, options: OptionsStore) -> None:
+        self._download = download
+        self._options = options
+
+    def __call__(self, url: str, field: str) -> bytes:
+        """The bytes behind `url`, which the request's `field` holds.
+
+        Raises `RequestsNotAllowed`, `LocalResource`, `TooManyDownloads`, and `InvalidRequest`
+        naming the field.
+        """
+        options = self._options.snapshot()
+        if not options.flag("api_enable_requests"):
+            raise RequestsNotAllowed
+        try:
+            return self._download(
+                url,
+                public_only=options.flag("api_forbid_local_requests"),
+                user_agent=options.text("api_useragent"),
+            )
+        except DownloadFailed as error:
+            raise InvalidRequest(field, f"Invalid image url: {error}") from error

@@ -1,0 +1,99 @@
+"""Reading and changing the server's options (spec api.md 13)."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.domain.options import REGISTRY, Options, OptionValue, WritePolicy
+
+CHECKPOINT = "sd_model_checkpoint"
+
+JsonOption = bool | int | float | str | list[str] | None
+
+
+def _nothing(options: Options) -> Mapping[str, OptionValue]:
+    return {}
+
+
+class ReadOptions:
+    """What `GET /options` shows."""
+
+    def __init__(
+        self,
+        store: OptionsStore,
+        *,
+        live: Callable[[Options], Mapping[str, OptionValue]] = _nothing,
+        web_ui: bool = False,
+    ) -> None:
+        """`live` gives values known only at run time, which A1111's loader writes over the stored
+        ones: `sd_model_checkpoint` (the full title) and `sd_checkpoint_hash`. With `web_ui`
+        the options are listed too that extensions add to A1111's web UI.
+        """
+        self._store = store
+        self._live = live
+        self._keys = [key for key, option in REGISTRY.items() if web_ui or not option.web_ui_only]
+
+    def __call__(self) -> dict[str, JsonOption]:
+        """Every listed option in order of registration.
+
+        Stored numbers are shown as floats where the default is a non-zero number, but an untouched
+        default as it is: `80` until somebody stores `80`, then `80.0` (spec api.md 13.1).
+        """
+        options = self._store.snapshot()
+        shown = {**options.stored, **self._live(options)}
+        return {
+            key: _typed(key, shown[key]) if key in shown else _json(REGISTRY[key].default)
+            for key in self._keys
+        }
+
+
+def _typed(key: str, value: OptionValue) -> JsonOption:
+    if REGISTRY[key].output_rule == "num" and isinstance(value, int):
+        return float(value)
+    return _json(value)
+
+
+def _json(value: OptionValue) -> JsonOption:
+    return list(value) if isinstance(value, tuple) else value
+
+
+class ChangeOptions:
+    """What `POST /options` does."""
+
+    def __init__(
+        self,
+        store: OptionsStore,
+        *,
+        find_checkpoint: Callable[[str], object],
+        policy: WritePolicy | None = None,
+        on_change: Mapping[str, Callable[[Options], object]] | None = None,
+    ) -> None:
+        """`find_checkpoint` raises NotFound for a name that no checkpoint has.
+
+        `on_change` is called with the new options when its key changes, before they are stored, and
+        so can refuse by raising: a checkpoint that does not load is not chosen.
+        """
+        self._store = store
+        self._find_checkpoint = find_checkpoint
+        self._policy = policy or WritePolicy()
+        self._on_change = on_change or {}
+        self._turn = threading.Lock()
+
+    def __call__(self, changes: Mapping[str, object]) -> None:
+        """Make `changes` and save, all of them or none (spec api.md 13.2).
+
+        A1111 instead keeps the members before a wrong one, stores values of wrong types, and hides
+        the failure of a callback. Raises NotFound (a checkpoint), UnknownOption, FrozenOption,
+        OptionError (a value of a wrong type), or what a callback raises.
+        """
+        with self._turn:
+            current = self._store.snapshot()
+            if changes.get(CHECKPOINT) is not None:
+                self._find_checkpoint(Options({CHECKPOINT: changes[CHECKPOINT]}).text(CHECKPOINT))
+            admitted = self._policy.admit(changes, current)
+            self._policy.check_saving()
+            changed = current.updated(admitted)
+            for key in admitted:
+                if key in self._on_change:
+                    self._on_change[key](changed)
+            self._store.update(admitted)

@@ -1,0 +1,20 @@
+"""The command line, written again without its secrets."""
+
+from hexfusion.domain.flags.flag import Kind
+from hexfusion.domain.flags.flags import FLAGS, Flags
+
+HIDDEN = "<hidden>"
+
+
+def command_line(flags: Flags) -> list[str]:
+    """The flags as given, in their registered order; what is secret is hidden."""
+    words: list[str] = []
+    for dest, flag in FLAGS.items():
+        if dest in flags.given:
+            words.append(flag.option)
+            value = flags[dest]
+            if flag.secret:
+                words.append(HIDDEN)
+            elif flag.kind is not Kind.SWITCH:
+                words += map(str, value if isinstance(value, tuple) else [value])
+    return words

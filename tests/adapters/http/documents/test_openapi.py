@@ -1,0 +1,117 @@
+"""The OpenAPI document and the pages that show it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from falcon import testing
+
+from hexfusion.adapters.http.access.gate import OPEN
+from hexfusion.adapters.http.app import routes
+from hexfusion.adapters.http.documents import openapi
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.options import REGISTRY
+
+
+@pytest.fixture
+def document(client: testing.TestClient) -> dict[str, Any]:
+    return client.simulate_get("/openapi.json").json
+
+
+def test_describes_every_route_and_no_other(house) -> None:
+    served = {
+        (path, method)
+        for path, resource in routes(house.services(), "0").items()
+        for method in ("get", "post", "delete")
+        if hasattr(resource, f"on_{method}")
+    }
+    assert served == {(each.path, each.method) for each in openapi.OPERATIONS}
+
+
+def test_is_valid(document: dict[str, Any]) -> None:
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(document)
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["version"] == "1.2.3"
+
+
+def test_every_field_of_a_request_has_its_description_and_default(
+    document: dict[str, Any],
+) -> None:
+    schema = document["components"]["schemas"]["StableDiffusionProcessingTxt2Img"]
+    assert list(schema["properties"]) == list(Txt2Img.__struct_fields__)
+    for field in schema["properties"].values():
+        assert field["description"]
+        assert "default" in field
+    assert schema["properties"]["steps"]["default"] == 50
+    assert schema["properties"]["width"]["maximum"] == 4096
+
+
+def test_every_option_has_its_description_and_default(document: dict[str, Any]) -> None:
+    options = document["components"]["schemas"]["Options"]["properties"]
+    assert options.keys() == {key for key, each in REGISTRY.items() if not each.web_ui_only}
+    assert all(each["description"] and "default" in each for each in options.values())
+    assert options["jpeg_quality"]["default"] == 80
+
+
+def test_the_example_of_a_request_works(
+    client: testing.TestClient, document: dict[str, Any]
+) -> None:
+    body = document["paths"]["/sdapi/v1/txt2img"]["post"]["requestBody"]
+    example = body["content"]["application/json"]["example"]
+    assert client.simulate_post("/sdapi/v1/txt2img", json=example).status_code == 200
+
+
+def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
+    named = re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document))
+    assert set(named) <= document["components"]["schemas"].keys()
+
+
+def test_txt2img_tells_what_can_go_wrong(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/sdapi/v1/txt2img"]["post"]["responses"]
+    assert answers.keys() == {
+        *("200", "202", "400", "401", "409", "413", "422", "429", "500", "501", "503", "507")
+    }
+    assert "Retry-After" in answers["429"]["headers"]
+
+
+def test_says_which_routes_may_ask_who_calls(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert {name: each["scheme"] for name, each in schemes.items()} == {
+        "HTTPBasic": "basic",
+        "HTTPBearer": "bearer",
+    }
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            if path in OPEN:
+                assert "security" not in operation and "401" not in operation["responses"]
+            else:
+                assert operation["security"] == [{}, {"HTTPBasic": []}, {"HTTPBearer": []}]
+                assert "WWW-Authenticate" in operation["responses"]["401"]["headers"]
+
+
+def test_keeps_a1111s_ids(shared, document: dict[str, Any]) -> None:
+    """Clients generated from A1111's document find the same operations here."""
+    theirs = json.loads((shared / "golden" / "openapi.json").read_text())["paths"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if path in theirs:
+                assert operation["operationId"] == theirs[path][method]["operationId"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_pages_need_nothing_from_outside(client: testing.TestClient, path: str) -> None:
+    result = client.simulate_get(path)
+    assert result.headers["Content-Type"].startswith("text/html")
+    outside_scripts = re.sub(r"<(script|style)\b[^>]*>.*?</\1>", "", result.text, flags=re.S)
+    assert "http" not in outside_scripts.replace("http://www.w3.org/2000/svg", "")
+    assert "openapi.json" in result.text
+    policy = result.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self'" in policy  # ReDoc reports every view to its makers
+    assert "http" not in policy
+
+
+def test_swagger_asks_no_public_validator(client: testing.TestClient) -> None:
+    assert "validatorUrl: null, dom_id" in client.simulate_get("/docs").text

@@ -1,0 +1,17 @@
+import pytest
+
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.domain.options import Options
+from tests.contracts.options_store import OptionsStoreContract
+
+
+class TestMemoryOptions(OptionsStoreContract):
+    @pytest.fixture
+    def open_store(self):
+        saved = Saved()
+        return lambda: MemoryOptions(saved)
+
+
+def test_it_can_start_with_options():
+    store = MemoryOptions(Saved(Options({"jpeg_quality": 95})))
+    assert store.snapshot()["jpeg_quality"] == 95

@@ -1,0 +1,101 @@
+"""Pictures as clients send them (spec api.md 7.1, images.md 10)."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from hexfusion.application.pictures.picture_files import encode_picture
+from hexfusion.application.pictures.receiving import (
+    MAX_TOGETHER,
+    check_together,
+    in_colour,
+    receive,
+    receive_all,
+)
+from hexfusion.domain.errors import InvalidRequest
+
+
+def encoded(image, format="PNG", **how):
+    file = io.BytesIO()
+    image.save(file, format, **how)
+    return file.getvalue()
+
+
+def test_the_way_up_it_is_meant_to_be_seen():
+    image = Image.new("RGB", (16, 8), "red")
+    image.paste("blue", (0, 0, 8, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned to the right by a quarter
+    upright = receive(encoded(image, exif=exif))
+    assert upright.size == (8, 16)
+    assert upright.getpixel((4, 4)) == (0, 0, 255)
+    assert upright.getpixel((4, 12)) == (255, 0, 0)
+
+
+def test_a_transparent_palette_is_an_alpha_channel():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    received = receive(encoded(image, transparency=b"\xff\x40"))
+    assert received.mode == "RGBA"
+    assert received.getpixel((0, 0)) == (0, 255, 0, 0x40)
+
+
+def test_what_it_tells_of_itself_stays():
+    image = Image.new("RGB", (8, 8))
+    image.info = {"parameters": "a dot\nSteps: 2", "Software": "x", "dpi": (72, 72)}
+    assert receive(encode_picture(image, "png")).info == {
+        "parameters": "a dot\nSteps: 2",
+        "Software": "x",
+    }
+    jpeg = encode_picture(image, "jpeg", "a dot\nSteps: 2")
+    assert receive(jpeg).info == {"parameters": "a dot\nSteps: 2"}
+
+
+PNG = encoded(Image.effect_noise((64, 64), 50))
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", PNG[:-200], PNG[:30], b"\x89PNG" + PNG[5:]])
+def test_what_is_no_picture_names_the_field(data):
+    with pytest.raises(InvalidRequest) as caught:
+        receive(data, "imageList")
+    assert caught.value.field == "imageList"
+
+
+@pytest.mark.parametrize(
+    "mode", ["RGB", "RGBA", "L", "LA", "P", "1", "CMYK", "I", "I;16", "F", "YCbCr"]
+)
+def test_every_mode_is_brought_to_colour(mode):
+    assert in_colour(Image.new(mode, (4, 4))).mode == ("RGBA" if mode == "RGBA" else "RGB")
+
+
+def test_sixteen_bits_keep_their_upper_eight():
+    assert in_colour(Image.new("I;16", (4, 4), 0xC0FF)).getpixel((0, 0)) == (0xC0, 0xC0, 0xC0)
+
+
+@pytest.mark.parametrize("exif", [bytes(range(256)), b"", b"Exif\0\0II*\0\xff\xff\xff\xff"])
+def test_pixels_count_though_their_exif_is_none(exif):
+    image = Image.new("RGB", (16, 8), "red")
+    received = receive(encoded(image, "WEBP", exif=exif or b"\0", lossless=True))
+    assert received.size == (16, 8)
+    assert received.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_text_behind_the_pixels_is_read_without_decoding_them_twice():
+    plain = encoded(Image.new("RGB", (8, 8)))
+    content = b"tEXtparameters\0a dot"
+    told = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    assert receive(plain[:-12] + told + plain[-12:]).info == {"parameters": "a dot"}
+
+
+def test_pictures_that_are_too_large_together():
+    """Each is fine, and a hundred bytes a line of them would be gigabytes."""
+    largest = encoded(Image.new("1", (8192, 8192)))
+    count = MAX_TOGETHER // 8192**2
+    check_together([largest] * count, "imageList")
+    for check in (check_together, receive_all):
+        with pytest.raises(InvalidRequest) as caught:
+            check([largest] * (count + 1), "imageList")
+        assert caught.value.field == "imageList"
