@@ -1,7 +1,7 @@
 # make run: from nothing to a first picture. make test: the tests. make help lists the rest.
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The tests' arithmetic is tiny: more threads only wait for each other. Processes do help.

@@ -104,12 +104,19 @@ class Running:
 def server(data: Path, *flags: str) -> Iterator[Running]:
     """`hexfusion` as a process of its own on a free port, its output in `data`/server.log.
 
-    It runs this checkout's code, also where another one is installed.
+    It runs the package that this process imports.
     """
     port = free_port()
-    program = str(Path(sys.executable).with_name("hexfusion"))
-    command = [program, "--data-dir", str(data), "--port", str(port), *flags]
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    command = [
+        sys.executable,
+        "-m",
+        "hexfusion.bootstrap",
+        "--data-dir",
+        str(data),
+        "--port",
+        str(port),
+        *flags,
+    ]
     log = data / "server.log"
     started = time.monotonic()
     with log.open("wb") as output:
@@ -117,7 +124,6 @@ def server(data: Path, *flags: str) -> Iterator[Running]:
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
         )
     try:
         wait_until_up(process, port, log)

@@ -22,7 +22,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """Counts requests, as middleware, and jobs, as `hexfusion.application.jobs.queue.Meters` asks for it."""
+    """Counts requests, as middleware, and jobs, as `application.jobs.queue.Meters` asks for it."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

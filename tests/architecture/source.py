@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The packages that ship.
-ROOMS = ("domain", "application", "adapters")
+#: The packages that ship, and the name they are installed below.
+ROOMS, PACKAGE = ("domain", "application", "adapters"), "hexfusion"
 
 
 @cache
@@ -41,10 +41,12 @@ def python_files(*tops: str) -> list[Path]:
 
 def modules(*tops: str) -> list[str]:
     """The dotted names of the modules below these top-level entries."""
-    return [
-        ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-        for path in python_files(*tops)
-    ]
+    return [module(path) for path in python_files(*tops)]
+
+
+def module(path: Path) -> str:
+    """The dotted name that a module is installed by."""
+    return ".".join((PACKAGE, *path.with_suffix("").parts)).removesuffix(".__init__")
 
 
 @cache

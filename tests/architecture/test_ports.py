@@ -47,7 +47,11 @@ def runs(suite: str) -> Iterator[Path]:
 def adapters_in(path: Path) -> set[str]:
     """Adapter modules that a test file imports."""
     nodes = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)]
-    return {node.module for node in nodes if node.module and node.module.startswith("adapters.")}
+    return {
+        node.module
+        for node in nodes
+        if node.module and node.module.startswith("hexfusion.adapters.")
+    }
 
 
 def is_fake(module: str) -> bool:

@@ -21,7 +21,9 @@ from tests.architecture.source import (
 #: shared/design.md, "Rooms": the top level is given by the project's owner.
 FOLDERS = {"domain", "application", "adapters", "tests", "benchmarks", "examples", "tools", "docs"}
 PAGES = {"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"}
-TOP = FOLDERS | PAGES | {"pyproject.toml", "Makefile", "bootstrap.py"}
+#: What makes the folders one installed package `hexfusion` (docs/adr/0019).
+PACKAGING = {"pyproject.toml", "setup.py", "__init__.py", "py.typed"}
+TOP = FOLDERS | PAGES | PACKAGING | {"Makefile", "bootstrap.py"}
 #: Third-party notices, which some licences ask for beside our own.
 LEGAL = {"NOTICE"}
 #: Loading with these runs code from the file.

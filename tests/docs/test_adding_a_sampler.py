@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 USE = """
 import json, os, sys
 from falcon.testing import TestClient
-import bootstrap
+from hexfusion import bootstrap
 from hexfusion.domain.flags import parse_flags
 
 argv = ["--data-dir", "data", "--threads", "1", "--backend", sys.argv[1]]
@@ -41,22 +41,24 @@ print(json.dumps({
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The sources, with the page's diff applied."""
+    """The sources in a folder of the package's name, with the page's diff applied."""
     if shutil.which("git") is None:
         pytest.skip("git is absent, which applies the diff")
+    folder = tmp_path / "hexfusion"
     for package in ("domain", "application", "adapters"):
         ignored = shutil.ignore_patterns("__pycache__", "*.safetensors")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
-    shutil.copy(ROOT / "bootstrap.py", tmp_path)
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
+    for file in ("bootstrap.py", "__init__.py"):
+        shutil.copy(ROOT / file, folder)
     for weights in (ROOT / "adapters").rglob("*.safetensors"):
-        (tmp_path / weights.relative_to(ROOT)).symlink_to(weights)
+        (folder / weights.relative_to(ROOT)).symlink_to(weights)
     page = (ROOT / "docs/adding-a-sampler.md").read_text("utf-8")
     (diff,) = re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
     command = ["git", "apply", "--verbose", "-"]
     # Not inside a repository, whose ignored folders it would pass over in silence.
     outside = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
-    subprocess.run(command, input=diff, text=True, cwd=tmp_path, env=outside, check=True)
-    return tmp_path
+    subprocess.run(command, input=diff, text=True, cwd=folder, env=outside, check=True)
+    return folder
 
 
 @pytest.mark.parametrize("backend", ["fake", pytest.param("torch", marks=pytest.mark.torch)])
@@ -71,7 +73,7 @@ def test_its_diff_makes_a_sampler(copy: Path, backend: str) -> None:
 
 
 def use(copy: Path, backend: str) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    environment = {**os.environ, "PYTHONPATH": str(copy.parent)}
     command = [sys.executable, "-c", USE, backend]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ from hexfusion.domain.extra_networks import ONLY, UsedEmbedding, vectors_in
 from hexfusion.domain.prompts import ChunkedPrompt, Embedding, EmbeddingIndex, Tokenize
 
 Vectors = Mapping[str, Tensor]
-"""(vectors, width) float32, by the encoder they are for; see `hexfusion.domain.extra_networks.vectors_in`."""
+"""(vectors, width) float32, by the encoder they are for; see `domain.extra_networks.vectors_in`."""
 
 Stamp = tuple[str, int, int]
 """Path, time of change and size of a file: what it holds is the same while these are."""
