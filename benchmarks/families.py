@@ -94,10 +94,11 @@ def load_and_step(name: str, path: Path, stored: str, computed: str, others: str
     from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
     from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
     from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
-    from hexfusion.adapters.gpu.torch_backend.checkpoint import Precision, load_checkpoint
+    from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
     from hexfusion.adapters.gpu.torch_backend.devices import choose_device
     from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
     from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+    from hexfusion.adapters.gpu.torch_backend.precision import Precision
     from hexfusion.domain.checkpoints import Checkpoint
     from tests.contracts.inference import Witness, from_picture, plan, sources
 

@@ -18,12 +18,10 @@ from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_un
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
 from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
-from hexfusion.adapters.gpu.torch_backend.extra_networks.store import Additions
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
-from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
-from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.adapters.gpu.torch_backend.patches.additions import Additions, adding
 from hexfusion.adapters.gpu.torch_backend.patches.kinds import kind_of
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, MergedWeights
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, Layer, MergedWeights
 from tests.adapters.gpu.torch_backend.layouts import SD15, SMALL, random_tensors, sd1_layout
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.access.access_log import AccessLog
 from hexfusion.adapters.http.access.cors import Cors
 from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.documents import pages as documents
 from hexfusion.adapters.http.head_requests import HeadAsGet
 from hexfusion.adapters.http.metrics import Metrics, MetricsPage
 from hexfusion.adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
@@ -31,15 +32,8 @@ from hexfusion.adapters.http.resources import (
     v1_jobs,
     vaes,
 )
-from hexfusion.adapters.http.resources import (
-    api_documents as documents,
-)
-from hexfusion.adapters.http.resources import (
-    extra_networks as networks,
-)
-from hexfusion.adapters.http.resources import (
-    not_built as later,
-)
+from hexfusion.adapters.http.resources import extra_networks as networks
+from hexfusion.adapters.http.resources import not_built as later
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.base64_pictures import Fetch
 from hexfusion.application.catalogues.embeddings import EmbeddingLists

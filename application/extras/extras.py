@@ -8,12 +8,12 @@ from PIL import Image
 
 from hexfusion.application.extras.upscale_step import Enlarged, UpscaleStep
 from hexfusion.application.generation.faces import NoFaceRestorer, check_faces
-from hexfusion.application.generation.generate import Encoding
 from hexfusion.application.jobs.queue import Job
 from hexfusion.application.pictures.receiving import check_together, in_colour, receive
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.application.results import Encoding
 from hexfusion.domain.errors import JobCancelled
 from hexfusion.domain.extras import (
     CODEFORMER,

@@ -22,6 +22,7 @@ from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.inference import Inference, Rendered, Sources
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.application.results import Encoding, Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles, SaveImages
 from hexfusion.application.scripts.selectable.tools import (
     MatchedNoise,
@@ -30,50 +31,12 @@ from hexfusion.application.scripts.selectable.tools import (
     built_in_font,
     no_noise,
 )
-from hexfusion.domain.generation import Info, Txt2Img
+from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra
 from hexfusion.domain.options import Options
 from hexfusion.domain.plan import Plan
 from hexfusion.domain.prompts import Style
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture and the text that lies in it, that makes it again; None for a mask, and for what a
-    script put together."""
-
-    image: Image
-    infotext: str | None
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How the options want pictures sent: samples_format, jpeg_quality, enable_pnginfo."""
-
-    format: str
-    quality: int
-    embed: bool
-
-
-@dataclass(frozen=True)
-class Generated:
-    """What a request produced. `request` is the request as it was understood.
-
-    A grid comes first if `info.index_of_first_image` is 1. Masks, where the options ask for them,
-    come behind their pictures. After an interrupt there are fewer pictures than asked for, perhaps
-    none; `infotext` is the first one's all the same. `files` are the paths of what was saved,
-    `saver` saves what else is made of the pictures.
-    """
-
-    pictures: tuple[Picture, ...]
-    request: AnyRequest
-    info: Info
-    job_id: str
-    encoding: Encoding
-    files: tuple[str, ...] = ()
-    infotext: str = ""
-    saver: JobFiles | None = None
 
 
 @dataclass(frozen=True)

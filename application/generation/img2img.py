@@ -13,13 +13,14 @@ from hexfusion.application.describing.extra_parameters import (
     soft_extra,
 )
 from hexfusion.application.generation.faces import check_faces
-from hexfusion.application.generation.generate import Generate, Generated, Start
+from hexfusion.application.generation.generate import Generate, Start
 from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
 from hexfusion.application.jobs.orders import Prepared
 from hexfusion.application.jobs.queue import Abandoned, Job
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img
 from hexfusion.application.planning.prefill import prefill
+from hexfusion.application.results import Generated
 from hexfusion.application.scripts.selectable.registry import IMG2IMG
 from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
 from hexfusion.application.scripts.selectable.stage import Work

@@ -5,11 +5,12 @@ from functools import partial
 
 from hexfusion.application.describing.extra_parameters import hires_extra
 from hexfusion.application.generation.faces import check_faces
-from hexfusion.application.generation.generate import Generate, Generated, Start
+from hexfusion.application.generation.generate import Generate, Start
 from hexfusion.application.jobs.orders import Prepared
 from hexfusion.application.jobs.queue import Abandoned, Job
 from hexfusion.application.planning import plan_txt2img
 from hexfusion.application.planning.prefill import prefill
+from hexfusion.application.results import Generated
 from hexfusion.application.scripts.selectable.registry import TXT2IMG
 from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
 from hexfusion.application.scripts.selectable.stage import Work

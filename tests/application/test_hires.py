@@ -3,7 +3,7 @@
 import pytest
 
 from hexfusion.adapters.gpu.fake import FakeInference
-from hexfusion.application.generation.generate import Generated
+from hexfusion.application.results import Generated
 from hexfusion.domain.errors import InvalidRequest, NotFound
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.plan import Plan

@@ -44,6 +44,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
 )
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, own_latent_rgb
+from hexfusion.adapters.gpu.torch_backend.precision import FULL, Precision
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.prompts import CLIP_L, OPEN_CLIP
 
@@ -55,19 +56,6 @@ TIMESTEPS = 1000
 
 LATENT = 4
 """Channels of a latent."""
-
-
-@dataclass(frozen=True)
-class Precision:
-    """The dtype each network computes in."""
-
-    unet: torch.dtype
-    vae: torch.dtype
-    text: torch.dtype
-
-
-FULL = Precision(torch.float32, torch.float32, torch.float32)
-HALF = Precision(torch.float16, torch.float16, torch.float16)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,12 +1,10 @@
-"""Which device computes, in which precision, and how much memory it has."""
+"""Which device computes, and how much memory it has."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
-
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, HALF, Precision
 
 
 def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.device:
@@ -22,26 +20,6 @@ def use_threads(count: int | None) -> None:
     """Let torch compute with `count` threads; None leaves the choice to torch."""
     if count is not None:
         torch.set_num_threads(count)
-
-
-def choose_precision(
-    device: torch.device,
-    *,
-    no_half: bool = False,
-    no_half_vae: bool = False,
-    precision: str = "autocast",
-) -> Precision:
-    """The flags' (spec networks.md 1.4): "full" and "half" are so everywhere.
-
-    "autocast" is half where it is fast and whole: on the CPU it is single. Latents and what
-    samplers compute are single always, so there is nothing for torch's autocast to do: matrix
-    products take what weights are, and torch's sums are single within.
-    """
-    if precision == "half":
-        return HALF
-    if device.type == "cpu" or no_half or precision == "full":
-        return FULL
-    return Precision(HALF.unet, FULL.vae if no_half_vae else HALF.vae, HALF.text)
 
 
 def spare_memory(network: nn.Module) -> int:

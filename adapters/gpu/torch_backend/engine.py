@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from hexfusion.adapters.gpu.torch_backend.batch import Batch
-from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, Precision
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
 from hexfusion.adapters.gpu.torch_backend.devices import cuda_memory
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
+from hexfusion.adapters.gpu.torch_backend.precision import Precision
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
 from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import torch
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import Precision
 from hexfusion.adapters.gpu.torch_backend.devices import (
     choose_device,
-    choose_precision,
     total_memory,
     total_ram,
     use_threads,
@@ -20,6 +18,7 @@ from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
+from hexfusion.adapters.gpu.torch_backend.precision import Precision, choose_precision
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing, choose_placing
 from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow

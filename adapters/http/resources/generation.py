@@ -13,7 +13,6 @@ from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
 from hexfusion.adapters.http.wire.exchange import Absent, body_of
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
-from hexfusion.application.generation.generate import Generated
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
@@ -22,6 +21,7 @@ from hexfusion.application.jobs.orders import Order, Prepared
 from hexfusion.application.jobs.queue import Abandoned
 from hexfusion.application.pictures.picture_files import decoded_picture
 from hexfusion.application.pictures.receiving import receive_all
+from hexfusion.application.results import Generated
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img

@@ -5,10 +5,10 @@ from typing import cast
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.generation.generate import Picture
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
 from hexfusion.application.pictures.grids import background_colour, image_grid
 from hexfusion.application.pictures.picture_files import flatten
+from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.stage import (
     Outcome,
     Play,

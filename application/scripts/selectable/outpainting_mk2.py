@@ -9,9 +9,9 @@ from typing import cast
 import msgspec
 from PIL import Image, ImageDraw
 
-from hexfusion.application.generation.generate import Picture
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
 from hexfusion.application.pictures.grids import grid_by_options
+from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.stage import (
     Outcome,
     Play,

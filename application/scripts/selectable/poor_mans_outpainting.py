@@ -8,10 +8,10 @@ from typing import cast
 import msgspec
 from PIL import Image, ImageDraw
 
-from hexfusion.application.generation.generate import Picture
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import MAX_PIXELS
 from hexfusion.application.pictures.tiles import combined
+from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.stage import (
     Outcome,
     Play,

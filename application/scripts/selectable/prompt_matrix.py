@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.generation.generate import Picture
 from hexfusion.application.pictures.captions import Caption, captioned, look
 from hexfusion.application.pictures.grids import image_grid
+from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.stage import (
     Outcome,
     Play,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from hexfusion.application.generation.generate import Generated
+from hexfusion.application.results import Generated
 from hexfusion.application.scripts.selectable.stage import (
     Outcome,
     Play,

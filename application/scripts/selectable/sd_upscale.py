@@ -7,11 +7,11 @@ from typing import cast
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.generation.generate import Picture
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import MAX_PIXELS, flatten
 from hexfusion.application.pictures.tiles import combined
 from hexfusion.application.pictures.upscaling import upscaled_size
+from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.stage import (
     Outcome,
     Play,

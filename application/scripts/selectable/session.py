@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from hexfusion.application.generation.generate import Generated
 from hexfusion.application.jobs.queue import Job
+from hexfusion.application.results import Generated
 from hexfusion.application.scripts.selectable.stage import Plain, Selectable, Setting, Stage, Work
 from hexfusion.application.scripts.selectable.tools import Tools
 from hexfusion.domain.errors import InvalidRequest, NotAlwaysOn, NotFound

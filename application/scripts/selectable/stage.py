@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.generation.generate import Generated, Picture
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.queue import Job
 from hexfusion.application.pictures.upscaling import upscale_by
+from hexfusion.application.results import Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles
 from hexfusion.application.scripts.selectable.tools import Tools
 from hexfusion.domain.errors import InvalidRequest

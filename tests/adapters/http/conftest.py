@@ -21,7 +21,6 @@ from hexfusion.application.catalogues.upscalers import ListUpscalers
 from hexfusion.application.describing.interrogate import Interrogate
 from hexfusion.application.describing.picture_info import ReadPictureInfo
 from hexfusion.application.extras.extras import ProcessExtras
-from hexfusion.application.generation.generate import Encoding, Generated, Picture
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.orders import Prepared
@@ -30,6 +29,7 @@ from hexfusion.application.jobs.queue import Job, JobQueue
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.planning.prefill import prefill
+from hexfusion.application.results import Encoding, Generated, Picture
 from hexfusion.application.scripts.listing import selectable_scripts
 from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
 from hexfusion.application.system.fetching import FetchPicture

@@ -2,8 +2,8 @@
 
 from PIL import Image
 
-from hexfusion.application.generation.generate import Generated
 from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.results import Generated
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import Img2Img
 from tests.application.worlds import World, world

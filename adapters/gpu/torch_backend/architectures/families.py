@@ -21,13 +21,13 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
     infer_vae,
 )
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+from hexfusion.adapters.gpu.torch_backend.architectures.size_embedding import NUMBER_WIDTH
 from hexfusion.adapters.gpu.torch_backend.architectures.vision_dimensions import (
     DEPTH,
     VISION,
     infer_depth,
     infer_vision,
 )
-from hexfusion.adapters.gpu.torch_backend.conditioning.size_embedding import NUMBER_WIDTH
 from hexfusion.domain.errors import CheckpointError
 
 SD2_TEXT = "cond_stage_model.model."

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.conditioning.size_embedding import embed_numbers
+from hexfusion.adapters.gpu.torch_backend.architectures.size_embedding import embed_numbers
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import TextRows
 from hexfusion.domain.errors import InvalidRequest

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
-from hexfusion.adapters.gpu.torch_backend.patches import context
+from hexfusion.adapters.gpu.torch_backend.patches.additions import current
 from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import placing
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.plan import TextPlan
@@ -103,7 +103,7 @@ class TextEncoder:
 
         Raises `InvalidRequest` for malformed weights.
         """
-        additions = context.current()
+        additions = current()
         if additions is None or additions.vocabulary is None:
             return tuple(self._chunk(text, plan) for text in texts)
         lookup = additions.vocabulary.lookup(self.tokenizer)
@@ -180,7 +180,7 @@ class TextEncoder:
 
     def _placed(self, column: Sequence[Chunk]) -> Sequence[tuple[int, int, Tensor]]:
         """Where embeddings' vectors go: (row, first position behind BOS, vectors)."""
-        additions = context.current()
+        additions = current()
         if additions is None or additions.vocabulary is None:
             return ()
         return [
@@ -196,7 +196,7 @@ class TextEncoder:
 
 def _identity(prompts: Sequence[ChunkedPrompt]) -> Hashable:
     """Of what the job adds while these prompts are encoded."""
-    additions = context.current()
+    additions = current()
     if additions is None:
         return None
     vocabulary = additions.vocabulary

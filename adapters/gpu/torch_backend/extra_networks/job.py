@@ -8,8 +8,8 @@ from msgspec import structs
 from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.extra_networks.store import Additions, NetworkStore
-from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
+from hexfusion.adapters.gpu.torch_backend.patches.additions import Additions, adding
 from hexfusion.domain.extra_networks import UsedEmbedding
 from hexfusion.domain.plan import NetworksPlan, Plan
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from hexfusion.adapters.gpu.torch_backend.extra_networks.keys import find_layer, split_key
 from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
-from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
 from hexfusion.adapters.gpu.torch_backend.patches.kinds import Kind, Parts, kind_of
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Layer
 from hexfusion.domain.errors import CheckpointError
 
 _BUNDLED = "bundle_emb."

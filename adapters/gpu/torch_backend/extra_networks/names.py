@@ -12,7 +12,7 @@ from hexfusion.adapters.gpu.torch_backend.architectures.conversion.clip import c
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.open_clip import locate_open_clip
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.unet import unet_modules
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Layer
 
 #: What leads the names in a file, and is no part of the layers' names.
 _LEADS = ("cond_stage_model.", "conditioner.embedders.", "model.")

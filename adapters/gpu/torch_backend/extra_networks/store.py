@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -19,7 +19,7 @@ from hexfusion.adapters.gpu.torch_backend.devices import spare_memory
 from hexfusion.adapters.gpu.torch_backend.extra_networks.lora import LoraFile, read_lora
 from hexfusion.adapters.gpu.torch_backend.extra_networks.names import layers_of
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
-from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.additions import Additions
 from hexfusion.adapters.gpu.torch_backend.patches.embeddings import (
     Bundled,
     EmbeddingFiles,
@@ -32,31 +32,13 @@ from hexfusion.adapters.gpu.torch_backend.patches.hypernetwork import (
     Hypernetwork,
     read_hypernetwork,
 )
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, MergedWeights
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, Layer, MergedWeights
 from hexfusion.domain.errors import InvalidRequest
-from hexfusion.domain.extra_networks import Embedding, UsedEmbedding
+from hexfusion.domain.extra_networks import Embedding
 from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
 
 #: What a text encoder's layer has among the first characters of its name (spec networks.md 2.3).
 _TEXT, _AMONG = "transformer", 20
-
-
-@dataclass(frozen=True, eq=False)
-class Additions:
-    """What a job adds to one checkpoint's networks.
-
-    `key` is equal for equal LoRAs. `used` fills with the embeddings that the texts encoded with
-    these additions named, those of the last texts first. `comments` say what could not be added.
-    `shared` is what equal jobs share, alive while one of them has it.
-    """
-
-    key: Hashable = None
-    merged: MergedWeights | None = None
-    hypernetworks: Sequence[Hypernetwork] = ()
-    vocabulary: Vocabulary | None = None
-    comments: tuple[str, ...] = ()
-    used: list[UsedEmbedding] = field(default_factory=list)
-    shared: "_Merge | None" = None
 
 
 @dataclass(frozen=True, eq=False)

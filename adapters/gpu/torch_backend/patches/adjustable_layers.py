@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.patches.context import current
+from hexfusion.adapters.gpu.torch_backend.patches.additions import current
+from hexfusion.adapters.gpu.torch_backend.patches.merging import Layer
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-
-Layer = nn.Linear | nn.Conv2d | nn.GroupNorm | nn.LayerNorm
-"""What a LoRA can be for."""
 
 
 def weights_of(layer: Layer, input: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
-from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import Layer
 from hexfusion.adapters.gpu.torch_backend.patches.kinds import Kind, Misfit, Parts, delta
+
+Layer = nn.Linear | nn.Conv2d | nn.GroupNorm | nn.LayerNorm
+"""What a LoRA can be for."""
 
 Weights = tuple[Tensor, Tensor | None]
 """A layer's weight and bias."""

@@ -10,13 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import (
-    LoadedCheckpoint,
-    Precision,
-    load_checkpoint,
-)
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
+from hexfusion.adapters.gpu.torch_backend.precision import Precision
 from hexfusion.adapters.gpu.torch_backend.residency.placement import RAM, Placement, Placing
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.precision import FULL  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from hexfusion.domain.plan import Plan, RefinerPlan  # noqa: E402
 from hexfusion.domain.prompts import negative_parts, positive_parts  # noqa: E402

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
-from hexfusion.adapters.gpu.torch_backend.checkpoint import HALF, LoadedCheckpoint, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.latents.vae import decode
+from hexfusion.adapters.gpu.torch_backend.precision import HALF
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.plan import TextPlan
 from tests.adapters.gpu.torch_backend.layouts import (

@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.precision import FULL  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
 from tests.contracts.inference import (  # noqa: E402

@@ -15,11 +15,12 @@ from PIL.Image import Image
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, LoadedCheckpoint, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.latents.vae import approximate, decode, to_pictures
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import stable_diffusion_alphas
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.plan import Pass, Plan, PreviewPlan, RefinerPlan

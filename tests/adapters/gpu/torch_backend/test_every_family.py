@@ -19,8 +19,9 @@ from benchmarks.family_files import KINDS, Kind, by_name, write_random
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
 from hexfusion.adapters.gpu.torch_backend.architectures.families import FAMILIES, infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.domain.checkpoints import Checkpoint
 from tests.contracts.inference import Witness, difference, from_picture, made_from, plan, sources
 

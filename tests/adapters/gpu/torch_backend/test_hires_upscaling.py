@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.upscaler_fake import FakeUpscaler
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.checkpoints import Checkpoint

@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 from PIL.Image import Image  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out, with_memory  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.precision import FULL  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits  # noqa: E402
 from hexfusion.application.ports.inference import Verdict  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402

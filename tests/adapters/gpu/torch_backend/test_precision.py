@@ -7,9 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, HALF, Precision
-from hexfusion.adapters.gpu.torch_backend.devices import choose_precision
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL, HALF, Precision, choose_precision
 from hexfusion.domain.checkpoints import Checkpoint
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
 from tests.contracts.inference import Witness, plan

@@ -16,13 +16,14 @@ from torch.nn import functional
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
 from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.depth import (
     beside_depth,
     looked_at,
     readouts,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.application.ports.inference import Sources
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError, InvalidRequest

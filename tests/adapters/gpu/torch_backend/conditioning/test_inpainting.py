@@ -13,12 +13,13 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, load_checkpoint  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.conditioning.inpainting import (  # noqa: E402
     grey_pictures,
     masked_pictures,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.precision import FULL  # noqa: E402
 from hexfusion.application.ports.inference import Sources  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from hexfusion.domain.errors import InvalidRequest  # noqa: E402

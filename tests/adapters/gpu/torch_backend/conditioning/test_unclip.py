@@ -13,7 +13,7 @@ from torch import nn
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
 from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
     STATISTICS,
     prepared,
@@ -21,6 +21,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
     with_least_noise,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     Conditioning,
     ScheduledContext,

@@ -13,10 +13,10 @@ from PIL import ImageChops
 from PIL.Image import Image, Resampling
 from safetensors.torch import save_file
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import taesd
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import Approximation
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable

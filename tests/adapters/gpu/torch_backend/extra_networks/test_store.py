@@ -13,7 +13,7 @@ from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.extra_networks.names import layers_of
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
-from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.adapters.gpu.torch_backend.patches.additions import adding
 from hexfusion.adapters.gpu.torch_backend.patches.kinds import delta, kind_of
 from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, merged
 from hexfusion.domain.errors import CheckpointError, InvalidRequest

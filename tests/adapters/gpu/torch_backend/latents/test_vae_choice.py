@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from hexfusion import bootstrap
 from hexfusion.adapters.http.app import Services, create_app
-from hexfusion.application.generation.generate import Picture
+from hexfusion.application.results import Picture
 from hexfusion.domain.generation import Txt2Img
 
 pytestmark = pytest.mark.torch

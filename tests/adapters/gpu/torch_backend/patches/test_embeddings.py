@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
-from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.adapters.gpu.torch_backend.patches.additions import adding
 from hexfusion.adapters.gpu.torch_backend.patches.embeddings import read_embedding
 from hexfusion.domain.errors import CheckpointError, InvalidRequest
 from hexfusion.domain.extra_networks import Embedding, UsedEmbedding

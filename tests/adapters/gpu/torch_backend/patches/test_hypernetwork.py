@@ -11,7 +11,7 @@ from torch.nn.functional import linear
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
-from hexfusion.adapters.gpu.torch_backend.patches.context import adding
+from hexfusion.adapters.gpu.torch_backend.patches.additions import adding
 from hexfusion.adapters.gpu.torch_backend.patches.hypernetwork import (
     ACTIVATIONS,
     Hypernetwork,

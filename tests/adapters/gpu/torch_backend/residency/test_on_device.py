@@ -8,7 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, HALF, load_checkpoint  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.precision import FULL, HALF  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice, move, size_of  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402

@@ -18,9 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL, LoadedCheckpoint, load_checkpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.residency.placement import (
     RAM,
     OnePlace,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hexfusion.adapters.gpu.torch_backend.conditioning.size_embedding import embed_numbers
+from hexfusion.adapters.gpu.torch_backend.architectures.size_embedding import embed_numbers
 from tests.golden.sampling_vectors import distance
 
 pytestmark = pytest.mark.torch
