@@ -56,7 +56,6 @@ from hexfusion.application.describing.interrogate import Interrogate
 from hexfusion.application.describing.picture_info import ReadPictureInfo
 from hexfusion.application.extras.extras import ProcessExtras
 from hexfusion.application.generation.extra_networks import ExtraNetworks
-from hexfusion.application.generation.faces import NoFaceRestorer
 from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
 from hexfusion.application.jobs.board import JobBoard
@@ -65,6 +64,7 @@ from hexfusion.application.jobs.progress import ReadProgress
 from hexfusion.application.jobs.queue import JobQueue, Meters
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
+from hexfusion.application.pictures.faces import NoFaceRestorer
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.vaes import VaeCatalog
 from hexfusion.application.saving.save_images import SaveImages

@@ -12,11 +12,11 @@ from hexfusion.application.describing.extra_parameters import (
     img2img_extra,
     soft_extra,
 )
-from hexfusion.application.generation.faces import check_faces
 from hexfusion.application.generation.generate import Generate, Start
 from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
 from hexfusion.application.jobs.orders import Prepared
 from hexfusion.application.jobs.queue import Abandoned, Job
+from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img
 from hexfusion.application.planning.prefill import prefill

@@ -16,12 +16,12 @@ from hexfusion.adapters.gpu.torch_backend.devices import (
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
+from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from hexfusion.adapters.gpu.torch_backend.precision import Precision, choose_precision
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing, choose_placing
-from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.upscale.folders import upscaler_folders
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
 from hexfusion.application.ports.options import OptionsStore

@@ -100,7 +100,9 @@ def build_unet(
     prepare_unet(unet)
     make_adjustable(unet)
     prepare_attention(unet)
-    return filled(unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype)
+    return filled_from_checkpoint(
+        unet, by_module(unet_modules(architecture)), UNET, weights, device, dtype
+    )
 
 
 def build_vae(
@@ -120,7 +122,9 @@ def build_vae(
             norm_num_groups=GROUPS,
         )
     prepare_vae(vae)
-    return filled(vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype)
+    return filled_from_checkpoint(
+        vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype
+    )
 
 
 def build_text(
@@ -149,7 +153,7 @@ def build_text(
         network = CLIPTextModelWithProjection(config) if pools else CLIPTextModel(config)
     make_adjustable(network)
     prepare_tokens(network)
-    network = filled(network, locate, prefix, weights, device, dtype)
+    network = filled_from_checkpoint(network, locate, prefix, weights, device, dtype)
     positions = torch.arange(architecture.positions, device=device).expand(1, -1)
     for module in network.modules():  # not in the state dict: its place is still on meta
         if isinstance(getattr(module, "position_ids", None), Tensor):
@@ -211,7 +215,7 @@ def _last_depths(architecture: UNetArchitecture, file: str) -> tuple[int, ...]:
     return last if last[0] else (middle,)
 
 
-def filled(
+def filled_from_checkpoint(
     network: Network,
     locate: Locate,
     prefix: str,

@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from hexfusion.adapters.gpu.torch_backend.architectures.builders import filled
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import filled_from_checkpoint
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.dpt import locate_dpt
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import DepthArchitecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
@@ -138,5 +138,7 @@ def build_depth(
     with torch.device("meta"):
         network = DPTForDepthEstimation(config)
     prefix = architecture.prefix
-    network = filled(network, locate_dpt(architecture), prefix, weights, device, torch.float32)
+    network = filled_from_checkpoint(
+        network, locate_dpt(architecture), prefix, weights, device, torch.float32
+    )
     return DepthEstimator(network, side)

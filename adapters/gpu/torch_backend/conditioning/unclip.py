@@ -14,7 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
-from hexfusion.adapters.gpu.torch_backend.architectures.builders import filled
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import filled_from_checkpoint
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.open_clip import (
     locate_open_clip_vision,
 )
@@ -178,7 +178,7 @@ def build_image_embedder(
         network = CLIPVisionModelWithProjection(config)
     prefix = architecture.prefix
     locate = locate_open_clip_vision(prefix)
-    network = filled(network, locate, prefix, weights, device, dtype)
+    network = filled_from_checkpoint(network, locate, prefix, weights, device, dtype)
     embeddings = network.vision_model.embeddings
     # not in the state dict: its place is still on meta
     embeddings.position_ids = torch.arange(embeddings.num_positions, device=device).expand(1, -1)

@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from hexfusion.adapters.gpu.torch_backend.files.filling import check, filled
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
-from hexfusion.adapters.gpu.torch_backend.upscale.network import check, filled
 from hexfusion.domain.errors import CheckpointError
 
 #: Where training programs put the tensors in a `.pth`, the better ones first.
@@ -93,5 +93,4 @@ def build(state: State, make: Callable[[State], N]) -> N:
         raise CheckpointError(state.file, f"describes no network that works: {error}") from error
     if not fits:
         raise CheckpointError(state.file, "describes a network for something else")
-    filled(network, known, state.file)
-    return network.requires_grad_(False)
+    return filled(network, known, state.file)

@@ -12,14 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.files.filling import State, count_layers, filled
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.interrogate.bert_vocabulary import (
     Vocabulary,
     read_vocabulary,
 )
-from hexfusion.adapters.gpu.torch_backend.interrogate.fill import filled_from, layers
 from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import normalised, squashed
-from hexfusion.adapters.gpu.torch_backend.upscale.network import State
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance
 from hexfusion.domain.errors import CheckpointError
@@ -108,7 +107,7 @@ def build(vision: State, text: State, words: Vocabulary, file: str) -> Blip:
             BlipVisionConfig(
                 hidden_size=sizes["width"],
                 intermediate_size=vision["encoder.layers.0.mlp.fc1.weight"].shape[0],
-                num_hidden_layers=layers(vision, "encoder.layers."),
+                num_hidden_layers=count_layers(vision, "encoder.layers."),
                 num_attention_heads=max(1, sizes["width"] // _HEAD),
                 image_size=sizes["side"],
                 patch_size=sizes["patch"],
@@ -122,7 +121,7 @@ def build(vision: State, text: State, words: Vocabulary, file: str) -> Blip:
                 hidden_size=sizes["text"],
                 encoder_hidden_size=sizes["width"],
                 intermediate_size=text["bert.encoder.layer.0.intermediate.dense.weight"].shape[0],
-                num_hidden_layers=layers(text, "bert.encoder.layer."),
+                num_hidden_layers=count_layers(text, "bert.encoder.layer."),
                 num_attention_heads=max(1, sizes["text"] // _HEAD),
                 max_position_embeddings=sizes["positions"],
                 hidden_act="gelu",
@@ -135,7 +134,7 @@ def build(vision: State, text: State, words: Vocabulary, file: str) -> Blip:
                 tie_word_embeddings=False,  # the file has both
             )
         )
-    return Blip(filled_from(eyes, vision, file), filled_from(mouth, text, file), words)
+    return Blip(filled(eyes, vision, file), filled(mouth, text, file), words)
 
 
 def _sizes(vision: State, text: State, file: str) -> Mapping[str, int]:

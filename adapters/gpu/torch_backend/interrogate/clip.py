@@ -13,15 +13,14 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional
 
+from hexfusion.adapters.gpu.torch_backend.files.filling import State, count_layers, filled
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.interrogate.clip_layouts import by_transformers_names
-from hexfusion.adapters.gpu.torch_backend.interrogate.fill import filled_from, layers
 from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import middle, normalised
 from hexfusion.adapters.gpu.torch_backend.interrogate.script_archive import (
     is_script_archive,
     read_script_archive,
 )
-from hexfusion.adapters.gpu.torch_backend.upscale.network import State
 from hexfusion.domain.errors import CheckpointError
 
 #: How much likelier a text is that is nearer by 1: A1111's, and what CLIP learned.
@@ -82,7 +81,7 @@ def build(state: State, file: str) -> Any:
         text_config={
             "hidden_size": text,
             "intermediate_size": shape("text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
-            "num_hidden_layers": layers(state, "text_model.encoder.layers."),
+            "num_hidden_layers": count_layers(state, "text_model.encoder.layers."),
             "num_attention_heads": max(1, text // _HEAD),
             "max_position_embeddings": positions,
             "vocab_size": vocabulary,
@@ -94,7 +93,7 @@ def build(state: State, file: str) -> Any:
         vision_config={
             "hidden_size": vision,
             "intermediate_size": shape("vision_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
-            "num_hidden_layers": layers(state, "vision_model.encoder.layers."),
+            "num_hidden_layers": count_layers(state, "vision_model.encoder.layers."),
             "num_attention_heads": max(1, vision // _HEAD),
             "image_size": round((patches - 1) ** 0.5) * patch,
             "patch_size": patch,
@@ -104,7 +103,7 @@ def build(state: State, file: str) -> Any:
     )
     with torch.device("meta"):
         network = CLIPModel(config)
-    return filled_from(network, state, file)
+    return filled(network, state, file)
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ import re
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.upscale.network import State
+from hexfusion.adapters.gpu.torch_backend.files.filling import State
 from hexfusion.domain.errors import CheckpointError
 
 _TOP = {

@@ -20,8 +20,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hexfusion.adapters.gpu.torch_backend.files.filling import State
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file
-from hexfusion.adapters.gpu.torch_backend.upscale.network import State
 from hexfusion.application.pictures.resizing import FILL, fit
 from hexfusion.domain.errors import CheckpointError
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
+from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.domain.errors import ModelUnavailable
 
 

@@ -10,12 +10,12 @@ import torch
 from PIL.Image import Image
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
+from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.interrogate import blip, clip, danbooru
 from hexfusion.adapters.gpu.torch_backend.interrogate.files import Places
 from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
-from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import FilesBelow
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance, go_on
 from hexfusion.domain.errors import NotANumber

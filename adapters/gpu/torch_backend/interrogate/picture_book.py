@@ -15,7 +15,7 @@ from PIL.Image import Image, Resampling
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.upscale.network import filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import filled
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.interrogation.picture_book import Guess, Seen, Thing
 
@@ -80,8 +80,7 @@ def load_picture_book(data: bytes, file: str) -> PictureBook:
             )
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(file, f"is no captioner of the starter's world: {error}") from error
-    filled(network, state, file)
-    return PictureBook(network.eval().requires_grad_(False), side, words)
+    return PictureBook(filled(network, state, file), side, words)
 
 
 def _count(state: dict[str, Tensor]) -> int:

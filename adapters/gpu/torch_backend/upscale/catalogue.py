@@ -1,15 +1,13 @@
 """Which upscaling networks there are files of. Source: spec images.md 9.1."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.upscale.packaged import EXTRA, is_packaged, packaged_file
 from hexfusion.domain.errors import ModelUnavailable, NotFound
 from hexfusion.domain.upscalers import DAT, REAL_ESRGAN, NamedModel, UpscalerModel, UpscaleSettings
-
-FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
-"""The files below a folder whose names are wanted."""
 
 _EXTENSIONS = (".pt", ".pth", ".safetensors")
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.files.filling import State
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.upscale import compact, rrdb, spandrel_networks
-from hexfusion.adapters.gpu.torch_backend.upscale.network import Built, State
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError
 
 #: Where training programs put the tensors in a `.pth`, the better ones first.

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.upscale.network import Built, State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError
 
 _SLOPE = 0.2  # of the leaky ReLUs, and the share that residual branches add

@@ -12,7 +12,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from hexfusion.adapters.gpu.torch_backend.upscale.network import Built, State
+from hexfusion.adapters.gpu.torch_backend.files.filling import State
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 
 INSTALL = "pip install 'hexfusion[upscalers]' && pip install --no-deps spandrel"

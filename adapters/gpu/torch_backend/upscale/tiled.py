@@ -7,7 +7,7 @@ import torch
 from PIL.Image import Image, fromarray
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.upscale.network import Network
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import UpscalingNetwork
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance
 from hexfusion.domain.errors import NotANumber
@@ -15,13 +15,17 @@ from hexfusion.domain.tiles import stepped_starts
 from hexfusion.domain.upscalers import Tiling
 
 
-def through(network: Network, picture: Image, turn: threading.Lock) -> Image:
+def through(network: UpscalingNetwork, picture: Image, turn: threading.Lock) -> Image:
     """What the network makes of an RGB picture. Whoever holds `turn` has the device."""
     return to_picture(_call(network, to_pixels(picture), turn))
 
 
 def by_mean(
-    network: Network, picture: Image, tiling: Tiling, turn: threading.Lock, advance: Advance
+    network: UpscalingNetwork,
+    picture: Image,
+    tiling: Tiling,
+    turn: threading.Lock,
+    advance: Advance,
 ) -> Image:
     """The mean of overlapping tiles' results; the picture itself if it was stopped."""
     pixels, scale = to_pixels(picture), network.scale
@@ -52,7 +56,7 @@ def by_mean(
     return to_picture(total.div_(count))
 
 
-def _call(network: Network, pixels: Tensor, turn: threading.Lock) -> Tensor:
+def _call(network: UpscalingNetwork, pixels: Tensor, turn: threading.Lock) -> Tensor:
     """Pixels on the CPU, 0 to 1, in single precision. Raises `NotANumber`."""
     with turn, torch.inference_mode():
         made = network.run(pixels.to(network.device, network.dtype)).float().cpu().clamp_(0, 1)

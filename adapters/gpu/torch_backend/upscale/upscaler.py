@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
+from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
-from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import Catalogue, FilesBelow, Source
+from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import Catalogue, Source
 from hexfusion.adapters.gpu.torch_backend.upscale.loading import load_network
-from hexfusion.adapters.gpu.torch_backend.upscale.network import Network
 from hexfusion.adapters.gpu.torch_backend.upscale.packaged import read_packaged
 from hexfusion.adapters.gpu.torch_backend.upscale.tiled import by_mean, through
+from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import UpscalingNetwork
 from hexfusion.application.pictures.tiles import by_tiles
 from hexfusion.application.pictures.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
 from hexfusion.application.ports.upscale import Advance, go_on
@@ -53,7 +54,7 @@ class TorchUpscaler:
         self._plain = PlainUpscaler()
         self._loading = threading.Lock()
         self._free = free
-        self._held: tuple[tuple[Path, int], Network] | None = None
+        self._held: tuple[tuple[Path, int], UpscalingNetwork] | None = None
         self._size = 0
 
     def list(self, settings: UpscaleSettings) -> Sequence[UpscalerModel]:
@@ -106,7 +107,7 @@ class TorchUpscaler:
     def _enlarged(
         self,
         family: str,
-        network: Network,
+        network: UpscalingNetwork,
         image: Image,
         settings: UpscaleSettings,
         advance: Advance,
@@ -122,7 +123,7 @@ class TorchUpscaler:
         tiling = settings.dat if family == "DAT" else settings.esrgan
         return by_tiles(image, tiling, lambda tile: through(network, tile, self._turn), advance)
 
-    def _network(self, source: Source) -> Network:
+    def _network(self, source: Source) -> UpscalingNetwork:
         """Raises `CheckpointError`; the network held before then stays."""
         with self._loading:
             if source.packaged and not source.file.exists():

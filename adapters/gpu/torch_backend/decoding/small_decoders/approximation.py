@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
 
 #: Side and width of each convolution, behind the latent's own channels.
 _LAYERS = ((7, 8), (5, 16), (3, 32), (3, 64), (3, 32), (3, 16), (3, 8), (3, 3))
@@ -41,4 +41,4 @@ def build_approximation(state: State, file: str, channels: int) -> nn.Module:
     """With these weights, for latents of that many channels. Errors as `filled`."""
     with torch.device("meta"):
         network = Approximation(channels)
-    return filled(network, state, file)
+    return filled(network, state, file, copy=True)

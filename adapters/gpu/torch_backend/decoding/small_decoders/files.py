@@ -16,11 +16,11 @@ from hexfusion.adapters.gpu.torch_backend.checkpoint import LATENT, LoadedCheckp
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import (
     build_approximation,
 )
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.filling import State
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.taesd import (
     build_decoder,
     build_encoder,
 )
+from hexfusion.adapters.gpu.torch_backend.files.filling import State
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, own_latent_rgb

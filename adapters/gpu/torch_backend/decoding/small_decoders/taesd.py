@@ -7,7 +7,7 @@ The tensors are numbered by their places in two plain chains (`taesd_encoder.pth
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
 
 WIDTH = 64
 #: Blocks at each of the four sizes, from the picture's own down to the latent's.
@@ -56,14 +56,14 @@ def build_encoder(state: State, file: str, channels: int) -> nn.Module:
     """With these weights. Errors as `filled`."""
     with torch.device("meta"):
         network = encoder(channels)
-    return filled(network, state, file)
+    return filled(network, state, file, copy=True)
 
 
 def build_decoder(state: State, file: str, channels: int) -> nn.Module:
     """With these weights. Errors as `filled`."""
     with torch.device("meta"):
         network = decoder(channels)
-    return filled(network, state, file)
+    return filled(network, state, file, copy=True)
 
 
 def _blocks(count: int) -> list[nn.Module]:
