@@ -57,11 +57,15 @@ _LATER = {
 }
 
 
+#: Recordings of the script X/Y/Z plot.
+_XYZ = ("scripts/", "xyz/", "starter/xyz_")
+
+
 def later(case: Case, status: int) -> str | None:
     """Which engine a recording waits for, if one is not there."""
     if status == 501:
         return _LATER.get(case.path)
-    if status == 422 and case.status == 200 and case.name.startswith("scripts/"):
+    if status == 422 and case.status == 200 and case.name.startswith(_XYZ):
         return "script X/Y/Z plot"
     return None
 
@@ -111,7 +115,7 @@ _SHAPE: Sequence[tuple[str, tuple[str, ...], str]] = (
     ),
     ("*/*hypernetworks*", ("body: 3 items",), "the folder holds files that were made later"),
     ("*", ("body.info.comments: not theirs",), "a network that is not there is told, not skipped"),
-    ("*/embeddings_after", ("body.loaded.apitest",), "it was made by create/embedding"),
+    ("*/embeddings_after", ("body.loaded.",), "they were made by create/embedding"),
 )
 
 _FACT = "body.info.extra_generation_params."

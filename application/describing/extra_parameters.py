@@ -25,7 +25,7 @@ def extra_parameters(plan: JobPlan, options: Options, own: Mapping[str, Extra]) 
     extra = {**hypertile_extra(plan, options), **own}
     passes = plan.first.passes
     chosen = plan.sampling.options
-    if shown := _schedule_shown(plan.sampling):
+    if (shown := _schedule_shown(plan.sampling)) and plan.sampling.scheduler != AUTOMATIC.label:
         extra["Schedule type"] = shown
     extra["Lora hashes"] = None
     if options.flag("use_old_scheduling") and _old_timeline_matters(plan):
@@ -41,7 +41,8 @@ def extra_parameters(plan: JobPlan, options: Options, own: Mapping[str, Extra]) 
     if plan.first.init and plan.first.init.noise_multiplier != 1:
         extra["Noise multiplier"] = plan.first.init.noise_multiplier
     for each in passes:
-        extra |= _sampling_extra(each.sampling, from_noise=not _from_latent(each))
+        hires = isinstance(each, HiresPlan)
+        extra |= _sampling_extra(each.sampling, from_noise=not _from_latent(each), hires=hires)
     return extra
 
 
@@ -81,12 +82,14 @@ def _emphasised(each: Pass) -> bool:
     return any("(" in text or "[" in text for text in texts)
 
 
-def _sampling_extra(sampling: SamplingPlan, *, from_noise: bool) -> dict[str, Extra]:
+def _sampling_extra(sampling: SamplingPlan, *, from_noise: bool, hires: bool) -> dict[str, Extra]:
     extra: dict[str, Extra] = {}
     sampler, chosen = sampling.sampler, sampling.options
     if chosen.always_discard_next_to_last_sigma and not sampler.discard_penultimate:
         extra["Discard penultimate sigma"] = True
     if label := _schedule_shown(sampling):
+        if not hires:  # a sampler's own choice is told here; "Hires schedule type" stands elsewhere
+            extra["Schedule type"] = label
         extra |= _schedule_extra(sampling, label)
     if from_noise and sampler.space == "sigma" and chosen.sgm_noise_multiplier:
         extra["SGM noise multiplier"] = True
