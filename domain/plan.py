@@ -70,15 +70,17 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SamplingPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Sampler, schedule, and the numbers they take (spec sampling.md 3 and 4).
+    """Sampler, schedule, guidance, and the numbers they take (spec sampling.md 3 to 5).
 
-    `scheduler` is a label of the catalogue. `options` is the job's frozen view of the options
-    that noise, schedule and guidance read; the parameters are settled against it already.
+    It travels as it is to what samples and guides. `scheduler` is a label of the catalogue.
+    `options` is the job's frozen view of the options that noise, schedule and guidance read; the
+    parameters are settled against it already.
     """
 
     sampler: Sampler
     scheduler: str
     steps: int
+    cfg_scale: float = 7.0
     parameters: SamplerParameters = SamplerParameters()
     options: SamplingOptions = SamplingOptions()
 
@@ -185,7 +187,6 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
     vae: VaeFile | None = None
     width: int
     height: int
-    cfg_scale: float
     text: TextPlan
     sampling: SamplingPlan
     refiner: RefinerPlan | None = None

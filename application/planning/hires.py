@@ -81,7 +81,6 @@ def plan_hires(
         width=size.target[0],
         height=size.target[1],
         crop=size.crop,
-        cfg_scale=request.cfg_scale,
         upscaler=request.hr_upscaler or LATENT_MODES[0],
         upscaling=upscale_settings(options),
         denoising_strength=request.denoising_strength or 0.0,

@@ -148,7 +148,6 @@ def plan_first_pass(
         checkpoint=models.checkpoint,
         width=request.width // CELL * CELL,
         height=request.height // CELL * CELL,
-        cfg_scale=request.cfg_scale,
         noise=NoisePlan(seeds=(), subseeds=()),
         text=plan_text(prompts, options, sampling),
         sampling=sampling,

@@ -62,6 +62,7 @@ def _settled(
         sampler=sampler,
         scheduler=scheduler,
         steps=steps,
+        cfg_scale=request.cfg_scale,
         parameters=resolve_parameters(
             sampler,
             sampling,

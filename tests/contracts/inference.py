@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from hexfusion.domain.plan import (
     InitPlan,
     MaskedContent,
     NoisePlan,
+    Pass,
     Plan,
     SamplingPlan,
     TextPlan,
@@ -30,6 +31,7 @@ from hexfusion.domain.sampling.steps import expected_calls
 from hexfusion.domain.vaes import VaeFile
 
 T = TypeVar("T")
+AnyPass = TypeVar("AnyPass", bound=Pass)
 
 
 class Backend(Inference, ModelHost, Protocol):
@@ -53,7 +55,6 @@ def plan(
         checkpoint=checkpoint,
         width=width,
         height=height,
-        cfg_scale=7.0,
         noise=NoisePlan(seeds=tuple(seeds), subseeds=(0,) * len(seeds)),
         text=TextPlan(
             positive=tuple(positive_parts(text, calls) for text in texts),
@@ -61,6 +62,12 @@ def plan(
         ),
         sampling=SamplingPlan(sampler=BY_NAME[sampler], scheduler="Automatic", steps=steps),
     )
+
+
+def guided(each: AnyPass, cfg_scale: float, **changes: Any) -> AnyPass:
+    """The same pass with that scale of guidance, and other changes."""
+    sampling = msgspec.structs.replace(each.sampling, cfg_scale=cfg_scale)
+    return msgspec.structs.replace(each, sampling=sampling, **changes)
 
 
 def with_hires(first: Plan, *, upscaler: str = "Latent", steps: int = 2) -> Plan:
@@ -71,7 +78,6 @@ def with_hires(first: Plan, *, upscaler: str = "Latent", steps: int = 2) -> Plan
         width=first.width * 2,
         height=first.height * 2,
         crop=(1, 1),
-        cfg_scale=first.cfg_scale,
         upscaler=upscaler,
         denoising_strength=0.6,
         text=first.text,

@@ -8,17 +8,11 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import answering
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.conditioning.depth import beside_depth
-from hexfusion.adapters.gpu.torch_backend.conditioning.inpainting import (
-    beside_editing,
-    beside_inpainting,
-    grey_pictures,
-    masked_pictures,
-)
+from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import Scene, showing
 from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
-from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedder, showing
+from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedder, telling
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.extra_networks.job import JobAdditions
@@ -31,16 +25,16 @@ from hexfusion.adapters.gpu.torch_backend.latents.latent_upscale import (
     upscale_latents,
 )
 from hexfusion.adapters.gpu.torch_backend.latents.soft_mask import SoftMask, changed_masks
-from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computing
+from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computation_of, computing, in_force
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement, Placing
-from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Network, inside, linked
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask, Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
 from hexfusion.adapters.gpu.torch_backend.sampling.inversion import found_noise
 from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
-    PassSettings,
     Refiner,
     sample_from_latent,
     sample_from_noise,
@@ -114,13 +108,17 @@ class Batch:
 
     def _render(self) -> Rendered:
         plan, hires = self._plan, self._plan.hires
-        with computing(plan.tweaks, plan.width, plan.height):
-            latents = self._first_pass()
-            if hires is None or self._verdict is Verdict.INTERRUPT:
-                return self._rendered(latents)
-            init = self._enlarged(latents, hires)
-        with computing(hires.tweaks, hires.width, hires.height):
-            return self._rendered(self._second_pass(hires, init))
+        self._begin(plan)
+        latents = self._first_pass()
+        if hires is None or self._verdict is Verdict.INTERRUPT:
+            return self._rendered(latents)
+        init = self._enlarged(latents, hires)
+        self._begin(hires)
+        return self._rendered(self._second_pass(hires, init))
+
+    def _begin(self, each: Pass) -> None:
+        """The pass's tweaks are those of its network calls and of what is coded meanwhile."""
+        self._codec.tweaks = computation_of(each.tweaks, each.width, each.height)
 
     def _rendered(self, latents: Tensor) -> Rendered:
         pictures, added = self._pictures(latents), self._adding
@@ -141,7 +139,7 @@ class Batch:
             return self._from_pictures(plan.init, self._sources)
         return sample_from_noise(
             self._latent_model(plan, self._use(plan), (plan.height // CELL, plan.width // CELL)),
-            self._settings(plan),
+            plan.sampling,
             self._texts(plan, self._model),
             self._noise(plan.height // CELL, plan.width // CELL),
             self._watch(plan, plan.pass_steps[0]),
@@ -155,7 +153,7 @@ class Batch:
         found = self._found(init.inversion, latents, model) if init.inversion else None
         final = sample_from_latent(
             self._latent_model(plan, model, (latents.shape[-2], latents.shape[-1])),
-            self._settings(plan),
+            plan.sampling,
             self._texts(plan, model),
             self._noise(*latents.shape[-2:]),
             latents,
@@ -178,7 +176,7 @@ class Batch:
         described = msgspec.structs.replace(plan, text=how.text or plan.text)
         return found_noise(
             self._latent_model(plan, model, size),
-            self._settings(plan),
+            plan.sampling,
             self._texts(described, model),
             latents,
             self._noise(*size)(),
@@ -216,7 +214,7 @@ class Batch:
         model = self._use(hires)
         return sample_from_latent(
             self._latent_model(hires, model, (init.shape[-2], init.shape[-1])),
-            self._settings(hires),
+            hires.sampling,
             self._texts(hires, model),
             self._noise(*init.shape[-2:]),
             init,
@@ -293,7 +291,7 @@ class Batch:
                 width=each.width,
                 with_empty=each.sampling.options.pad_cond_uncond,
             )
-            return showing(texts, self._embedded(each, embedder)) if embedder else texts
+            return telling(texts, self._embedded(each, embedder)) if embedder else texts
 
     def _embedded(self, each: Pass, embedder: ImageEmbedder) -> Tensor:
         """What an unCLIP is told of each picture: nothing where there is none."""
@@ -311,44 +309,28 @@ class Batch:
     def _beside(self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]) -> Tensor | None:
         """What the model's UNet sees beside a latent of that (height, width) in cells, if anything.
 
-        In a second pass it is shown grey, as where there is no picture.
+        In a second pass it is shown what it is shown where there is no picture.
         """
         plan, sources = self._plan, self._sources_of(each)
-        count, (height, width) = plan.batch_size, size
-        if model.depth:
-            if sources is None:
-                message = "this checkpoint paints by the depth of a picture: use img2img"
-                raise InvalidRequest("init_images", message)
-            with self._turn:
-                return beside_depth(model.depth, sources.pictures, size).to(self._device)
-        if model.edits:
-            with self._turn:
-                if sources is None:
-                    return torch.zeros(count, 4, *size, device=self._device)
-                return beside_editing(model.vae, sources.pictures, size, retry=self._codec.retry)
-        if not model.inpaints:
+        if model.image_input is None:
             return None
-        self._happened.add("Conditional mask weight")
-        rounded = model.sdxl or plan.init is None or plan.init.round_mask
-        if sources is None:
-            pictures, share = grey_pictures(count, height * CELL, width * CELL), torch.ones(1, 1)
-        else:
-            pictures, share = masked_pictures(
-                sources.pictures,
-                sources.seen or sources.mask,
-                weight=plan.mask_weight,
-                rounded=rounded,
-            )
-        with self._turn:
-            return beside_inpainting(
-                model.vae,
-                pictures,
-                share,
-                size,
-                model.scale_factor,
-                self._generator_beside(),
-                retry=self._codec.retry,
-            )
+        if model.image_input.fact:
+            self._happened.add(model.image_input.fact)
+        scene = Scene(
+            pictures=sources.pictures if sources else None,
+            mask=(sources.seen or sources.mask) if sources else None,
+            count=plan.batch_size,
+            size=size,
+            mask_weight=plan.mask_weight,
+            round_mask=plan.init is None or plan.init.round_mask,
+            vae=model.vae,
+            scale_factor=model.scale_factor,
+            generator=self._generator_beside(),
+            retry=self._codec.retry,
+            device=self._device,
+        )
+        with self._codec.at_work():
+            return model.image_input(scene)
 
     def _generator_beside(self) -> torch.Generator:
         """As A1111's global one is then (spec sampling.md 6.7): going on from the first encoding,
@@ -360,16 +342,23 @@ class Batch:
             return torch.Generator().manual_seed(init.content_seeds[-1])
         return self._encoding
 
+    def _network(self, each: Pass, model: LoadedCheckpoint, beside: Tensor | None) -> Network:
+        """The model's UNet as this pass has it: the chain that every call of it goes through."""
+        tweaks = self._codec.tweaks
+        return linked(
+            answering(model.unet),
+            showing(beside),
+            inside(lambda: self._turn),
+            inside(lambda: in_force(tweaks)),
+            inside(lambda: self._adding(each.networks, model)),
+        )
+
     def _latent_model(
         self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]
     ) -> LatentModel:
-        def network(x: Tensor, t: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
-            with self._turn, self._adding(each.networks, model):
-                return predict(model.unet, x, t, context, vector)
-
         options = each.sampling.options
         return LatentModel(
-            network=network,
+            network=self._network(each, model, self._beside(each, model, size)),
             table=noise_table(
                 model.alphas_cumprod,
                 quantize=options.enable_quantization,
@@ -378,13 +367,13 @@ class Batch:
             ),
             v_prediction=model.prediction == "v",
             sdxl=model.sdxl,
-            beside=self._beside(each, model, size),
             image_cfg_scale=self._image_cfg_scale(model),
         )
 
     def _image_cfg_scale(self, model: LoadedCheckpoint) -> float | None:
         init = self._plan.init
-        if init is None or not model.edits or init.image_cfg_scale is None:
+        edits = model.image_input is not None and model.image_input.edits
+        if init is None or not edits or init.image_cfg_scale is None:
             return None
         if any(len(parts) > 1 for parts in self._plan.text.positive):
             message = "AND does not go with image_cfg_scale"
@@ -408,35 +397,23 @@ class Batch:
 
     def _watch(
         self, each: Pass, steps: int, steps_before: int = 0
-    ) -> Callable[[int, Tensor], bool]:
-        """The port's observer as the driver wants it: calls become steps, latents previews."""
+    ) -> Callable[[int, Prediction], bool]:
+        """The port's observer as the sampling loop wants it: calls become steps, predictions
+        previews."""
         sampler = each.sampling.sampler
         last = expected_calls(sampler, steps)
-        of = self._plan.steps
+        of, content = self._plan.steps, self._plan.preview.content
 
-        def watch(call: int, shown: Tensor) -> bool:
+        def watch(call: int, latest: Prediction) -> bool:
             step = min(sampling_step(sampler, min(call, last)) + 1, steps)
             model = self._model
 
             def picture() -> Image:
                 # Tweaks of its own: whoever looks on must not use up the picture's draws.
                 with computing(each.tweaks, each.width, each.height):
-                    return self._codec.preview(model, shown)
+                    return self._codec.preview(model, latest, content)
 
             self._verdict = self._observer(steps_before + step, of, picture)
             return self._verdict is not Verdict.CONTINUE
 
         return watch
-
-    def _settings(self, each: Pass) -> PassSettings:
-        sampling = each.sampling
-        return PassSettings(
-            sampler=sampling.sampler,
-            scheduler=sampling.scheduler,
-            steps=sampling.steps,
-            cfg_scale=each.cfg_scale,
-            parameters=sampling.parameters,
-            s_min_uncond=sampling.options.s_min_uncond,
-            options=sampling.options,
-            preview_content=self._plan.preview.content,
-        )

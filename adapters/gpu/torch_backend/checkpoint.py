@@ -32,7 +32,13 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import (
     TextConditioner,
     XlConditioner,
 )
-from hexfusion.adapters.gpu.torch_backend.conditioning.depth import DepthEstimator, build_depth
+from hexfusion.adapters.gpu.torch_backend.conditioning.depth import build_depth
+from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import (
+    Depth,
+    EditedPicture,
+    ImageInput,
+    MaskedPicture,
+)
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import (
     ClipTokenizer,
@@ -64,8 +70,8 @@ class LoadedCheckpoint:
 
     `alphas_cumprod` is (1000,) float32 on the CPU where the file or its `.yaml` sets the noise
     table, None where the standard one applies (spec sampling.md 2.1). `prediction` is "epsilon"
-    or "v". `latent_rgb` is the file's own map for previews, if it brings one. An unCLIP has an
-    `embedder` of pictures, a depth model an estimator of their `depth`.
+    or "v". `latent_rgb` is the file's own map for previews, if it brings one. `image_input` is what
+    its UNet sees beside the latent, if anything; an unCLIP has an `embedder` of pictures.
     """
 
     file: str
@@ -79,17 +85,7 @@ class LoadedCheckpoint:
     scale_factor: float
     latent_rgb: LatentRgb | None
     embedder: ImageEmbedder | None = None
-    depth: DepthEstimator | None = None
-
-    @property
-    def inpaints(self) -> bool:
-        """Whether its UNet sees, beside the latent, a mask and what the mask leaves."""
-        return self.architecture.unet.in_channels == LATENT + 1 + LATENT
-
-    @property
-    def edits(self) -> bool:
-        """Whether its UNet sees, beside the latent, that of a picture: InstructPix2Pix."""
-        return self.architecture.unet.in_channels == LATENT + LATENT
+    image_input: ImageInput | None = None
 
     @property
     def sdxl(self) -> bool:
@@ -137,7 +133,7 @@ def load_checkpoint(
         scale_factor=architecture.scale_factor,
         latent_rgb=own_latent_rgb(weights.metadata, architecture.vae.latent_channels),
         embedder=_embedder(architecture, weights, device, precision.text),
-        depth=build_depth(architecture.depth, weights, device) if architecture.depth else None,
+        image_input=_image_input(architecture, weights, device),
     )
 
 
@@ -148,6 +144,21 @@ def _embedder(
         return None
     statistics = architecture.family == UNCLIP_L
     return build_image_embedder(architecture.vision, weights, device, dtype, statistics=statistics)
+
+
+def _image_input(
+    architecture: Architecture, weights: Weights, device: torch.device
+) -> ImageInput | None:
+    if architecture.depth:
+        return Depth(build_depth(architecture.depth, weights, device))
+    match architecture.unet.in_channels - LATENT:
+        case 0:
+            return None
+        case 4:
+            return EditedPicture()
+        case 5:
+            return MaskedPicture(rounded=is_sdxl(architecture.family))
+    raise AssertionError(f"{architecture.family} with {architecture.unet.in_channels} channels")
 
 
 def is_sdxl(family: str) -> bool:

@@ -31,6 +31,7 @@ from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import (
     prepare_tokens,
 )
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import prepare_unet, prepare_vae
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Network
 from hexfusion.domain.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
-Network = TypeVar("Network", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,11 @@ def predict(
     return out.float()
 
 
+def answering(unet: "UNet2DConditionModel") -> Network:
+    """The UNet as what answers calls: the end of every chain (see `predict`)."""
+    return lambda call: predict(unet, call.x, call.time, call.context, call.vector)
+
+
 class UpsampleThenFit(nn.Module):
     """Up-sampling as the original networks do it: double, convolve, then fit the skip tensor.
 
@@ -216,13 +222,13 @@ def _last_depths(architecture: UNetArchitecture, file: str) -> tuple[int, ...]:
 
 
 def filled_from_checkpoint(
-    network: Network,
+    network: Module,
     locate: Locate,
     prefix: str,
     weights: Weights,
     device: torch.device,
     dtype: torch.dtype,
-) -> Network:
+) -> Module:
     """Put the file's tensors, those under `prefix`, in place of the network's parameters.
 
     Each is copied once, out of the mapped file to its device: a file overwritten later cannot

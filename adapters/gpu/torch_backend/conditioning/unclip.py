@@ -124,7 +124,7 @@ def _cosine(time: float) -> float:
     return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
 
 
-def showing(conditioning: Conditioning, vectors: Tensor) -> Conditioning:
+def telling(conditioning: Conditioning, vectors: Tensor) -> Conditioning:
     """The same texts, each image's prompt with its vector of (B, width); the negative ones see
     nothing, which is zeros.
     """

@@ -4,7 +4,8 @@ Source: spec sampling.md 6.7 and 6.8, images.md 14.
 """
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -29,12 +30,14 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
     retry_dtype,
     to_pictures,
 )
+from hexfusion.adapters.gpu.torch_backend.patches.tweaks import Computation, in_force
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
 from hexfusion.domain.geometry import CELL
-from hexfusion.domain.plan import Plan
+from hexfusion.domain.plan import Plan, PreviewContent
 
 
 class Codec:
-    """For one render. Whoever holds `turn` has the device.
+    """For one render. Whoever holds `turn` has the device. `tweaks` are of the pass under way.
 
     `low_memory` says that networks take turns in the device's memory. Raises at once, as
     `SmallDecoders.taesd` does, where the plan names TAESD and there is none for one of `models`.
@@ -52,6 +55,7 @@ class Codec:
         self._plan = plan
         self._small = small
         self._turn = turn
+        self.tweaks: Computation | None = None
         self._previews = Previews(plan.preview, small, turn, low_memory=low_memory)
         self.retry = retry_dtype(
             auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
@@ -62,6 +66,12 @@ class Codec:
             if plan.encode_method == "TAESD":
                 small.taesd(model, "encoder")
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Inside, the calling thread has the device, and networks obey the pass's tweaks."""
+        with self._turn, in_force(self.tweaks):
+            yield
+
     def start(
         self,
         model: LoadedCheckpoint,
@@ -70,7 +80,7 @@ class Codec:
         generator: torch.Generator,
     ) -> Tensor:
         """What img2img starts from: see `encode_pictures`."""
-        with self._turn:
+        with self.at_work():
             if self._plan.encode_method == "TAESD":
                 encoder = self._small.taesd(model, "encoder")
                 made = [encode_small(encoder, to_floats(each)) for each in pictures]
@@ -83,7 +93,7 @@ class Codec:
         self, model: LoadedCheckpoint, pictures: Sequence[Image], generator: torch.Generator
     ) -> Tensor:
         """Pictures of one size, enlarged for a second pass, to latents (B, C, h, w)."""
-        with self._turn:
+        with self.at_work():
             if self._plan.encode_method == "TAESD":
                 encoder = self._small.taesd(model, "encoder")
                 return torch.cat([encode_small(encoder, to_floats(each)) for each in pictures])
@@ -92,7 +102,7 @@ class Codec:
 
     def decode(self, model: LoadedCheckpoint, latents: Tensor) -> list[Image]:
         """Latents (B, C, h, w) to pictures. Raises `NotANumber`."""
-        with self._turn:
+        with self.at_work():
             if self._plan.decode_method == "TAESD":
                 pixels = decode_small(self._small.taesd(model, "decoder"), latents)
             else:
@@ -105,9 +115,13 @@ class Codec:
         if not self._plan.preview.fast_interrupt:
             return self.decode(model, latents)
         size = latents.shape[-1] * CELL, latents.shape[-2] * CELL
-        made = to_pictures(self._previews.pixels(model, latents))
+        with in_force(self.tweaks):
+            made = to_pictures(self._previews.pixels(model, latents))
         return [each.resize(size, Resampling.BICUBIC) for each in made]
 
-    def preview(self, model: LoadedCheckpoint, latents: Tensor) -> Image:
-        """See `Previews.picture`."""
-        return self._previews.picture(model, latents)
+    @torch.inference_mode()
+    def preview(
+        self, model: LoadedCheckpoint, latest: Prediction, content: PreviewContent
+    ) -> Image:
+        """What the latest model call made of the latents: see `Previews.picture`."""
+        return self._previews.picture(model, latest.clean(content))

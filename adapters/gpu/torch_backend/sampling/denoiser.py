@@ -1,12 +1,13 @@
 """The guided denoiser: one network call answers a sampler's question (spec sampling.md 5.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Call, Network, Row
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     Conditioning,
     Selection,
@@ -19,17 +20,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     why_skip_negative,
 )
 from hexfusion.adapters.gpu.torch_backend.sampling.preconditioning import Preconditioning
-from hexfusion.domain.plan import PreviewContent
-from hexfusion.domain.sampling.options import SamplingOptions
-
-Network = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
-"""x (rows, C, H, W) float32, time (rows,) float32, context (rows, tokens, width), vector
-(rows, width) or None -> x's shape.
-
-Casting to a lower precision and back is the network's own business.
-"""
-
-DEFAULT_OPTIONS = SamplingOptions()
+from hexfusion.domain.plan import PreviewContent, SamplingPlan
 
 CFGPP_SCALE = 1 / 12.5
 """CFG++ takes scales around 0 to 1; A1111 lets one type the usual numbers."""
@@ -66,12 +57,38 @@ class LatentMask:
 
 
 @dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one model call made of a latent, for whoever looks on.
+
+    `first` is the prediction for each prompt's first part, `unwanted` that for the negative prompt
+    and `guided` what the sampler is sent, each (B, C, H, W) as the network's space has it.
+    """
+
+    space: Preconditioning
+    x: Tensor
+    level: Tensor
+    first: Tensor
+    unwanted: Tensor
+    guided: Tensor
+
+    def clean(self, content: PreviewContent = "Prompt") -> Tensor:
+        """The clean latent (B, C, H, W) of one of the three (spec images.md 14)."""
+        predicted = {
+            "Prompt": self.first,
+            "Negative prompt": self.unwanted,
+            "Combined": self.guided,
+        }
+        return self.space.clean(self.x, predicted[content], self.level)
+
+
+@dataclass(frozen=True, eq=False)
 class _Batch:
-    """The network input of one selection: which image each row shows, and the texts by chunks.
+    """The network input of one selection: what each row is, and the texts by chunks.
 
     A chunk is one network call; ordinarily there is one, conditional rows first.
     """
 
+    rows: tuple[Row, ...]
     images: Tensor
     chunks: tuple[TextRows, ...]
 
@@ -80,22 +97,21 @@ class GuidedDenoiser:
     """Called with what a sampler yields, gives what it wants to be sent.
 
     In sigma space that is the denoised latent, in timestep space the noise, (B, C, H, W) float32;
-    with `send_unconditional` guided and unconditional prediction stacked, (2, B, C, H, W).
+    for a sampler that wants the unconditional one, too, guided and unconditional prediction
+    stacked, (2, B, C, H, W).
 
-    `total_calls` is the expected number of calls, for the options that count in shares of it.
-    Holds the run's call counter, so one denoiser serves one run; `first_step` is where it starts,
-    for one that takes a run over. `clean` is the clean latent that the latest call saw in each
-    prompt's first part: what interrupts return. `shown` is the one that `preview_content` chooses
-    for previews (spec images.md 14). `happened` has the infotext labels of what the calls so far
-    really did: "Skip Early CFG", "NGMS", "Pad conds", "Pad conds v0" (spec prompts.md 5.4 and 8.2).
+    `sampling` is the pass's; `total_calls` the expected number of calls, for the options that
+    count in shares of it. Holds the run's call counter, so one denoiser serves one run;
+    `first_step` is where it starts, for one that takes a run over. `latest` is what the latest call
+    predicted. `happened` has the infotext labels of what the calls so far really did: "Skip Early
+    CFG", "NGMS", "Pad conds", "Pad conds v0" (spec prompts.md 5.4 and 8.2).
 
-    `beside` (B, channels, H, W) is what the network sees behind each image's latent. With an
-    `image_cfg_scale` that is not 1 it is asked a third time, without what is beside, and guided by
-    that, too (InstructPix2Pix, arXiv:2211.09800); then each prompt has one part.
+    With an `image_cfg_scale` that is not 1 the network is asked a third time, blind to what it is
+    shown beside the latent, and guided by that, too (InstructPix2Pix, arXiv:2211.09800); then each
+    prompt has one part.
     """
 
-    clean: Tensor
-    shown: Tensor
+    latest: Prediction
     happened: set[str]
 
     def __init__(
@@ -103,30 +119,20 @@ class GuidedDenoiser:
         network: Network,
         space: Preconditioning,
         conditioning: Conditioning,
+        sampling: SamplingPlan,
         *,
-        cfg_scale: float,
         total_calls: int,
-        s_min_uncond: float = 0.0,
-        options: SamplingOptions = DEFAULT_OPTIONS,
         mask: Mask | None = None,
-        send_unconditional: bool = False,
         first_step: int = 0,
-        beside: Tensor | None = None,
         image_cfg_scale: float | None = None,
-        preview_content: PreviewContent = "Prompt",
     ) -> None:
         self._network = network
         self._space = space
         self._conditioning = conditioning
-        self._cfg_scale = cfg_scale * CFGPP_SCALE if send_unconditional else cfg_scale
+        self._sampling = sampling
         self._total_calls = total_calls
-        self._s_min_uncond = s_min_uncond
-        self._options = options
         self._mask = mask
-        self._send_unconditional = send_unconditional
-        self._beside = beside
         self._image_cfg_scale = image_cfg_scale
-        self._preview_content = preview_content
 
         self.happened = set()
         self._step = first_step
@@ -143,7 +149,7 @@ class GuidedDenoiser:
         why = None
         if not self._edits:
             why = why_skip_negative(
-                self._step, self._total_calls, float(level), self._s_min_uncond, self._options
+                self._step, self._total_calls, float(level), self._sampling.options
             )
         skip = why is not None
         if why:
@@ -153,7 +159,6 @@ class GuidedDenoiser:
         predicted = space.prediction(rows, self._ask(rows, level, batch), level)
         cond = predicted[: self._parts]
         first = cond[self._firsts]
-        self.clean = space.clean(x, first, level)
         uncond = first if skip else predicted[self._parts :]
         if self._edits:
             guided = self._edited(cond, *uncond.chunk(2))
@@ -162,15 +167,15 @@ class GuidedDenoiser:
             guided = combine(cond, uncond, self._weights, 1.0 if skip else self._cfg_scale)
         if masked and not space.masks_input:
             guided = masked.blend(guided, level)
-        match self._preview_content:
-            case "Prompt":
-                self.shown = self.clean
-            case "Negative prompt":
-                self.shown = space.clean(x, uncond, level)
-            case "Combined":
-                self.shown = space.clean(x, guided, level)
+        self.latest = Prediction(space, x, level, first, uncond, guided)
         self._step += 1
-        return torch.stack([guided, uncond]) if self._send_unconditional else guided
+        both = self._sampling.sampler.wants_unconditional
+        return torch.stack([guided, uncond]) if both else guided
+
+    @property
+    def _cfg_scale(self) -> float:
+        scale = self._sampling.cfg_scale
+        return scale * CFGPP_SCALE if self._sampling.sampler.wants_unconditional else scale
 
     @property
     def _edits(self) -> bool:
@@ -180,24 +185,25 @@ class GuidedDenoiser:
         assert self._image_cfg_scale is not None
         return combine_edit(cond, unasked, unseen, self._cfg_scale, self._image_cfg_scale)
 
-    def _ask(self, rows: Tensor, level: Tensor, batch: _Batch) -> Tensor:
-        scaled = self._space.network_input(rows, level)
-        if self._beside is not None:
-            scaled = torch.cat([scaled, self._rows_beside(batch)], dim=1)
-        time = self._space.time(level).to(rows.device)
-        sizes = [len(text) for text in batch.chunks]
-        outputs = [
-            self._network(part, time.expand(len(part)), text.context, text.vector)
-            for part, text in zip(scaled.split(sizes), batch.chunks, strict=True)
-        ]
+    def _ask(self, x: Tensor, level: Tensor, batch: _Batch) -> Tensor:
+        scaled = self._space.network_input(x, level)
+        time = self._space.time(level).to(x.device)
+        outputs: list[Tensor] = []
+        done = 0
+        for text in batch.chunks:
+            part = slice(done, done := done + len(text))
+            call = Call(
+                x=scaled[part],
+                time=time.expand(len(text)),
+                context=text.context,
+                vector=text.vector,
+                rows=batch.rows[part],
+                step=self._step,
+                of=self._total_calls,
+                sampling=self._sampling,
+            )
+            outputs.append(self._network(call))
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-
-    def _rows_beside(self, batch: "_Batch") -> Tensor:
-        assert self._beside is not None
-        rows = self._beside[batch.images]
-        if self._edits:
-            rows = torch.cat([rows[: -len(self._weights)], torch.zeros_like(self._beside)])
-        return rows
 
     def _batch(self, skip: bool) -> _Batch:
         """This call's rows; made anew only when a prompt's text changes."""
@@ -210,15 +216,22 @@ class GuidedDenoiser:
         return self._batches[skip]
 
     def _make_batch(self, selection: Selection, skip: bool) -> _Batch:
+        options = self._sampling.options
         cond, uncond = text_rows(self._conditioning, selection)
-        cond, uncond, padded = pad(cond, uncond, self._conditioning.empty, self._options)
+        cond, uncond, padded = pad(cond, uncond, self._conditioning.empty, options)
         if padded:
             self.happened.add(padded)
-        images, together = len(self._weights), self._options.batch_cond_uncond
-        again = 2 if self._edits else 1
+        images, together = len(self._weights), options.batch_cond_uncond
+        rows = [
+            Row(image, True, part)
+            for image, parts in enumerate(self._weights)
+            for part in range(len(parts))
+        ]
+        if not skip:
+            rows += [Row(image, False) for image in range(images)]
         if self._edits:
             uncond = uncond.followed_by(uncond)
-        owners = [image for image, parts in enumerate(self._weights) for _ in parts]
+            rows += [Row(image, False, blind=True) for image in range(images)]
         if skip:
             chunks = cond.split(len(cond) if together else images)
         elif cond.tokens == uncond.tokens:
@@ -226,8 +239,8 @@ class GuidedDenoiser:
             chunks = joined.split(len(joined) if together else images)
         else:
             chunks = (*cond.split(2 * images if together else images), uncond)
-        rows = owners if skip else [*owners, *list(range(images)) * again]
-        return _Batch(torch.tensor(rows, device=cond.context.device), tuple(chunks))
+        owners = torch.tensor([row.image for row in rows], device=cond.context.device)
+        return _Batch(tuple(rows), owners, tuple(chunks))
 
 
 def _first_rows(weights: Sequence[Sequence[float]]) -> slice | list[int]:

@@ -157,18 +157,16 @@ def _append_empty(rows: Tensor, empty: Tensor, tokens: int) -> Tensor:
     return torch.cat([rows, empty.repeat(copies, 1).expand(len(rows), -1, -1)], dim=1)
 
 
-def why_skip_negative(
-    step: int, total: int, level: float, s_min_uncond: float, options: SamplingOptions
-) -> str | None:
+def why_skip_negative(step: int, total: int, level: float, options: SamplingOptions) -> str | None:
     """The infotext label of why this call leaves the negative prompt out; None if it does not.
 
-    Early, by option skip_early_cond, or below the level `s_min_uncond` on every other call: NGMS,
-    "negative guidance minimum sigma" (spec sampling.md 5.1.5).
+    Early, by option skip_early_cond, or on every other call below the level of option s_min_uncond:
+    NGMS, "negative guidance minimum sigma" (spec sampling.md 5.1.5).
     """
     if options.skip_early_cond and step / total <= options.skip_early_cond:
         return "Skip Early CFG"
-    its_turn = step % 2 or options.s_min_uncond_all
-    return "NGMS" if its_turn and s_min_uncond > 0 and level < s_min_uncond else None
+    its_turn, least = step % 2 or options.s_min_uncond_all, options.s_min_uncond
+    return "NGMS" if its_turn and least > 0 and level < least else None
 
 
 def combine(

@@ -4,24 +4,22 @@ Euler's method over the model's own levels from none to the highest: a sampler l
 whose levels rise.
 """
 
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
 from hexfusion.adapters.gpu.torch_backend.sampling.loop import sample
 from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
-    PassSettings,
     guided_denoiser,
     model_sigmas,
     never_stop,
 )
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import Trajectory
-from hexfusion.domain.plan import Inversion
-from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.plan import Inversion, SamplingPlan
 from hexfusion.domain.sampling.samplers import BY_NAME
 from hexfusion.domain.sampling.schedulers import AUTOMATIC
 
@@ -29,7 +27,7 @@ from hexfusion.domain.sampling.schedulers import AUTOMATIC
 @torch.inference_mode()
 def found_noise(
     model: LatentModel,
-    settings: PassSettings,
+    sampling: SamplingPlan,
     conditioning: Conditioning,
     latents: Tensor,
     noise: Tensor,
@@ -37,17 +35,14 @@ def found_noise(
 ) -> Tensor:
     """What to start a pass from `latents` (B, C, H, W) with, so that it leads back to them.
 
-    `settings` are the pass's, `conditioning` the texts that describe the picture, `noise` is mixed
+    `sampling` is the pass's, `conditioning` the texts that describe the picture, `noise` is mixed
     in by the share `inversion.randomness`.
     """
-    finding = replace(
-        settings,
+    finding = SamplingPlan(
         sampler=BY_NAME["Euler"],
         scheduler=AUTOMATIC.label,
         steps=inversion.steps,
         cfg_scale=inversion.cfg_scale,
-        s_min_uncond=0.0,
-        options=SamplingOptions(),
     )
     levels = model_sigmas(model, finding).flip(0)
     backwards = _adjusted if inversion.adjust_sigma else _backwards
@@ -55,7 +50,7 @@ def found_noise(
     found = sample(backwards(latents, levels), denoiser, never_stop)
     share = inversion.randomness
     mixed = ((1 - share) * found + share * noise) / (share**2 + (1 - share) ** 2) ** 0.5
-    highest = model_sigmas(model, replace(finding, steps=settings.steps))[0]
+    highest = model_sigmas(model, replace(finding, steps=sampling.steps))[0]
     return mixed - latents / highest
 
 

@@ -1,25 +1,22 @@
-"""The driver: puts a sampler's questions to a denoiser, and lets someone watch and stop it."""
+"""The sampling loop: asks a denoiser what a sampler yields; someone may watch, and stop it."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import Trajectory
 
-Observer = Callable[[int, Tensor], bool]
-"""Hears (model calls made, latent to show (B, C, H, W)) after each call; True stops the run."""
+Observer = Callable[[int, Prediction], bool]
+"""Hears (model calls made, what the latest predicted) after each call; True stops the run."""
 
 
 class Denoiser(Protocol):
-    """Answers what a sampler yields; `clean` is what its latest answer looks like, `shown` what
-    previews show of it."""
+    """Answers what a sampler yields; `latest` is what its latest call predicted."""
 
     @property
-    def clean(self) -> Tensor: ...
-
-    @property
-    def shown(self) -> Tensor: ...
+    def latest(self) -> Prediction: ...
 
     def __call__(self, x: Tensor, level: Tensor) -> Tensor: ...
 
@@ -36,11 +33,11 @@ def sample(sampler: Trajectory, denoise: Denoiser, observe: Observer) -> Tensor:
         while True:
             answer = denoise(x, level)
             calls += 1
-            clean = denoise.clean
-            stop = observe(calls, denoise.shown)
+            latest = denoise.latest
+            stop = observe(calls, latest)
             x, level = sampler.send(answer)
             if stop:
                 sampler.close()
-                return clean
+                return latest.clean()
     except StopIteration as end:
         return end.value

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.brownian import BatchBrownian, ImageBrownian
-from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser, Mask, Network
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Network
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser, Mask, Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import sqrt
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
 from hexfusion.adapters.gpu.torch_backend.sampling.loop import Observer, sample
@@ -28,10 +29,8 @@ from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import (
     SigmaLimits,
 )
 from hexfusion.adapters.gpu.torch_backend.sampling.schedules import build_sigmas
-from hexfusion.domain.plan import PreviewContent, RefinerPlan
+from hexfusion.domain.plan import RefinerPlan, SamplingPlan
 from hexfusion.domain.sampling.options import SamplingOptions
-from hexfusion.domain.sampling.parameters import SamplerParameters
-from hexfusion.domain.sampling.samplers import Sampler
 from hexfusion.domain.sampling.steps import expected_calls, img2img_steps, timestep_list
 
 
@@ -40,29 +39,14 @@ class LatentModel:
     """A denoising network and what must be known to sample from it.
 
     `table` is the noise table under the job's options (`noise_table`). `sdxl` picks the other
-    Align Your Steps table. `beside` and `image_cfg_scale` are as `GuidedDenoiser` has them.
+    Align Your Steps table. `image_cfg_scale` is as `GuidedDenoiser` has it.
     """
 
     network: Network
     table: NoiseTable
     v_prediction: bool = False
     sdxl: bool = False
-    beside: Tensor | None = None
     image_cfg_scale: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassSettings:
-    """What a request settled for one pass. `scheduler` is a label; `steps` as requested."""
-
-    sampler: Sampler
-    scheduler: str
-    steps: int
-    cfg_scale: float
-    parameters: SamplerParameters = SamplerParameters()
-    s_min_uncond: float = 0.0
-    options: SamplingOptions = SamplingOptions()
-    preview_content: PreviewContent = "Prompt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +57,7 @@ class Refiner:
     load: Callable[[], tuple[LatentModel, Conditioning]]
 
 
-def never_stop(calls: int, clean: Tensor) -> bool:
+def never_stop(calls: int, latest: Prediction) -> bool:
     """The observer of a run nobody watches."""
     return False
 
@@ -81,7 +65,7 @@ def never_stop(calls: int, clean: Tensor) -> bool:
 @torch.inference_mode()
 def sample_from_noise(
     model: LatentModel,
-    settings: PassSettings,
+    sampling: SamplingPlan,
     conditioning: Conditioning,
     noise: ImageNoise,
     observe: Observer = never_stop,
@@ -94,18 +78,18 @@ def sample_from_noise(
     """
     x = noise()
     limits = None
-    if settings.sampler.space == "timestep":
-        schedule = full = _timesteps(settings, settings.steps)
+    if sampling.sampler.space == "timestep":
+        schedule = full = _timesteps(sampling, sampling.steps)
     else:
-        table = sampling_table(settings.sampler, model.table)
-        schedule = full = _sigmas(model, settings, settings.steps)
-        x = x * _first_scale(schedule[0], settings.options)
+        table = sampling_table(sampling.sampler, model.table)
+        schedule = full = _sigmas(model, sampling, sampling.steps)
+        x = x * _first_scale(schedule[0], sampling.options)
         limits = SigmaLimits(
-            sigma_min=table.sigma_min, sigma_max=table.sigma_max, steps=settings.steps
+            sigma_min=table.sigma_min, sigma_max=table.sigma_max, steps=sampling.steps
         )
-    run = _run(model, settings, noise, full, limits=limits, from_image=False)
-    denoiser = _denoiser(model, settings, conditioning, settings.steps, None, refiner)
-    x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    run = _run(model, sampling, noise, full, limits=limits, from_image=False)
+    denoiser = _denoiser(model, sampling, conditioning, sampling.steps, None, refiner)
+    x = sample(SAMPLERS[sampling.sampler.name](x, schedule, run), denoiser, observe)
     if happened is not None:
         happened |= denoiser.happened
     return x
@@ -114,7 +98,7 @@ def sample_from_noise(
 @torch.inference_mode()
 def sample_from_latent(
     model: LatentModel,
-    settings: PassSettings,
+    sampling: SamplingPlan,
     conditioning: Conditioning,
     noise: ImageNoise,
     init: Tensor,
@@ -134,66 +118,66 @@ def sample_from_latent(
     `noise_multiplier` scales the first noise (img2img only). With a mask the kept part of `init`
     comes back untouched. `first_noise` takes the place of what `noise` would draw first.
     """
-    steps, depth = img2img_steps(settings.steps, denoising_strength, explicit=explicit_steps)
+    steps, depth = img2img_steps(sampling.steps, denoising_strength, explicit=explicit_steps)
     if steps == 0:
         return init
     z = noise() * noise_multiplier if first_noise is None else first_noise
-    start = _start_in_timesteps if settings.sampler.space == "timestep" else _start_in_sigmas
-    x, full, schedule = start(model, settings, init, z, steps, depth)
-    run = _run(model, settings, noise, full, limits=None, from_image=True)
-    denoiser = _denoiser(model, settings, conditioning, depth + 1, mask, refiner)
-    x = sample(SAMPLERS[settings.sampler.name](x, schedule, run), denoiser, observe)
+    start = _start_in_timesteps if sampling.sampler.space == "timestep" else _start_in_sigmas
+    x, full, schedule = start(model, sampling, init, z, steps, depth)
+    run = _run(model, sampling, noise, full, limits=None, from_image=True)
+    denoiser = _denoiser(model, sampling, conditioning, depth + 1, mask, refiner)
+    x = sample(SAMPLERS[sampling.sampler.name](x, schedule, run), denoiser, observe)
     if happened is not None:
         happened |= denoiser.happened
     return mask.finish(x) if mask else x
 
 
 def _start_in_sigmas(
-    model: LatentModel, settings: PassSettings, init: Tensor, z: Tensor, steps: int, depth: int
+    model: LatentModel, sampling: SamplingPlan, init: Tensor, z: Tensor, steps: int, depth: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(first x, whole schedule, the part of it that is run)."""
-    full = _sigmas(model, settings, steps)
+    full = _sigmas(model, sampling, steps)
     schedule = full[steps - depth - 1 :]
     x = init + z * schedule[0]
-    extra = settings.options.img2img_extra_noise
+    extra = sampling.options.img2img_extra_noise
     return (x + z * extra if extra > 0 else x), full, schedule
 
 
 def _start_in_timesteps(
-    model: LatentModel, settings: PassSettings, init: Tensor, z: Tensor, steps: int, depth: int
+    model: LatentModel, sampling: SamplingPlan, init: Tensor, z: Tensor, steps: int, depth: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same. The first time run is one below the noise put in: A1111 slices so."""
-    full = _timesteps(settings, steps)
+    full = _timesteps(sampling, steps)
     alpha = model.table.alphas_cumprod[int(full[depth])].to(torch.float32)
     x = init * sqrt(alpha) + z * sqrt(1 - alpha)
-    extra = settings.options.img2img_extra_noise
+    extra = sampling.options.img2img_extra_noise
     return (x + z * extra * sqrt(alpha) if extra > 0 else x), full, full[:depth]
 
 
-def _timesteps(settings: PassSettings, steps: int) -> Tensor:
-    longer = settings.options.always_discard_next_to_last_sigma
+def _timesteps(sampling: SamplingPlan, steps: int) -> Tensor:
+    longer = sampling.options.always_discard_next_to_last_sigma
     return torch.tensor(timestep_list(steps + 1 if longer else steps))
 
 
-def model_sigmas(model: LatentModel, settings: PassSettings) -> Tensor:
+def model_sigmas(model: LatentModel, sampling: SamplingPlan) -> Tensor:
     """All levels of a pass, falling to 0."""
-    return _sigmas(model, settings, settings.steps)
+    return _sigmas(model, sampling, sampling.steps)
 
 
 def guided_denoiser(
-    model: LatentModel, settings: PassSettings, conditioning: Conditioning
+    model: LatentModel, sampling: SamplingPlan, conditioning: Conditioning
 ) -> GuidedDenoiser | RefinedDenoiser:
     """What answers a sampler over a whole pass."""
-    return _denoiser(model, settings, conditioning, settings.steps, None, None)
+    return _denoiser(model, sampling, conditioning, sampling.steps, None, None)
 
 
-def _sigmas(model: LatentModel, settings: PassSettings, steps: int) -> Tensor:
+def _sigmas(model: LatentModel, sampling: SamplingPlan, steps: int) -> Tensor:
     return build_sigmas(
-        sampling_table(settings.sampler, model.table),
-        settings.scheduler,
-        settings.sampler,
+        sampling_table(sampling.sampler, model.table),
+        sampling.scheduler,
+        sampling.sampler,
         steps,
-        settings.options,
+        sampling.options,
         sdxl=model.sdxl,
     )
 
@@ -204,17 +188,17 @@ def _first_scale(sigma: Tensor, options: SamplingOptions) -> Tensor:
 
 def _run(
     model: LatentModel,
-    settings: PassSettings,
+    sampling: SamplingPlan,
     noise: ImageNoise,
     full_schedule: Tensor,
     *,
     limits: SigmaLimits | None,
     from_image: bool,
 ) -> SamplerRun:
-    parameters = settings.parameters
+    parameters = sampling.parameters
     return SamplerRun(
         noise=noise,
-        brownian=_brownian(settings, noise, full_schedule) if settings.sampler.brownian else None,
+        brownian=_brownian(sampling, noise, full_schedule) if sampling.sampler.brownian else None,
         eta=parameters.eta,
         s_churn=parameters.s_churn,
         s_tmin=parameters.s_tmin,
@@ -223,14 +207,14 @@ def _run(
         limits=limits,
         alphas_cumprod=model.table.alphas_cumprod,
         from_image=from_image,
-        options=settings.options,
+        options=sampling.options,
     )
 
 
-def _brownian(settings: PassSettings, noise: ImageNoise, sigmas: Tensor) -> BrownianDraw:
+def _brownian(sampling: SamplingPlan, noise: ImageNoise, sigmas: Tensor) -> BrownianDraw:
     """Over the whole schedule's range, also when only part of it is run (spec 1.8)."""
     low, high = sigmas[sigmas > 0].min().item(), sigmas.max().item()
-    if settings.options.no_dpmpp_sde_batch_determinism:
+    if sampling.options.no_dpmpp_sde_batch_determinism:
         shape = (len(noise.seeds), *noise.shape)
         generator = noise.global_generator()
         return BatchBrownian(shape, generator, low, high, source=noise.source, device=noise.device)
@@ -241,13 +225,13 @@ def _brownian(settings: PassSettings, noise: ImageNoise, sigmas: Tensor) -> Brow
 
 def _denoiser(
     model: LatentModel,
-    settings: PassSettings,
+    sampling: SamplingPlan,
     conditioning: Conditioning,
     steps: int,
     mask: Mask | None,
     refiner: Refiner | None,
 ) -> GuidedDenoiser | RefinedDenoiser:
-    sampler = settings.sampler
+    sampler = sampling.sampler
     total_calls = expected_calls(sampler, steps)
 
     def guided(
@@ -261,16 +245,11 @@ def _denoiser(
                 v_prediction=model.v_prediction,
             ),
             conditioning,
-            cfg_scale=settings.cfg_scale,
+            sampling,
             total_calls=total_calls,
-            s_min_uncond=settings.s_min_uncond,
-            options=settings.options,
             mask=mask,
-            send_unconditional=sampler.wants_unconditional,
             first_step=first_step,
-            beside=model.beside,
             image_cfg_scale=model.image_cfg_scale,
-            preview_content=settings.preview_content,
         )
 
     first = guided(model, conditioning)

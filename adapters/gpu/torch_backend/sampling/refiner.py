@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser, Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import NoiseTable
 from hexfusion.domain.plan import RefinerPlan
 from hexfusion.domain.sampling.refiner import refiner_is_due, share_of_noise
@@ -46,12 +46,8 @@ class RefinedDenoiser:
         self._calls = 0
 
     @property
-    def clean(self) -> Tensor:
-        return self._current.clean
-
-    @property
-    def shown(self) -> Tensor:
-        return self._current.shown
+    def latest(self) -> Prediction:
+        return self._current.latest
 
     @property
     def happened(self) -> set[str]:

@@ -15,7 +15,7 @@ from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from hexfusion.domain.plan import Plan, RefinerPlan  # noqa: E402
 from hexfusion.domain.prompts import negative_parts, positive_parts  # noqa: E402
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
-from tests.contracts.inference import Witness, difference, pixels, plan, render, with_hires  # noqa: E402
+from tests.contracts.inference import Witness, difference, guided, pixels, plan, render, with_hires  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -112,7 +112,7 @@ def test_the_first_passs_encoder_on_demand(backend, made):
     wanted = with_hires(plan(main))
     assert wanted.hires is not None
     # Random networks hardly heed the text: guidance makes them.
-    own = msgspec.structs.replace(wanted.hires, checkpoint=other, cfg_scale=1000.0)
+    own = guided(wanted.hires, 1000.0, checkpoint=other)
     lent = msgspec.structs.replace(own, first_pass_encoder=True)
     pictures = [
         render(backend, msgspec.structs.replace(wanted, hires=hires))[0] for hires in (own, lent)

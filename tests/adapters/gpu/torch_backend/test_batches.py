@@ -21,10 +21,10 @@ from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
-    PassSettings,
     sample_from_latent,
     sample_from_noise,
 )
+from hexfusion.domain.plan import SamplingPlan
 from hexfusion.domain.sampling.options import SamplingOptions
 from hexfusion.domain.sampling.parameters import resolve_parameters
 from hexfusion.domain.sampling.samplers import SAMPLERS
@@ -70,7 +70,7 @@ def latents(job: dict[str, Any], pictures: list[Any]) -> Tensor:
     """The final latents of one batch, (B, C, H, W)."""
     seeds, subseeds, texts = zip(*pictures, strict=True)
     options = SamplingOptions(randn_source=job["source"], eta_noise_seed_delta=job["ensd"])
-    chosen = PassSettings(
+    chosen = SamplingPlan(
         sampler=job["sampler"],
         scheduler=job["scheduler"],
         steps=job["steps"],

@@ -82,7 +82,7 @@ def by_hand(each: Plan, refined_from: int | None = None) -> Image:
             _noise(model, each, negative, scaled, times[step]) for negative in (False, True)
         )
         following = sigmas[step + 1] if step + 1 < len(sigmas) else 0.0
-        x = x + (unwanted + (wanted - unwanted) * each.cfg_scale) * (following - sigma)
+        x = x + (unwanted + (wanted - unwanted) * each.sampling.cfg_scale) * (following - sigma)
     return to_pictures(decode(model.vae, x, model.scale_factor))[0]
 
 

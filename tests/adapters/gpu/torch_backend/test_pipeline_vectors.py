@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask, Network
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Call, Network
+from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask, Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     Conditioning,
     Schedule,
@@ -24,10 +26,10 @@ from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     LatentModel,
-    PassSettings,
     sample_from_latent,
     sample_from_noise,
 )
+from hexfusion.domain.plan import SamplingPlan
 from hexfusion.domain.sampling.names import resolve_names
 from hexfusion.domain.sampling.options import SamplingOptions
 from hexfusion.domain.sampling.parameters import resolve_parameters
@@ -55,9 +57,8 @@ class Toy:
         self.sizes: list[int] = []
         self._nudge = None if nudge is None else torch.Generator().manual_seed(nudge)
 
-    def __call__(
-        self, x: Tensor, time: Tensor, context: Tensor, vector: Tensor | None = None
-    ) -> Tensor:
+    def __call__(self, call: Call) -> Tensor:
+        x, time, context = call.x, call.time, call.context
         self.times.append(time[0].item())
         self.sizes.append(len(x))
         mean, t = context.mean((1, 2)).view(-1, 1, 1, 1), time.view(-1, 1, 1, 1)
@@ -96,16 +97,15 @@ def options_of(params: dict[str, Any]) -> SamplingOptions:
     return SamplingOptions(**{"randn_source": "CPU", **params.get("opt", {})})
 
 
-def settings_of(params: dict[str, Any]) -> PassSettings:
+def plan_of(params: dict[str, Any]) -> SamplingPlan:
     sampler, scheduler = resolve_names(params["sampler"], params.get("scheduler"))
-    options = options_of(params)
-    return PassSettings(
+    options = replace(options_of(params), s_min_uncond=params.get("s_min_uncond", 0.0))
+    return SamplingPlan(
         sampler=sampler,
         scheduler=scheduler,
         steps=params.get("hr_steps") or params.get("steps", 8),
         cfg_scale=params.get("cfg", 7.0),
         parameters=resolve_parameters(sampler, options, eta=params.get("eta")),
-        s_min_uncond=params.get("s_min_uncond", 0.0),
         options=options,
     )
 
@@ -124,26 +124,26 @@ def noise_of(params: dict[str, Any]) -> ImageNoise:
 
 def run(params: dict[str, Any], network: Network) -> Tensor:
     """One pass, as the vector's parameters say."""
-    settings, noise = settings_of(params), noise_of(params)
+    plan, noise = plan_of(params), noise_of(params)
     model = LatentModel(
         network=network,
-        table=noise_table(quantize=settings.options.enable_quantization),
+        table=noise_table(quantize=plan.options.enable_quantization),
         v_prediction=params.get("param") == "v",
     )
     texts = conditioning(params)
     if not (params.get("img2img") or "hr_steps" in params):
-        return sample_from_noise(model, settings, texts, noise)
+        return sample_from_noise(model, plan, texts, noise)
     init = init_latents()
     mask = LatentMask(init, torch.tensor(params["mask"])) if "mask" in params else None
     return sample_from_latent(
         model,
-        settings,
+        plan,
         texts,
         noise,
         init,
         params.get("denoise", 0.6),
-        explicit_steps="hr_steps" in params or settings.options.img2img_fix_steps,
-        noise_multiplier=settings.options.initial_noise_multiplier,
+        explicit_steps="hr_steps" in params or plan.options.img2img_fix_steps,
+        noise_multiplier=plan.options.initial_noise_multiplier,
         mask=mask,
     )
 
@@ -205,16 +205,14 @@ def test_every_sampler_stops_when_told(sampler: Any) -> None:
     toy, seen = Toy(), []
     params = {"sampler": sampler.name}
 
-    def observe(calls: int, clean: Tensor) -> bool:
-        seen.append(clean)
+    def observe(calls: int, latest: Prediction) -> bool:
+        seen.append(latest.clean())
         return calls == 3
 
     model = LatentModel(network=toy, table=noise_table())
-    x = sample_from_noise(
-        model, settings_of(params), conditioning(params), noise_of(params), observe
-    )
+    x = sample_from_noise(model, plan_of(params), conditioning(params), noise_of(params), observe)
     assert len(toy.sizes) == 3
-    assert x is seen[-1]
+    assert torch.equal(x, seen[-1])
 
 
 def test_no_pass_touches_torchs_global_generator() -> None:

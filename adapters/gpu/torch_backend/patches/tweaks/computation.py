@@ -1,7 +1,7 @@
 """The tweaks in force: a context variable, so each thread has its own."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from random import Random
 
@@ -34,17 +34,25 @@ _current: ContextVar[Computation | None] = ContextVar("computation", default=Non
 current = _current.get
 
 
-@contextmanager
-def computing(tweaks: NetworkTweaks, width: int, height: int) -> Iterator[None]:
-    """Inside, the calling thread's network calls obey `tweaks`.
+def computation_of(tweaks: NetworkTweaks, width: int, height: int) -> Computation | None:
+    """What a pass over pictures of `width` x `height` pixels carries along; None for no tweaks."""
+    return None if tweaks == NetworkTweaks() else Computation(tweaks, width, height)
 
-    Enter it once for a pass, whose picture is `width` x `height` pixels, and stay for the decoding:
-    hypertile's draws go on from call to call. It nests; the inner one alone counts, and draws from
-    its own beginning. Networks that were never prepared do not notice.
+
+@contextmanager
+def in_force(computation: Computation | None) -> Iterator[None]:
+    """Inside, the calling thread's network calls obey the tweaks of `computation`.
+
+    It is one for a pass and its decoding: hypertile's draws go on from call to call. It nests; the
+    inner one alone counts. Networks that were never prepared do not notice.
     """
-    plain = tweaks == NetworkTweaks()
-    token = _current.set(None if plain else Computation(tweaks, width, height))
+    token = _current.set(computation)
     try:
         yield
     finally:
         _current.reset(token)
+
+
+def computing(tweaks: NetworkTweaks, width: int, height: int) -> AbstractContextManager[None]:
+    """The same with draws of its own, from their beginning."""
+    return in_force(computation_of(tweaks, width, height))

@@ -187,7 +187,7 @@ def test_it_is_the_network_of_the_paper(path, loaded, size):
     floats = torch.from_numpy(np.asarray(picture(size=size), dtype=np.float32) / 255)
     chosen = functional.interpolate(floats.permute(2, 0, 1)[None], seen, mode="bicubic")
     expected = Reference(tensors)(chosen * 2 - 1)
-    got = loaded.depth(floats)
+    got = loaded.image_input.estimator(floats)
     assert got.shape == expected.shape == seen
     assert expected.std() > 1e-3
     assert torch.allclose(got, expected, atol=1e-4)
@@ -212,7 +212,7 @@ def test_what_it_looks_at(height, width, expected):
 
 def test_depth_runs_from_minus_one_to_one(loaded):
     """Spec images.md 6."""
-    shown = beside_depth(loaded.depth, [picture(), picture("navy")], (9, 8))
+    shown = beside_depth(loaded.image_input.estimator, [picture(), picture("navy")], (9, 8))
     assert shown.shape == (2, 1, 9, 8)
     for each in shown:
         assert (each.min().item(), each.max().item()) == pytest.approx((-1, 1))
@@ -224,7 +224,7 @@ def test_where_all_is_equally_far_nothing_is_divided_by_zero(path):
     name = f"{DPT}scratch.output_conv.4"
     zeros = torch.zeros(1, 32, 1, 1), torch.zeros(1)
     write(flat, SMALL_DEPTH, **{f"{name}.weight": zeros[0], f"{name}.bias": zeros[1]})
-    assert not beside_depth(load_checkpoint(flat).depth, [picture()], (8, 8)).any()
+    assert not beside_depth(load_checkpoint(flat).image_input.estimator, [picture()], (8, 8)).any()
 
 
 def test_a_picture_is_painted_by_its_depth(path):

@@ -14,6 +14,10 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import (  # noqa: E402
+    EditedPicture,
+    MaskedPicture,
+)
 from hexfusion.adapters.gpu.torch_backend.conditioning.inpainting import (  # noqa: E402
     grey_pictures,
     masked_pictures,
@@ -28,6 +32,7 @@ from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_
 from tests.contracts.inference import (  # noqa: E402
     Witness,
     from_picture,
+    guided,
     made_from,
     pixels,
     plan,
@@ -69,7 +74,7 @@ def half() -> Image.Image:
 def test_they_are_recognised(made):
     """Spec networks.md 1.4."""
     loaded = [load_checkpoint(Path(made[channels].filename)) for channels in (8, 9)]
-    assert [(each.edits, each.inpaints) for each in loaded] == [(True, False), (False, True)]
+    assert [type(each.image_input) for each in loaded] == [EditedPicture, MaskedPicture]
     assert [each.family for each in loaded] == ["SD1 instruct-pix2pix", "SD1 inpainting"]
 
 
@@ -127,8 +132,8 @@ def test_the_three_predictions_are_put_together_by_the_formula(backend, made):
     """With both scales 1, but for a hair, the prediction with text and picture alone counts."""
     base = from_picture(plan(made[8], steps=2))
     init = msgspec.structs.replace(base.init, image_cfg_scale=1.0 + 1e-9)
-    nearly = msgspec.structs.replace(base, cfg_scale=1.0, init=init)
-    exactly = msgspec.structs.replace(base, cfg_scale=1.0)
+    nearly = guided(base, 1.0, init=init)
+    exactly = guided(base, 1.0)
     (one,), (other,) = (made_from(backend, each, sources()) for each in (nearly, exactly))
     assert max(abs(a - b) for a, b in zip(one.tobytes(), other.tobytes(), strict=True)) <= 1
 

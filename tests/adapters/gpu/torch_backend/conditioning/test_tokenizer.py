@@ -14,7 +14,8 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import (
 from hexfusion.domain.prompts import CLIP_L, OPEN_CLIP
 
 VOCABULARY = (
-    files("hexfusion.adapters.gpu.torch_backend") / "clip_vocabulary/bpe_simple_vocab_16e6.txt.gz"
+    files("hexfusion.adapters.gpu.torch_backend.conditioning")
+    / "clip_vocabulary/bpe_simple_vocab_16e6.txt.gz"
 )
 
 

@@ -17,7 +17,7 @@ from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
     STATISTICS,
     prepared,
-    showing,
+    telling,
     with_least_noise,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
@@ -194,7 +194,7 @@ def test_only_what_is_wanted_is_shown_the_picture():
         negative=(schedule, schedule),
     )
     vectors = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    shown = showing(texts, vectors)
+    shown = telling(texts, vectors)
     assert [parts[0].schedule[0].vector.tolist() for parts in shown.positive] == vectors.tolist()
     assert [schedule[0].vector.tolist() for schedule in shown.negative] == [[0, 0], [0, 0]]
     assert shown.positive[0][0].weight == 0.5

@@ -22,7 +22,7 @@ from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 from hexfusion.domain.plan import Plan, PreviewMethod, PreviewPlan, VaeMethod
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
-from tests.contracts.inference import Witness, from_picture, plan, sources, with_hires
+from tests.contracts.inference import Witness, from_picture, guided, plan, sources, with_hires
 
 pytestmark = pytest.mark.torch
 
@@ -88,7 +88,7 @@ def test_each_method_shows_in_its_own_size(engine, checkpoint, method):
 def test_the_last_preview_is_the_picture(engine, checkpoint, method):
     """Without guidance, which previews do not show."""
     witness = Witness()
-    unguided = msgspec.structs.replace(plan(checkpoint), cfg_scale=1.0)
+    unguided = guided(plan(checkpoint), 1.0)
     each = shown_by(decoded_by(unguided, method), method)
     (picture,) = engine.render(each, witness).pictures
     assert same(picture, witness.previews[-1]())

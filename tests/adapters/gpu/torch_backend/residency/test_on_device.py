@@ -39,7 +39,7 @@ def modules_in(thing, seen):
     elif is_dataclass(thing):
         for each in fields(thing):
             yield from modules_in(getattr(thing, each.name), seen)
-    elif type(thing).__module__.startswith("adapters."):
+    elif type(thing).__module__.startswith("hexfusion.adapters."):
         for each in vars(thing).values():
             yield from modules_in(each, seen)
 

@@ -2,10 +2,12 @@
 checked by the pipeline vectors.
 """
 
+import msgspec
 import pytest
 import torch
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Call
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser, LatentMask
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     Conditioning,
@@ -21,8 +23,9 @@ from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
 )
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.preconditioning import SigmaSpace, TimestepSpace
-from hexfusion.domain.plan import PreviewContent
+from hexfusion.domain.plan import PreviewContent, SamplingPlan
 from hexfusion.domain.sampling.options import SamplingOptions
+from hexfusion.domain.sampling.samplers import BY_NAME
 from tests.golden.sampling_vectors import distance, section
 
 DEFAULTS = SamplingOptions()
@@ -122,29 +125,43 @@ def test_when_the_negative_prompt_is_left_out(
     step: int, level: float, s_min_uncond: float, options: SamplingOptions, want: str | None
 ) -> None:
     """Spec 5.1.5, ten calls expected."""
-    assert why_skip_negative(step, 10, level, s_min_uncond, options) == want
+    chosen = msgspec.structs.replace(options, s_min_uncond=s_min_uncond)
+    assert why_skip_negative(step, 10, level, chosen) == want
 
 
 class Recording:
     """A network that answers with its context's mean and remembers what it was given."""
 
     def __init__(self) -> None:
+        self.calls: list[Call] = []
         self.contexts: list[Tensor] = []
         self.vectors: list[Tensor | None] = []
         self.times: list[Tensor] = []
 
-    def __call__(self, x: Tensor, time: Tensor, context: Tensor, vector: Tensor | None) -> Tensor:
-        assert len(x) == len(time) == len(context)
-        self.contexts.append(context)
-        self.vectors.append(vector)
-        self.times.append(time)
-        return context.mean((1, 2)).view(-1, 1, 1, 1).expand_as(x)
+    def __call__(self, call: Call) -> Tensor:
+        assert len(call.x) == len(call.time) == len(call.context) == len(call.rows)
+        self.calls.append(call)
+        self.contexts.append(call.context)
+        self.vectors.append(call.vector)
+        self.times.append(call.time)
+        return call.context.mean((1, 2)).view(-1, 1, 1, 1).expand_as(call.x)
+
+
+def plan(cfg_scale: float = 7.0, sampler: str = "Euler", **options) -> SamplingPlan:
+    """A pass's, of which the denoiser reads guidance."""
+    return SamplingPlan(
+        sampler=BY_NAME[sampler],
+        scheduler="Automatic",
+        steps=1,
+        cfg_scale=cfg_scale,
+        options=SamplingOptions(**options),
+    )
 
 
 def test_one_call_serves_both_halves_and_its_context_is_made_once() -> None:
     network = Recording()
     denoise = GuidedDenoiser(
-        network, SigmaSpace(noise_table()), conditioning(77, 77), cfg_scale=7.0, total_calls=2
+        network, SigmaSpace(noise_table()), conditioning(77, 77), plan(), total_calls=2
     )
     x, sigma = torch.zeros(1, 4, 8, 8), torch.tensor(1.0)
     first, second = denoise(x, sigma), denoise(x, sigma)
@@ -158,11 +175,9 @@ def test_what_is_shown_is_the_first_part_without_guidance() -> None:
     """Spec 7: an interrupted run returns the conditional part's clean latent."""
     parts = (WeightedSchedule((text(1, 2.0),)), WeightedSchedule((text(1, 5.0),)))
     texts = Conditioning((parts,), ((text(1, -1.0),),))
-    denoise = GuidedDenoiser(
-        Recording(), SigmaSpace(noise_table()), texts, cfg_scale=7.0, total_calls=1
-    )
+    denoise = GuidedDenoiser(Recording(), SigmaSpace(noise_table()), texts, plan(), total_calls=1)
     denoise(torch.zeros(1, 4, 2, 2), torch.tensor(0.5))
-    assert torch.equal(denoise.clean, torch.full((1, 4, 2, 2), -1.0))
+    assert torch.equal(denoise.latest.clean(), torch.full((1, 4, 2, 2), -1.0))
 
 
 @pytest.mark.parametrize(
@@ -174,13 +189,12 @@ def test_the_option_chooses_what_previews_show(content: PreviewContent, shown: f
         Recording(),
         SigmaSpace(noise_table()),
         Conditioning(((WeightedSchedule((text(1, 2.0),)),),), ((text(1, -4.0),),)),
-        cfg_scale=7.0,
+        plan(),
         total_calls=1,
-        preview_content=content,
     )
     denoise(torch.zeros(1, 4, 2, 2), torch.tensor(0.5))
-    assert torch.equal(denoise.shown, torch.full((1, 4, 2, 2), shown))
-    assert torch.equal(denoise.clean, torch.full((1, 4, 2, 2), -1.0))
+    assert torch.equal(denoise.latest.clean(content), torch.full((1, 4, 2, 2), shown))
+    assert torch.equal(denoise.latest.clean(), torch.full((1, 4, 2, 2), -1.0))
 
 
 @pytest.mark.parametrize(("content", "noise"), [("Negative prompt", -1.0), ("Combined", 13.0)])
@@ -192,36 +206,36 @@ def test_in_timesteps_the_chosen_one_is_a_clean_latent_too(
         Recording(),
         TimestepSpace(table),
         conditioning(1, 1),
-        cfg_scale=7.0,
+        plan(),
         total_calls=1,
-        preview_content=content,
     )
     denoise(torch.zeros(1, 4, 2, 2), torch.tensor(500.0))
     alpha = table.alphas_cumprod[500]
     wanted = -noise * ((1 - alpha) / alpha).sqrt()
-    assert torch.allclose(denoise.shown, wanted.float().expand(1, 4, 2, 2), rtol=1e-5)
+    assert torch.allclose(
+        denoise.latest.clean(content), wanted.float().expand(1, 4, 2, 2), rtol=1e-5
+    )
 
 
 def test_in_timesteps_what_is_shown_is_clean_too() -> None:
     table, t = noise_table(), torch.tensor(500.0)
     denoise = GuidedDenoiser(
-        Recording(), TimestepSpace(table), conditioning(1, 1), cfg_scale=7.0, total_calls=1
+        Recording(), TimestepSpace(table), conditioning(1, 1), plan(), total_calls=1
     )
     clean, noise = torch.full((1, 4, 2, 2), 0.3), 1.0
     alpha = table.alphas_cumprod[500]
     denoise(alpha.sqrt() * clean + (1 - alpha).sqrt() * noise, t)
-    assert torch.allclose(denoise.clean, clean, atol=1e-5)
+    assert torch.allclose(denoise.latest.clean(), clean, atol=1e-5)
 
 
 def test_a_mask_keeps_the_rest_of_the_picture() -> None:
     """Spec 5.1.10: sigma samplers blend the answer."""
     repaint = torch.tensor([[1.0, 0.0], [0.25, 0.0]])
     init = torch.full((1, 4, 2, 2), 0.5)
-    arguments = {"cfg_scale": 1.0, "total_calls": 1}
-    spaces = SigmaSpace(noise_table()), conditioning(1, 1)
+    spaces = SigmaSpace(noise_table()), conditioning(1, 1), plan(1.0)
     x, sigma = torch.zeros(1, 4, 2, 2), torch.tensor(1.0)
-    free = GuidedDenoiser(Recording(), *spaces, **arguments)(x, sigma)
-    masked = GuidedDenoiser(Recording(), *spaces, mask=LatentMask(init, repaint), **arguments)
+    free = GuidedDenoiser(Recording(), *spaces, total_calls=1)(x, sigma)
+    masked = GuidedDenoiser(Recording(), *spaces, total_calls=1, mask=LatentMask(init, repaint))
     assert torch.equal(masked(x, sigma), free * repaint + init * (1 - repaint))
 
 
@@ -231,9 +245,8 @@ def test_cfgpp_is_sent_both_predictions_and_a_smaller_scale() -> None:
         Recording(),
         TimestepSpace(noise_table()),
         conditioning(1, 1),
-        cfg_scale=12.5,
+        plan(12.5, "DDIM CFG++"),
         total_calls=1,
-        send_unconditional=True,
     )
     guided, unconditional = denoise(torch.zeros(1, 4, 2, 2), torch.tensor(500.0))
     assert torch.equal(unconditional, torch.full((1, 4, 2, 2), -1.0))
@@ -251,9 +264,8 @@ def asked(texts: Conditioning, options: SamplingOptions, calls: int = 1, **more)
         network,
         SigmaSpace(noise_table()),
         texts,
-        cfg_scale=7.0,
+        msgspec.structs.replace(plan(), options=options),
         total_calls=10,
-        options=options,
         **more,
     )
     for _ in range(calls):
@@ -317,10 +329,8 @@ def test_what_happened_is_known_afterwards(
         Recording(),
         SigmaSpace(noise_table()),
         conditioning(77, tokens, empty=77),
-        cfg_scale=7.0,
+        plan(s_min_uncond=level, **options),
         total_calls=10,
-        s_min_uncond=level,
-        options=SamplingOptions(**options),
     )
     for _ in range(calls):
         denoise(torch.zeros(1, 4, 2, 2), torch.tensor(1.0))
