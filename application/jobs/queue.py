@@ -7,25 +7,38 @@ else the one that has been running longest. Where users have logins, each sees o
 own.
 """
 
-import secrets
-import string
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum
 
-from PIL.Image import Image
-
+from hexfusion.application.job import (
+    NO_METERS,
+    Abandoned,
+    Clock,
+    Job,
+    JobState,
+    JobView,
+    Meters,
+    new_task_id,
+    visible,
+)
 from hexfusion.application.jobs.grouping import GROUPING, Grouping, next_of, note_overtaken
-from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
-from hexfusion.domain.progress import Progress
 
-#: Seconds of epoch time; injected, so that tests own the clock.
-Clock = Callable[[], float]
-#: Answers whether whoever asked for a job has gone away.
-Abandoned = Callable[[], bool]
+__all__ = [
+    "NO_METERS",
+    "Abandoned",
+    "Clock",
+    "Job",
+    "JobQueue",
+    "JobState",
+    "JobView",
+    "Meters",
+    "Ready",
+    "new_task_id",
+    "visible",
+]
+
 #: Files of the checkpoints that render without being loaded first.
 Ready = Callable[[], Collection[str]]
 
@@ -35,230 +48,15 @@ _PATROL = 0.25
 _JUDGED = 0.011
 
 
-class JobState(Enum):
-    """QUEUED -> RUNNING -> DONE, FAILED or CANCELLED; QUEUED may be CANCELLED at once."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-def new_task_id(kind: str) -> str:
-    """An id as A1111 makes them: `task(txt2img-XXXXXXX)` (spec api.md 4)."""
-    alphabet = string.ascii_uppercase + string.digits
-    return f"task({kind}-{''.join(secrets.choice(alphabet) for _ in range(7))})"
-
-
-class Job:
-    """One request's life. Safe to read and to stop from any thread; one thread works on it.
-
-    `owner` is the login of who asked for it, None where the server asks for none. `models` are the
-    files of the checkpoints that it uses, as far as that is known before it runs.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        clock: Clock,
-        id: str | None = None,
-        abandoned: Abandoned = lambda: False,
-        owner: str | None = None,
-        models: Collection[str] = (),
-    ) -> None:
-        self.id = id or new_task_id(kind)
-        self.kind = kind
-        self.owner = owner
-        self.models = models
-        self.overtaken = 0
-        self.overtaken_at: float | None = None
-        self.text = ""
-        self.state = JobState.QUEUED
-        self.queued_at = clock()
-        self.started_at: float | None = None
-        self.finished_at: float | None = None
-        self.progress = Progress(units=-1)
-        self.interrupted = False
-        self.skipped = False
-        self.pictures_made = 0
-        self.picture_number = 0
-        self.changes = 0
-        self.meters = NO_METERS
-        self._stepped_at: float | None = None
-        self._passes: tuple[int, ...] = (0,)
-        self._units_before = 0
-        self._batches: int | None = None
-        self._begun = 0
-        self._abandoned = abandoned
-        self._clock = clock
-        self._lock = threading.Condition()
-        self._preview: Callable[[], Image] | None = None
-        self._preview_step = 0
-        self._picture: Image | None = None
-        self._picture_step = -1
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of work so far."""
-        if self.started_at is None:
-            return 0.0
-        end = self._clock() if self.finished_at is None else self.finished_at
-        return end - self.started_at
-
-    @property
-    def over(self) -> bool:
-        return self.state not in (JobState.QUEUED, JobState.RUNNING)
-
-    def interrupt(self) -> None:
-        """Finish the picture in hand from what there is and make no more."""
-        self.interrupted = True
-
-    def skip(self) -> None:
-        """Finish the batch in hand from what there is and go on with the next."""
-        self.skipped = True
-
-    def cancelled(self) -> bool:
-        """Whether nobody wants the result any more."""
-        return self.interrupted or self._abandoned()
-
-    def expect(self, batches: int) -> None:
-        """There will be so many in all: what `begin_batch` is told is true of a part only."""
-        self._batches, self._begun = batches, 0
-
-    def begin_batch(self, text: str, number: int, of: int, passes: Sequence[int] = (0,)) -> None:
-        """Batch `number` (from 0) of `of` starts; `passes` are its sampling runs' steps."""
-        if self._batches is not None:
-            number, of = self._begun, self._batches
-            self._begun += 1
-        self.text = text
-        self.skipped = False
-        self._passes = tuple(passes)
-        runs = len(self._passes)
-        self._units_before = number * runs
-        self._stepped_at = None  # what comes before a first step is no step
-        with self._lock:
-            self.progress = Progress(units=of * runs, units_done=self._units_before)
-            self._tell()
-
-    def observe(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
-        """The inference port's observer: note the step, answer what to do next."""
-        if self._abandoned():
-            self.interrupted = True
-        now, before = self._clock(), self._stepped_at
-        self._stepped_at = now
-        if before is not None:
-            self.meters.step(now - before)
-        with self._lock:
-            self.progress = self._progress_at(step, of)
-            self._preview, self._preview_step = preview, step
-            self._tell()
-        return self.verdict()
-
-    def advance(self, step: int, of: int) -> Verdict:
-        """The same for work that is no sampling and shows nothing under way."""
-        if self._abandoned():
-            self.interrupted = True
-        with self._lock:
-            self.progress = self._progress_at(step, of)
-            self._tell()
-        return self.verdict()
-
-    def verdict(self) -> Verdict:
-        """Whether to go on with what is in hand."""
-        if self.interrupted:
-            return Verdict.INTERRUPT
-        return Verdict.SKIP if self.skipped else Verdict.CONTINUE
-
-    def _progress_at(self, step: int, of: int) -> Progress:
-        """Each pass is a unit, with steps of its own (spec api.md 11.1)."""
-        run, steps = 0, self._passes[0] or of
-        while step > steps and run + 1 < len(self._passes):
-            step -= steps
-            run += 1
-            steps = self._passes[run]
-        # A1111 counts the last finished step from 0.
-        units_done = self._units_before + run
-        return Progress(
-            units=self.progress.units, units_done=units_done, step=step - 1, steps=steps
-        )
-
-    def picture(self, every: int = 1) -> Image | None:
-        """The latest preview, made now unless one not older than `every` steps exists.
-
-        `every` -1 makes no new one. A preview that cannot be made is no error: the last one
-        stays (spec api.md 11.2).
-        """
-        with self._lock:
-            make, step = self._preview, self._preview_step
-            fresh = self._picture is not None and step - self._picture_step < every
-        if make is None or every < 0 or fresh:
-            return self._picture
-        try:
-            picture = make()
-        except Exception:
-            return self._picture
-        with self._lock:
-            self._picture, self._picture_step = picture, step
-            self.picture_number += 1
-        return picture
-
-    def show(self, pictures: Sequence[Image]) -> None:
-        """A batch is finished; its last picture becomes the preview."""
-        with self._lock:
-            self.pictures_made += len(pictures)
-            self._preview, self._picture, self._picture_step = None, pictures[-1], -1
-            self.picture_number += 1
-            self._tell()
-
-    def enter(self, state: JobState) -> None:
-        """Come to this state, and note when."""
-        with self._lock:
-            if state is JobState.RUNNING:
-                self.started_at = self._clock()
-            else:
-                self.finished_at = self._clock()
-                self.text = ""
-                self._preview = None  # it holds on to latents
-            self.state = state
-            self._tell()
-
-    def wait(self, seen: int, seconds: float) -> int:
-        """Wait until there is something new since `seen`, at most `seconds`; returns `changes`."""
-        with self._lock:
-            self._lock.wait_for(lambda: self.changes != seen, seconds)
-            return self.changes
-
-    def tell(self) -> None:
-        """Wake who watches."""
-        with self._lock:
-            self._tell()
-
-    def _tell(self) -> None:
-        self.changes += 1
-        self._lock.notify_all()
-
-
-def _ignore(*_: object) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Meters:
-    """Who hears how long things took: each sampling step in seconds, each job when it is over."""
-
-    step: Callable[[float], None] = _ignore
-    job: Callable[[Job], None] = _ignore
-
-
-NO_METERS = Meters()
-
-
 class JobQueue:
     """Runs jobs in the threads that bring them, `slots` at a time, in order of arrival.
 
     At most `max_waiting` wait; one more raises `QueueFull`. Within `grouping`'s bounds jobs are
     preferred whose checkpoints are `ready`, or in use by a running job.
+
+    Nothing foreign is called under its lock, but the clock: `ready` asks the backend, which may be
+    busy for long, a job asks its client, and meters are anybody's. What any of them raises ends
+    the job in whose thread it was asked, and no other.
     """
 
     def __init__(
@@ -311,66 +109,88 @@ class JobQueue:
     def turn(self, job: Job) -> Iterator[Job]:
         """Wait for the slot of a job that entered, hold it for the `with` block.
 
-        Raises `JobCancelled`, `ServerStopping`.
+        Whatever ends the wait or the block, a KeyboardInterrupt too, the job is out of the queue
+        then. Raises `JobCancelled`, `ServerStopping`.
         """
-        self._wait_turn(job)
         try:
+            self._wait_turn(job)
             yield job
         except JobCancelled:
-            self._finish(job, JobState.CANCELLED)
+            self._end(job, JobState.CANCELLED)
             raise
         except BaseException:
-            self._finish(job, JobState.FAILED)
+            self._end(job, JobState.FAILED)
             raise
-        self._finish(job, JobState.CANCELLED if job.interrupted else JobState.DONE)
+        self._end(job, JobState.CANCELLED if job.interrupted else JobState.DONE)
 
     def _wait_turn(self, job: Job) -> None:
-        with self._changed:
-            while True:
-                if not job.over and job.cancelled():
-                    self._drop(job)
-                if job.over:
+        ready: Collection[str] | None = None
+        while True:
+            if job.cancelled():
+                self._leave(job)
+            with self._changed:
+                if job not in self._waiting:
                     if self._stopping:
                         raise ServerStopping
                     raise JobCancelled(f"job {job.id} was cancelled while it waited")
-                if len(self._running) < self._slots and self._next() is job:
-                    break
-                self._changed.wait(_PATROL)
-            place = self._waiting.index(job)
-            note_overtaken(self._waiting[:place], self._clock())
-            del self._waiting[place]
-            self._running.append(job)
-            self._last = job
-            job.enter(JobState.RUNNING)
-            self._changed.notify_all()
-            self._tell_waiting()
+                free = len(self._running) < self._slots
+                asking = free and len(self._waiting) > 1 and ready is None
+                if free and not asking and self._next(ready or ()) is job:
+                    self._start(job)
+                    return
+                if not asking:
+                    self._changed.wait(_PATROL)
+            # Whose turn it is is judged by what the queue is then, not by what it was when asking.
+            ready = self._ready() if asking else None
 
-    def _next(self) -> Job:
+    def _next(self, ready: Collection[str]) -> Job:
         """Whose turn it is, of those waiting."""
-        if len(self._waiting) == 1:
-            return self._waiting[0]
-        ready = {*self._ready(), *(model for job in self._running for model in job.models)}
-        return next_of(self._waiting, ready, self._grouping, self._clock())
+        in_use = (model for job in self._running for model in job.models)
+        return next_of(self._waiting, {*ready, *in_use}, self._grouping, self._clock())
 
-    def _drop(self, job: Job) -> None:
-        """A waiting job leaves."""
-        self._waiting.remove(job)
-        job.enter(JobState.CANCELLED)
-        self._meters.job(job)
+    def _start(self, job: Job) -> None:
+        """Its turn has come. Call with the lock held, as the following."""
+        place = self._waiting.index(job)
+        note_overtaken(self._waiting[:place], self._clock())
+        self._running.append(job)
+        del self._waiting[place]
+        self._last = job
+        job.enter(JobState.RUNNING)
         self._changed.notify_all()
         self._tell_waiting()
+
+    def _take_out(self, job: Job, state: JobState) -> bool:
+        """Whether it was still in."""
+        waited, ran = job in self._waiting, job in self._running
+        if waited:
+            self._waiting.remove(job)
+        if ran:
+            self._running.remove(job)
+        if waited or ran:
+            job.enter(state)
+            self._changed.notify_all()
+        if waited:
+            self._tell_waiting()
+        return waited or ran
 
     def _tell_waiting(self) -> None:
         """Their positions changed."""
         for job in self._waiting:
             job.tell()
 
-    def _finish(self, job: Job, state: JobState) -> None:
+    def _leave(self, job: Job) -> None:
+        """It goes, if it waits."""
         with self._changed:
-            self._running.remove(job)
-            job.enter(state)
-            self._changed.notify_all()
-        self._meters.job(job)
+            left = job in self._waiting and self._take_out(job, JobState.CANCELLED)
+        if left:
+            self._meters.job(job)
+
+    def _end(self, job: Job, state: JobState) -> None:
+        """It is over, if it is not yet."""
+        with self._changed:
+            ended = self._take_out(job, state)
+        if ended:
+            self._meters.job(job)
 
     def _full(self) -> bool:
         free = len(self._running) < self._slots and not self._waiting
@@ -378,7 +198,8 @@ class JobQueue:
 
     def _patience(self) -> int:
         """Seconds after which asking again makes sense: what the running jobs still need."""
-        etas = [job.progress.eta(job.elapsed) for job in self._running]
+        views = [job.view() for job in self._running]
+        etas = [view.progress.eta(view.elapsed) for view in views]
         return max(1, min(600, round(min(etas, default=1.0))))
 
     def full(self) -> bool:
@@ -411,6 +232,12 @@ class JobQueue:
         with self._changed:
             return list(self._waiting)
 
+    def standing(self) -> tuple[list[Job], list[Job]]:
+        """Those under way and those not yet started, as they were at one moment: a job that starts
+        is in one of the two."""
+        with self._changed:
+            return list(self._running), list(self._waiting)
+
     def find(self, id: str, owner: str | None = None) -> Job:
         """The running or waiting job of that id; of this owner, if one is named.
 
@@ -430,10 +257,8 @@ class JobQueue:
 
     def cancel(self, job: Job) -> None:
         """Let a running job finish what it has in hand, and a waiting one go at once."""
-        with self._changed:
-            job.interrupt()
-            if job in self._waiting:
-                self._drop(job)
+        job.interrupt()
+        self._leave(job)
 
     def skip(self, id: str | None = None, owner: str | None = None) -> None:
         """Skip the batch in hand of the named job, else of the current one."""
@@ -443,7 +268,8 @@ class JobQueue:
 
     def interrupt_all(self) -> None:
         """Interrupt what runs and send away what waits."""
-        for job in (*self.running(), *self.waiting()):
+        running, waiting = self.standing()
+        for job in (*waiting, *running):
             self.cancel(job)
 
     def stop(self, seconds: float) -> None:
@@ -454,12 +280,14 @@ class JobQueue:
         """
         with self._changed:
             self._stopping = True
-            for job in (*self._waiting, *self._running):
-                started = job.progress.fraction() > _JUDGED
-                if not started or job.progress.eta(job.elapsed) > seconds:
-                    self.cancel(job)
-
-
-def visible(job: Job, owner: str | None) -> bool:
-    """Whether this login may see the job. Where there are no logins, everybody may."""
-    return owner is None or job.owner == owner
+            waiting, running = list(self._waiting), list(self._running)
+            for job in waiting:
+                job.interrupt()
+                self._take_out(job, JobState.CANCELLED)
+        for job in waiting:
+            self._meters.job(job)
+        for job in running:
+            view = job.view()
+            started = view.progress.fraction() > _JUDGED
+            if not started or view.progress.eta(view.elapsed) > seconds:
+                job.interrupt()

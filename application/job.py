@@ -1,0 +1,271 @@
+"""One job: a request's life, with its own id, progress, previews and cancel."""
+
+import secrets
+import string
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from PIL.Image import Image
+
+from hexfusion.application.live_preview import LivePreview, Shown
+from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.progress import Progress
+
+#: Seconds of epoch time; injected, so that tests own the clock.
+Clock = Callable[[], float]
+#: Answers whether whoever asked for a job has gone away.
+Abandoned = Callable[[], bool]
+
+
+class JobState(Enum):
+    """QUEUED -> RUNNING -> DONE, FAILED or CANCELLED; QUEUED may be CANCELLED or FAILED at once."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A job at one moment: everything is of the same. Times are seconds of epoch time, `elapsed`
+    of work so far."""
+
+    state: JobState
+    progress: Progress
+    elapsed: float
+    text: str
+    interrupted: bool
+    skipped: bool
+    queued_at: float
+    started_at: float | None
+    changes: int
+
+    @property
+    def over(self) -> bool:
+        """Whether no more work will be done."""
+        return self.state not in (JobState.QUEUED, JobState.RUNNING)
+
+
+def new_task_id(kind: str) -> str:
+    """An id as A1111 makes them: `task(txt2img-XXXXXXX)` (spec api.md 4)."""
+    alphabet = string.ascii_uppercase + string.digits
+    return f"task({kind}-{''.join(secrets.choice(alphabet) for _ in range(7))})"
+
+
+class Job:
+    """One request's life. Safe to read and to stop from any thread; one thread works on it.
+
+    `owner` is the login of who asked for it, None where the server asks for none. `models` are the
+    files of the checkpoints that it uses, as far as that is known before it runs.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        clock: Clock,
+        id: str | None = None,
+        abandoned: Abandoned = lambda: False,
+        owner: str | None = None,
+        models: Collection[str] = (),
+    ) -> None:
+        self.id = id or new_task_id(kind)
+        self.kind = kind
+        self.owner = owner
+        self.models = models
+        self.overtaken = 0
+        self.overtaken_at: float | None = None
+        self.text = ""
+        self.state = JobState.QUEUED
+        self.queued_at = clock()
+        self.started_at: float | None = None
+        self.finished_at: float | None = None
+        self.progress = Progress(units=-1)
+        self.interrupted = False
+        self.skipped = False
+        self.pictures_made = 0
+        self.changes = 0
+        self.meters = NO_METERS
+        self._stepped_at: float | None = None
+        self._passes: tuple[int, ...] = (0,)
+        self._units_before = 0
+        self._batches: int | None = None
+        self._begun = 0
+        self._abandoned = abandoned
+        self._clock = clock
+        self._lock = threading.Condition()
+        self._live = LivePreview()
+
+    def view(self) -> JobView:
+        """The job as it is now. Who tells several things of it reads them here, at once."""
+        with self._lock:
+            return JobView(
+                state=self.state,
+                progress=self.progress,
+                elapsed=self.elapsed,
+                text=self.text,
+                interrupted=self.interrupted,
+                skipped=self.skipped,
+                queued_at=self.queued_at,
+                started_at=self.started_at,
+                changes=self.changes,
+            )
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of work so far."""
+        if self.started_at is None:
+            return 0.0
+        end = self._clock() if self.finished_at is None else self.finished_at
+        return end - self.started_at
+
+    @property
+    def over(self) -> bool:
+        return self.state not in (JobState.QUEUED, JobState.RUNNING)
+
+    def interrupt(self) -> None:
+        """Finish the picture in hand from what there is and make no more."""
+        self.interrupted = True
+
+    def skip(self) -> None:
+        """Finish the batch in hand from what there is and go on with the next."""
+        self.skipped = True
+
+    def cancelled(self) -> bool:
+        """Whether nobody wants the result any more."""
+        return self.interrupted or self._abandoned()
+
+    def expect(self, batches: int) -> None:
+        """There will be so many in all: what `begin_batch` is told is true of a part only."""
+        self._batches, self._begun = batches, 0
+
+    def begin_batch(self, text: str, number: int, of: int, passes: Sequence[int] = (0,)) -> None:
+        """Batch `number` (from 0) of `of` starts; `passes` are its sampling runs' steps."""
+        if self._batches is not None:
+            number, of = self._begun, self._batches
+            self._begun += 1
+        runs = len(passes)
+        self._stepped_at = None  # what comes before a first step is no step
+        self._live.begin()
+        with self._lock:
+            self.text = text
+            self.skipped = False
+            self._passes = tuple(passes)
+            self._units_before = number * runs
+            self.progress = Progress(units=of * runs, units_done=self._units_before)
+            self._tell()
+
+    def observe(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
+        """The inference port's observer: note the step, answer what to do next."""
+        if self._abandoned():
+            self.interrupted = True
+        now, before = self._clock(), self._stepped_at
+        self._stepped_at = now
+        if before is not None:
+            self.meters.step(now - before)
+        self._live.offer(preview, step)
+        with self._lock:
+            self.progress = self._progress_at(step, of)
+            self._tell()
+        return self.verdict()
+
+    def advance(self, step: int, of: int) -> Verdict:
+        """The same for work that is no sampling and shows nothing under way."""
+        if self._abandoned():
+            self.interrupted = True
+        with self._lock:
+            self.progress = self._progress_at(step, of)
+            self._tell()
+        return self.verdict()
+
+    def verdict(self) -> Verdict:
+        """Whether to go on with what is in hand."""
+        if self.interrupted:
+            return Verdict.INTERRUPT
+        return Verdict.SKIP if self.skipped else Verdict.CONTINUE
+
+    def _progress_at(self, step: int, of: int) -> Progress:
+        """Each pass is a unit, with steps of its own (spec api.md 11.1)."""
+        run, steps = 0, self._passes[0] or of
+        while step > steps and run + 1 < len(self._passes):
+            step -= steps
+            run += 1
+            steps = self._passes[run]
+        # A1111 counts the last finished step from 0.
+        units_done = self._units_before + run
+        return Progress(
+            units=self.progress.units, units_done=units_done, step=step - 1, steps=steps
+        )
+
+    @property
+    def picture_number(self) -> int:
+        """That of the latest preview; 0 before there is one."""
+        return self._live.number
+
+    def preview(self, every: int = 1) -> Shown | None:
+        """The latest preview with its number, as `LivePreview.latest` has it."""
+        return self._live.latest(every)
+
+    def picture(self, every: int = 1) -> Image | None:
+        """The same without its number."""
+        shown = self.preview(every)
+        return shown.image if shown else None
+
+    def show(self, pictures: Sequence[Image]) -> None:
+        """A batch is finished; its last picture becomes the preview."""
+        self._live.finish(pictures[-1])
+        with self._lock:
+            self.pictures_made += len(pictures)
+            self._tell()
+
+    def enter(self, state: JobState) -> None:
+        """Come to this state, and note when."""
+        now = self._clock()
+        if state is not JobState.RUNNING:
+            self._live.begin()  # there is nothing more to make previews of
+        with self._lock:
+            if state is JobState.RUNNING:
+                self.started_at = now
+            else:
+                self.finished_at = now
+                self.text = ""
+            self.state = state
+            self._tell()
+
+    def wait(self, seen: int, seconds: float) -> int:
+        """Wait until there is something new since `seen`, at most `seconds`; returns `changes`."""
+        with self._lock:
+            self._lock.wait_for(lambda: self.changes != seen, seconds)
+            return self.changes
+
+    def tell(self) -> None:
+        """Wake who watches."""
+        with self._lock:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.changes += 1
+        self._lock.notify_all()
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Meters:
+    """Who hears how long things took: each sampling step in seconds, each job when it is over."""
+
+    step: Callable[[float], None] = _ignore
+    job: Callable[[Job], None] = _ignore
+
+
+NO_METERS = Meters()
+
+
+def visible(job: Job, owner: str | None) -> bool:
+    """Whether this login may see the job. Where there are no logins, everybody may."""
+    return owner is None or job.owner == owner
