@@ -66,9 +66,9 @@ class Watch:
 
     def picture(self, every: int) -> tuple[int, Image] | None:
         """The latest preview and its number; a new one at most every so many steps."""
-        if self._entry is None or (picture := self._entry.job.picture(every)) is None:
+        if self._entry is None or (shown := self._entry.job.preview(every)) is None:
             return None
-        return self._entry.job.picture_number, picture
+        return shown.number, shown.image
 
     def wait(self, seen: int, seconds: float) -> int:
         """Wait for something new since `seen`, at most so many seconds; returns how much was."""
@@ -165,6 +165,24 @@ class JobBoard:
                 return self.status_of(entry)
             return of_record(self._kept(id, owner), self._retention)
 
+    def found(self, id: str, owner: str | None = None) -> tuple[JobStatus, bytes | None]:
+        """Where a job of the owner's stands, and what is kept of that very job, if anything is.
+
+        Another one of that id may take its place meanwhile. Raises `NotFound`, `JobStoreError`.
+        """
+        for again in (True, False):
+            with self._lock:
+                if entry := self._live.get((owner, id)):
+                    return self.status_of(entry), None
+                record = self._kept(id, owner)
+            status = of_record(record, self._retention)
+            try:
+                return status, None if record.kept == "nothing" else self._store.body(record)
+            except NotFound:
+                if not again:
+                    raise
+        raise AssertionError("it returns or raises")
+
     def body(self, id: str, owner: str | None = None) -> bytes:
         """What is kept of a finished job: its result or its error.
 
@@ -234,21 +252,21 @@ class JobBoard:
         """For `Watch`: where an entry stands."""
         if entry.record:
             return of_record(entry.record, self._retention)
-        job = entry.job
-        # When its work is done its result is yet to be encoded and kept.
-        closing = job.over and job.started_at is not None
-        waiting = self._queue.waiting()
+        job, waiting = entry.job, self._queue.waiting()
+        view = job.view()  # after the queue was looked at: what waits still, waited then
+        queued = view.state is JobState.QUEUED and job in waiting
         return JobStatus(
             id=job.id,
             kind=job.kind,
-            state=JobState.RUNNING if closing else job.state,
-            position=waiting.index(job) + 1 if job in waiting else None,
-            progress=job.progress,
-            elapsed=job.elapsed,
-            text=job.text,
-            queued_at=job.queued_at,
-            started_at=job.started_at,
-            changes=job.changes,
+            # When its work is done its result is yet to be encoded and kept.
+            state=JobState.RUNNING if view.over and view.started_at is not None else view.state,
+            position=waiting.index(job) + 1 if queued else None,
+            progress=view.progress,
+            elapsed=view.elapsed,
+            text=view.text,
+            queued_at=view.queued_at,
+            started_at=view.started_at,
+            changes=view.changes,
         )
 
     def leave(self) -> None:

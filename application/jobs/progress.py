@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState, visible
+from hexfusion.application.jobs.queue import Job, JobQueue, JobState, JobView, visible
 from hexfusion.application.ports.jobs import JobRecord
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.errors import NotFound
@@ -68,8 +68,9 @@ class ReadProgress:
         if job is None or not visible(job, owner):
             return ProgressReport(progress=0.0, eta_relative=0.0, state=ProgressState())
         # Between jobs A1111 keeps the last job's counters but reports no progress.
-        idle = msgspec.structs.replace(job.progress, units=0)
-        return ProgressReport(progress=0.0, eta_relative=0.0, state=_state(job, idle))
+        view = job.view()
+        idle = msgspec.structs.replace(view.progress, units=0)
+        return ProgressReport(progress=0.0, eta_relative=0.0, state=_state(view, idle))
 
     def _named(self, id: str, picture: bool, owner: str | None) -> ProgressReport:
         try:
@@ -83,10 +84,11 @@ class ReadProgress:
         return msgspec.structs.replace(report, textinfo=place_in(self._jobs.waiting(), job))
 
     def _report(self, job: Job, picture: bool) -> ProgressReport:
+        view = job.view()
         return ProgressReport(
-            progress=job.progress.fraction(),
-            eta_relative=job.progress.eta(job.elapsed),
-            state=_state(job, job.progress),
+            progress=view.progress.fraction(),
+            eta_relative=view.progress.eta(view.elapsed),
+            state=_state(view, view.progress),
             picture=self._preview(job) if picture else None,
         )
 
@@ -116,7 +118,7 @@ def place_in(queue: Sequence[Job], job: Job) -> str | None:
     return f"In queue: {queue.index(job) + 1}/{len(queue)}" if job in queue else None
 
 
-def _state(job: Job, progress: Progress) -> ProgressState:
+def _state(job: JobView, progress: Progress) -> ProgressState:
     return ProgressState(
         skipped=job.skipped,
         interrupted=job.interrupted,

@@ -44,7 +44,7 @@ class ReadTaskProgress:
 
         No id stands for "nothing": current while nothing runs.
         """
-        running, waiting = self._jobs.running(), self._jobs.waiting()
+        running, waiting = self._jobs.standing()
         if not id:
             idle = not any(visible(job, owner) for job in running)
             report = TaskReport(active=True, progress=0.0, number=seen)
@@ -60,17 +60,18 @@ class ReadTaskProgress:
         return TaskReport(completed=done, textinfo="Waiting...")
 
     def _running(self, job: Job, seen: int, wanted: bool) -> TaskReport:
-        share = job.progress.share_done()
+        view = job.view()
+        share = view.progress.share_done()
         options = self._options.snapshot()
         picture, number = None, seen
         if wanted and options.flag("live_previews_enable"):
-            latest = job.picture(every=options.integer("show_progress_every_n_steps"))
-            if latest is not None and job.picture_number != seen:
-                picture, number = latest, job.picture_number
+            latest = job.preview(every=options.integer("show_progress_every_n_steps"))
+            if latest is not None and latest.number != seen:
+                picture, number = latest.image, latest.number
         return TaskReport(
             active=True,
             progress=share,
-            eta=job.elapsed / share - job.elapsed if share > 0 else None,
+            eta=view.elapsed / share - view.elapsed if share > 0 else None,
             picture=picture,
             number=number,
         )

@@ -31,8 +31,7 @@ class OneJob:
         self._board = board
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
-        status = self._board.status(id, login(req))
-        kept = None if status.kept == "nothing" else self._board.body(id, login(req))
+        status, kept = self._board.found(id, login(req))
         answer(resp, job_response(status, kept))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:

@@ -13,8 +13,10 @@ from PIL import Image
 from hexfusion.adapters.http.access.accounts import Accounts
 from hexfusion.adapters.http.access.gate import Gate
 from hexfusion.adapters.http.app import create_app
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import MAX_WATCHERS
 from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.ports.jobs import JobRecord
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.generation import Txt2Img
 
@@ -357,3 +359,28 @@ def test_a_listener_that_leaves_frees_its_place(client: testing.TestClient, benc
     extras = {"waitress.client_disconnected": lambda: next(leaves, True)}
     heard = events(client.simulate_get("/v1/jobs/a/events", extras=extras).text)
     assert [each["event"] for each in heard] == ["progress", "preview"]
+
+
+class Replaced(MemoryJobs):
+    """Another job of the same id takes a job's place right after that was found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next: list[tuple[JobRecord, bytes]] = []
+
+    def find(self, id: str, owner: str | None) -> JobRecord | None:
+        found = super().find(id, owner)
+        if self.next:
+            self.put(*self.next.pop())
+        return found
+
+
+def test_a_job_comes_with_what_is_kept_of_it_and_of_no_other(house) -> None:
+    house.kept = store = Replaced()
+    now = {"id": "a", "kind": "txt2img", "queued_at": time.time(), "finished_at": time.time()}
+    store.put(JobRecord(state="done", kept="result", **now), b'{"images":[]}')
+    failure = b'{"status":500,"body":{}}'
+    store.next.append((JobRecord(state="failed", kept="error", **now), failure))
+    job = testing.TestClient(create_app(house.services())).simulate_get("/v1/jobs/a").json
+    assert (job["state"], job["result"]) == ("failed", None)
+    assert job["error"] == json.loads(failure)

@@ -10,7 +10,8 @@ import weakref
 import pytest
 
 from hexfusion.application.jobs.board import MAX_ID, JobBoard
-from hexfusion.application.jobs.queue import JobState
+from hexfusion.application.jobs.orders import Entry
+from hexfusion.application.jobs.queue import Job, JobState
 from hexfusion.domain.errors import (
     InvalidRequest,
     JobCancelled,
@@ -24,6 +25,33 @@ from tests.application.boards import PATIENCE, Work, make_board, over, start, wa
 @pytest.fixture
 def board() -> JobBoard:
     return make_board()
+
+
+class Ending(Job):
+    """It ends between the first time that its state is read and the next."""
+
+    ends = False
+
+    @property
+    def state(self) -> JobState:
+        now, self._state = self._state, JobState.DONE if self.ends else self._state
+        return now
+
+    @state.setter
+    def state(self, state: JobState) -> None:
+        self._state = state
+
+
+def test_a_job_that_ends_while_it_is_looked_at_is_not_done_before_its_result_is_kept(board):
+    """Who watches would hear of its end, ask for the result, and find none."""
+    work = Work()
+    entry = Entry(work.order(), time.time, None, "a")
+    entry.job = Ending("txt2img", time.time, "a")
+    entry.job.enter(JobState.RUNNING)
+    entry.job.ends = True
+    for _ in range(3):
+        status = board.status_of(entry)
+        assert (status.state, status.over) == (JobState.RUNNING, False)
 
 
 # One id, one job.

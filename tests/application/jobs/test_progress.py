@@ -1,5 +1,6 @@
 """How far a job is, by its id: spec api.md 11.2, 11.4."""
 
+import threading
 import time
 from contextlib import ExitStack
 
@@ -11,6 +12,7 @@ from hexfusion.application.jobs.progress import ReadProgress
 from hexfusion.application.jobs.queue import Job, JobQueue
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress, TaskReport
 from hexfusion.domain.errors import NotFound
+from hexfusion.domain.progress import Progress
 from tests.contracts.job_store import record
 
 GREY = Image.new("RGB", (8, 8), "grey")
@@ -145,3 +147,78 @@ def test_no_task_is_current_while_nothing_runs():
     assert it.task(None, seen=5) == TaskReport(active=True, progress=0.0, number=5)
     with it:
         assert it.task(None) == TaskReport(textinfo="Waiting...")
+
+
+class Restless(Job):
+    """Its progress is another one each time that it is read: it goes on meanwhile."""
+
+    reads = 0
+
+    @property
+    def progress(self) -> Progress:
+        if not self.reading:
+            return self._progress
+        self.reads += 1
+        return Progress(units=4, units_done=self.reads % 4, step=self.reads % 10, steps=10)
+
+    @progress.setter
+    def progress(self, progress: Progress) -> None:
+        self._progress = progress
+
+    reading = False
+
+
+def restless(it: Scene) -> Restless:
+    it.jobs[0] = job = Restless("txt2img", lambda: 100.0, id="first")
+    return job
+
+
+def share(step: int, of: int, done: int, units: int) -> float:
+    return 0.01 + done / units + step / of / units
+
+
+def test_what_is_told_of_a_job_is_of_one_moment():
+    it = Scene()
+    job = restless(it)
+    with it:
+        job.started_at = 70.0
+        job.reading = True
+        report = it.progress("first", picture=False)
+        state = report.state
+        assert report.progress == pytest.approx(
+            share(state.sampling_step, state.sampling_steps, state.job_no, state.job_count)
+        )
+        assert report.eta_relative == pytest.approx(30 / report.progress - 30)
+        task = it.task("first", picture=False)
+        assert task.eta == pytest.approx(30 / task.progress - 30)
+        job.reading = False
+
+
+def test_a_job_that_starts_while_it_is_looked_for_is_found():
+    """Spec api.md 11.4: neither running nor waiting is what the web UI takes for over."""
+    begin = threading.Event()
+
+    class Looking(JobQueue):
+        def running(self):
+            before = super().running()
+            begin.set()
+            while self.waiting():
+                time.sleep(0.001)
+            return before
+
+    queue, end = Looking(time.time), threading.Event()
+    job = Job("txt2img", time.time, id="mine")
+    queue.enter(job)
+
+    def work():
+        assert begin.wait(10)
+        with queue.turn(job):
+            end.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    task = ReadTaskProgress(queue, MemoryOptions(), lambda id, owner: None)("mine")
+    begin.set()
+    end.set()
+    thread.join(10)
+    assert task.active or task.queued
