@@ -74,6 +74,7 @@ from hexfusion.application.system.health import ReadHealth
 from hexfusion.application.system.memory import ReadMemory
 from hexfusion.application.system.options import ChangeOptions, ReadOptions
 from hexfusion.application.system.sysinfo import ReadSysinfo
+from hexfusion.application.waiting_room import WaitingRoom
 from hexfusion.domain.errors import HexfusionError
 from hexfusion.domain.filenames import NameRules
 from hexfusion.domain.flags import FlagError, Flags, command_line, help_text, parse_flags
@@ -117,6 +118,11 @@ def retention(flags: Flags) -> Retention:
 def job_grouping(flags: Flags) -> Grouping:
     """How far jobs may be overtaken."""
     return Grouping(flags.integer("overtakes"), flags.integer("overtaking_time"))
+
+
+def waiting_room(what: str, flags: Flags) -> WaitingRoom:
+    """Where those wait who want that, outside the queue."""
+    return WaitingRoom(what, flags.integer("loads_waiting"))
 
 
 def name_rules(flags: Flags) -> NameRules:
@@ -174,6 +180,8 @@ class Container(containers.DeclarativeContainer):
     archive = providers.Singleton(image_archive, flags, options)
 
     # Use-cases.
+    loads = providers.Singleton(waiting_room, "a checkpoint to load", flags)
+    searches = providers.Singleton(waiting_room, "files to be looked for", flags)
     metrics = providers.Singleton(Metrics)
     vaes = providers.Singleton(vae_choice, flags, vae_catalog)
     models = providers.Singleton(
@@ -266,6 +274,7 @@ class Container(containers.DeclarativeContainer):
             sd_vae=models.provided.load_vae,
             sd_vae_overrides_per_model_preferences=models.provided.load_vae,
         ),
+        loads=loads,
     )
     list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
     list_scripts = providers.Singleton(ListScripts, models, options, upscaler)
@@ -303,17 +312,25 @@ class Container(containers.DeclarativeContainer):
         change_options=change_options,
         checkpoints=models.provided.list,
         refresh_checkpoints=providers.Factory(
-            lambda models, options: lambda: models.refresh(options.snapshot()), models, options
+            lambda room, models, options: room.bounded(lambda: models.refresh(options.snapshot())),
+            searches,
+            models,
+            options,
         ),
         vaes=vaes.provided.list,
-        refresh_vaes=vaes.provided.refresh,
+        refresh_vaes=searches.provided.bounded.call(vaes.provided.refresh),
+        refresh_loras=searches.provided.bounded.call(networks.provided.refresh_loras),
+        refresh_embeddings=searches.provided.bounded.call(networks.provided.refresh_embeddings),
         styles=styles.provided.styles,
         networks=networks,
         embeddings=list_embeddings,
         scripts=list_scripts,
-        unload_checkpoint=models.provided.unload,
+        unload_checkpoint=loads.provided.bounded.call(models.provided.unload),
         reload_checkpoint=providers.Factory(
-            lambda models, options: lambda: models.load(options.snapshot()), models, options
+            lambda room, models, options: room.bounded(lambda: models.load(options.snapshot())),
+            loads,
+            models,
+            options,
         ),
         memory=memory,
         health=health,
@@ -411,7 +428,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             app,
             host=flags.host,
             port=flags.port,
-            threads=threads_for(flags.integer("slots"), flags.integer("queue")),
+            threads=threads_for(
+                flags.integer("slots"), flags.integer("queue"), flags.integer("loads_waiting")
+            ),
             max_body=flags.max_body,
             keep_alive=flags.integer("timeout_keep_alive"),
             prefix=flags.text("subpath"),

@@ -86,6 +86,18 @@ class TooManyWatchers(QueueFull):
         self.retry_after = 5
 
 
+class TooManyWaiting(HexfusionError):
+    """As many requests as may wait for `what` do so already. `retry_after` is in seconds."""
+
+    def __init__(self, what: str, waiting: int, retry_after: int) -> None:
+        super().__init__(
+            f"{waiting} requests wait for {what} already; try again in {retry_after} s"
+        )
+        self.what = what
+        self.waiting = waiting
+        self.retry_after = retry_after
+
+
 class ServerStopping(HexfusionError):
     """The server is about to stop and takes no more jobs."""
 

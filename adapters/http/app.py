@@ -75,6 +75,8 @@ class Services:
     refresh_checkpoints: Callable[[], None]
     vaes: Callable[[], Sequence[VaeFile]]
     refresh_vaes: Callable[[], None]
+    refresh_loras: Callable[[], None]
+    refresh_embeddings: Callable[[], None]
     styles: Callable[[], Sequence[Style]]
     networks: NetworkCatalog
     embeddings: Callable[[], EmbeddingLists]
@@ -148,10 +150,10 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/sdapi/v1/realesrgan-models": upscalers.RealEsrgan(use.upscalers),
         "/sdapi/v1/prompt-styles": catalogues.PromptStyles(use.styles),
         "/sdapi/v1/loras": networks.Loras(use.networks),
-        "/sdapi/v1/refresh-loras": actions.Refresh(use.networks.refresh_loras),
+        "/sdapi/v1/refresh-loras": actions.Refresh(use.refresh_loras),
         "/sdapi/v1/hypernetworks": networks.Hypernetworks(use.networks),
         "/sdapi/v1/embeddings": networks.Embeddings(use.embeddings),
-        "/sdapi/v1/refresh-embeddings": actions.Refresh(use.networks.refresh_embeddings),
+        "/sdapi/v1/refresh-embeddings": actions.Refresh(use.refresh_embeddings),
         "/sdapi/v1/create/embedding": later.NotYet("create/embedding", wire.as_object),
         "/sdapi/v1/create/hypernetwork": later.NotYet("create/hypernetwork", wire.as_object),
         "/sdapi/v1/train/embedding": later.NotYet("train/embedding", wire.as_object),

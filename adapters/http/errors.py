@@ -34,6 +34,7 @@ from hexfusion.domain.errors import (
     OutOfMemory,
     QueueFull,
     ServerStopping,
+    TooManyWaiting,
     Unsupported,
 )
 from hexfusion.domain.options import FrozenOption, UnknownOption
@@ -111,7 +112,7 @@ def _denied(error: Denied) -> Answer:
     return deliberate(401, str(error), {"WWW-Authenticate": error.challenge})
 
 
-def _wait(error: TooManyRequests | TooManyDownloads | QueueFull) -> Answer:
+def _wait(error: TooManyRequests | TooManyDownloads | QueueFull | TooManyWaiting) -> Answer:
     return deliberate(429, str(error), {"Retry-After": str(error.retry_after)})
 
 
@@ -139,6 +140,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
     Unsupported: lambda error: deliberate(501, str(error)),
     # What became of the job.
     QueueFull: _wait,
+    TooManyWaiting: _wait,
     # Interrupted while it waited: there is no picture and no info to answer 200 with.
     JobCancelled: lambda error: deliberate(409, str(error)),
     JobConflict: lambda error: deliberate(409, str(error)),

@@ -1,7 +1,8 @@
 """Waitress, set up for long jobs: many threads, clients that leave are noticed, a graceful stop.
 
-A thread is held by every job that its client waits for, running or not, and by everyone who
-watches one. So there are as many threads as those may be, and some more: `/progress` and
+A thread is held by every job that its client waits for, running or not, by everyone who watches
+one, and by everyone who waits for something else: a checkpoint to load, a download. Each of these
+has a bound, and there are as many threads as all of them may hold, and some more: `/progress` and
 `/interrupt` always find one.
 """
 
@@ -25,21 +26,30 @@ from waitress.utilities import RequestEntityTooLarge
 
 from hexfusion.adapters.http.access.tls import Terminator
 from hexfusion.adapters.http.app import MAX_BODY
+from hexfusion.adapters.http.downloads.downloader import Limits
 from hexfusion.adapters.http.errors import TooLarge
 from hexfusion.adapters.http.wire.json_results import to_json
-from hexfusion.application.jobs.board import MAX_WATCHERS
+from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
+from hexfusion.application.waiting_room import WAITING, places
 
 _log = logging.getLogger(__name__)
 
-#: Threads beyond those that jobs may hold.
+#: Threads beyond those that may be held: for who only reads, or stops a job.
 SPARE_THREADS = 8
+#: Rooms that one may wait in outside the queue: for checkpoints, and for files.
+ROOMS = 2
 #: Longest over-long body that is read to its end and thrown away, bytes.
 _DISCARD = 2**30
 
 
-def threads_for(slots: int, max_waiting: int) -> int:
-    """How many threads a server needs that runs `slots` jobs while `max_waiting` more wait."""
-    return slots + max_waiting + MAX_WATCHERS + SPARE_THREADS
+def threads_for(slots: int, max_waiting: int, loads_waiting: int = WAITING) -> int:
+    """How many threads a server needs that runs `slots` jobs while `max_waiting` more wait, and
+    `loads_waiting` requests for what is done outside the queue.
+    """
+    jobs = slots + max_waiting + MAX_CLOSING
+    previews = slots  # of each running job one client at a time makes one
+    rooms = ROOMS * places(loads_waiting)
+    return jobs + previews + MAX_WATCHERS + rooms + Limits().at_once + SPARE_THREADS
 
 
 def serve(

@@ -30,6 +30,8 @@ from hexfusion.domain.errors import (
 
 #: Most clients that wait at once for jobs they do not do themselves; each holds a thread.
 MAX_WATCHERS = 32
+#: Most jobs whose pictures are made and still to be encoded, beside as many as may run and wait.
+MAX_CLOSING = 8
 #: Longest id a client may give, characters.
 MAX_ID = 1024
 #: How often a client that waits for another's thread is looked after, seconds.
@@ -296,6 +298,8 @@ class JobBoard:
                 return entry, _Role.JOINS
             if order.id and (record := self._same(order, owner)):
                 return record
+            if len(self._live) >= self._queue.places + MAX_CLOSING:
+                raise self._queue.refusal()
             entry = Entry(order, self._clock, owner, order.id or new_id)
             entry.clients.join(abandoned)
             entry.keep = keep

@@ -100,7 +100,7 @@ class JobQueue:
             if self._stopping:
                 raise ServerStopping
             if self._full():
-                raise QueueFull(len(self._waiting), self._patience())
+                raise self.refusal()
             job.meters = self._meters
             self._waiting.append(job)
             self._tell_waiting()
@@ -201,6 +201,16 @@ class JobQueue:
         views = [job.view() for job in self._running]
         etas = [view.progress.eta(view.elapsed) for view in views]
         return max(1, min(600, round(min(etas, default=1.0))))
+
+    @property
+    def places(self) -> int:
+        """How many jobs may run and wait."""
+        return self._slots + self._max_waiting
+
+    def refusal(self) -> QueueFull:
+        """What one job too many is told."""
+        with self._changed:
+            return QueueFull(len(self._waiting), self._patience())
 
     def full(self) -> bool:
         """Whether one more job would be refused."""

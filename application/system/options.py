@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.waiting_room import WaitingRoom
 from hexfusion.domain.options import REGISTRY, Options, OptionValue, WritePolicy
 
 CHECKPOINT = "sd_model_checkpoint"
@@ -67,33 +68,46 @@ class ChangeOptions:
         find_checkpoint: Callable[[str], object],
         policy: WritePolicy | None = None,
         on_change: Mapping[str, Callable[[Options], object]] | None = None,
+        loads: WaitingRoom | None = None,
     ) -> None:
         """`find_checkpoint` raises NotFound for a name that no checkpoint has.
 
         `on_change` is called with the new options when its key changes, before they are stored, and
-        so can refuse by raising: a checkpoint that does not load is not chosen.
+        so can refuse by raising: a checkpoint that does not load is not chosen. That takes time, so
+        such changes are made one after the other; `loads` bounds how many may wait.
         """
         self._store = store
         self._find_checkpoint = find_checkpoint
         self._policy = policy or WritePolicy()
         self._on_change = on_change or {}
+        self._loads = loads or WaitingRoom("a checkpoint to load")
         self._turn = threading.Lock()
 
     def __call__(self, changes: Mapping[str, object]) -> None:
         """Make `changes` and save, all of them or none (spec api.md 13.2).
 
         A1111 instead keeps the members before a wrong one, stores values of wrong types, and hides
-        the failure of a callback. Raises NotFound (a checkpoint), UnknownOption, FrozenOption,
-        OptionError (a value of a wrong type), or what a callback raises.
+        the failure of a callback. Changes that call nobody back do not wait for others that do.
+        Raises NotFound (a checkpoint), UnknownOption, FrozenOption, OptionError (a value of a wrong
+        type), TooManyWaiting, or what a callback raises.
         """
-        with self._turn:
-            current = self._store.snapshot()
-            if changes.get(CHECKPOINT) is not None:
-                self._find_checkpoint(Options({CHECKPOINT: changes[CHECKPOINT]}).text(CHECKPOINT))
-            admitted = self._policy.admit(changes, current)
-            self._policy.check_saving()
+        _, admitted = self._checked(changes)
+        if self._on_change.keys().isdisjoint(admitted):
+            self._store.update(admitted)
+            return
+        with self._loads.place(), self._turn:
+            current, admitted = self._checked(changes)  # again: others were before
             changed = current.updated(admitted)
             for key in admitted:
                 if key in self._on_change:
                     self._on_change[key](changed)
             self._store.update(admitted)
+
+    def _checked(self, changes: Mapping[str, object]) -> tuple[Options, dict[str, object]]:
+        """The options now, and what of `changes` is to be made in them."""
+        current = self._store.snapshot()
+        if changes.get(CHECKPOINT) is not None:
+            self._find_checkpoint(Options({CHECKPOINT: changes[CHECKPOINT]}).text(CHECKPOINT))
+        admitted = self._policy.admit(changes, current)
+        self._policy.check_saving()
+        return current, admitted

@@ -8,6 +8,15 @@ OWN = (
     Flag("slots", _INTEGER, 1, "requests generating at once", _WORKS, least=1),
     Flag("queue", _INTEGER, 32, "requests that may wait; beyond it 429", _WORKS, least=0),
     Flag(
+        "loads_waiting",
+        _INTEGER,
+        4,
+        "requests that may wait for a checkpoint to load, or for files to be looked for, beside the"
+        " one that does it; beyond it 429",
+        _WORKS,
+        least=0,
+    ),
+    Flag(
         "overtakes",
         _INTEGER,
         8,

@@ -37,7 +37,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
             ["--data-dir", str(data), "--ckpt", str(sound), *given], {}, absolute=os.path.abspath
         )
         container = bootstrap.assemble(flags, backend=FakeInference(seconds_per_step, read_file))
-        threads = threads_for(flags.integer("slots"), flags.integer("queue"))
+        threads = threads_for(
+            flags.integer("slots"), flags.integer("queue"), flags.integer("loads_waiting")
+        )
         app = bootstrap.build_app(container)
         server = Server(app, host="127.0.0.1", port=0, threads=threads, max_body=flags.max_body)
         thread = threading.Thread(target=server.run)

@@ -52,7 +52,11 @@ _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     ),
     413: ("The body is too large", ("PlainError",)),
     422: ("The request does not fit", ("HTTPValidationError", "Failure")),
-    429: ("Too many jobs wait, or too many requests came; see Retry-After", ("Failure",)),
+    429: (
+        "Too many jobs wait, or requests for a checkpoint to load, or too many requests came;"
+        " see Retry-After",
+        ("Failure",),
+    ),
     500: ("The job failed, or no model can be used", ("Failure",)),
     501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
     503: ("The server is stopping", ("Failure",)),

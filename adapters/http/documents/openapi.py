@@ -150,7 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body="Options",
         example={"jpeg_quality": 90},
         returns={"type": "null"},
-        errors=(400, 413, 422, 500, 507),
+        errors=(400, 413, 422, 429, 500, 507),
     ),
     Operation(
         path="/sdapi/v1/samplers",
@@ -180,7 +180,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="catalogues",
         summary="Look for checkpoints again",
         returns={"type": "null"},
-        errors=(500,),
+        errors=(429, 500),
     ),
     Operation(
         path="/sdapi/v1/sd-vae",
@@ -196,7 +196,7 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="catalogues",
         summary="Look for VAEs again",
         returns={"type": "null"},
-        errors=(500,),
+        errors=(429, 500),
     ),
     Operation(
         path="/sdapi/v1/prompt-styles",

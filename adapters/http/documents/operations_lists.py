@@ -68,7 +68,7 @@ LISTS: tuple[Operation, ...] = (
         tag="catalogues",
         summary="Look for LoRA files again",
         returns=_NULL,
-        errors=(500,),
+        errors=(429, 500),
     ),
     Operation(
         path="/sdapi/v1/hypernetworks",
@@ -91,7 +91,7 @@ LISTS: tuple[Operation, ...] = (
         tag="catalogues",
         summary="Look for embeddings again",
         returns=_NULL,
-        errors=(500,),
+        errors=(429, 500),
     ),
     Operation(
         path="/sdapi/v1/scripts",
@@ -121,7 +121,7 @@ LISTS: tuple[Operation, ...] = (
         tag="system",
         summary="Free the checkpoint's memory; the next job loads it again",
         returns=_OBJECT,
-        errors=(500,),
+        errors=(429, 500),
     ),
     Operation(
         path="/sdapi/v1/reload-checkpoint",
@@ -130,7 +130,7 @@ LISTS: tuple[Operation, ...] = (
         tag="system",
         summary="Load the chosen checkpoint now",
         returns=_OBJECT,
-        errors=(500, 507),
+        errors=(429, 500, 507),
     ),
     Operation(
         path="/sdapi/v1/version",

@@ -202,6 +202,7 @@ class House:
 
     def services(self) -> Services:
         board = JobBoard(self.queue, self.kept, time.time)
+        networks = MemoryNetworks(NETWORKS)
         return Services(
             txt2img=Directly(self.txt2img),
             img2img=Directly(self.img2img),
@@ -231,7 +232,9 @@ class House:
             health=lambda: self.health,
             metrics=self.metrics,
             cmd_flags=lambda: {"port": "7861", "nowebui": True, "use_cpu": []},
-            networks=MemoryNetworks(NETWORKS),
+            networks=networks,
+            refresh_loras=networks.refresh_loras,
+            refresh_embeddings=networks.refresh_embeddings,
             embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),
             scripts=lambda: [
                 *selectable_scripts(TXT2IMG, ["None"]),

@@ -17,6 +17,7 @@ from hexfusion.domain.errors import (
     OptionError,
     OutOfMemory,
     QueueFull,
+    TooManyWaiting,
     Unsupported,
 )
 from hexfusion.domain.options import FrozenOption, UnknownOption
@@ -90,8 +91,9 @@ def test_an_error_has_its_status_and_shape(
         assert result.json == body
 
 
-def test_a_full_queue_says_when_to_come_again(broken: Broken) -> None:
-    result = broken(QueueFull(32, 17)).simulate_post(PATH, json={})
+@pytest.mark.parametrize("error", [QueueFull(32, 17), TooManyWaiting("it", 5, 17)])
+def test_a_full_queue_says_when_to_come_again(broken: Broken, error: Exception) -> None:
+    result = broken(error).simulate_post(PATH, json={})
     assert result.status_code == 429
     assert result.headers["Retry-After"] == "17"
     assert result.json["error"] == "HTTPException"

@@ -14,12 +14,15 @@ from contextlib import contextmanager
 import pytest
 
 from hexfusion.adapters.http.app import create_app
-from hexfusion.adapters.http.server import SPARE_THREADS, Server, threads_for
-from hexfusion.application.jobs.board import MAX_WATCHERS
+from hexfusion.adapters.http.downloads.downloader import Limits
+from hexfusion.adapters.http.server import ROOMS, SPARE_THREADS, Server, threads_for
+from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
 from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.domain.flags.own import OWN
 from hexfusion.domain.generation import Txt2Img
 
 LIMIT = 200_000
+OWN_FLAGS = {flag.dest: flag.default for flag in OWN}
 PATIENCE = 10.0  # seconds; only a broken server waits that long
 
 
@@ -115,8 +118,14 @@ def test_progress_answers_while_every_slot_and_the_whole_queue_are_busy(house, g
 
 
 def test_there_are_threads_to_spare() -> None:
-    assert threads_for(3, 32) == 35 + MAX_WATCHERS + SPARE_THREADS
+    """Beyond all that may be held: by jobs and their previews, watchers, those who wait in the
+    rooms outside the queue, and downloads."""
+    jobs = 3 + 32 + MAX_CLOSING
+    held = jobs + 3 + MAX_WATCHERS + ROOMS * (1 + 4) + Limits().at_once
+    assert threads_for(3, 32, 4) - held == SPARE_THREADS
     assert SPARE_THREADS >= 2
+    assert threads_for(3, 32, 5) == threads_for(3, 32, 4) + ROOMS
+    assert threads_for(3, 32) == threads_for(3, 32, OWN_FLAGS["loads_waiting"])
 
 
 def test_a_client_that_leaves_is_seen_by_its_job(house, gate: Gate) -> None:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
-from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.board import MAX_CLOSING, JobBoard
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.jobs.queue import JobState
 from hexfusion.application.jobs.retention import Retention
@@ -217,3 +217,28 @@ def test_a_result_that_got_lost_is_made_again():
     work = Work(open=True)
     board.perform(work.order())
     assert board.perform(work.order()).body == b"result 2"
+
+
+def test_jobs_whose_pictures_are_still_being_encoded_are_bounded_too():
+    """Each holds a thread, and its pictures, though its slot and its place are free again."""
+    board, go, encoding = make_board(slots=1, max_waiting=2), threading.Event(), []
+
+    def encode(made: int) -> bytes:
+        encoding.append(made)
+        assert go.wait(PATIENCE)
+        return b"result"
+
+    work = Work(open=True)
+    taken = 1 + 2 + MAX_CLOSING
+    for number in range(taken):
+        plain = work.order(str(number))
+        board.submit(Order("txt2img", str(number), {}, work, encode, plain.explain))
+        wait_for(lambda number=number: len(encoding) == number + 1)
+    with pytest.raises(QueueFull) as refused:
+        board.submit(work.order("one more"))
+    assert refused.value.retry_after >= 1
+    go.set()
+    for number in range(taken):
+        assert over(board, str(number)) is JobState.DONE
+    board.submit(work.order("one more"))
+    assert over(board, "one more") is JobState.DONE

@@ -115,3 +115,23 @@ def test_pages_need_nothing_from_outside(client: testing.TestClient, path: str) 
 
 def test_swagger_asks_no_public_validator(client: testing.TestClient) -> None:
     assert "validatorUrl: null, dom_id" in client.simulate_get("/docs").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "options",
+        "reload-checkpoint",
+        "unload-checkpoint",
+        "refresh-checkpoints",
+        "refresh-vae",
+        "refresh-loras",
+        "refresh-embeddings",
+    ],
+)
+def test_says_where_one_may_be_told_to_wait(document: dict[str, Any], path: str) -> None:
+    operations = [each for each in openapi.OPERATIONS if each.path == f"/sdapi/v1/{path}"]
+    assert [429 in each.errors for each in operations if each.method == "post"] == [True]
+    told = document["paths"][f"/sdapi/v1/{path}"]["post"]["responses"]["429"]
+    assert "checkpoint to load" in told["description"]
+    assert told["headers"]["Retry-After"]["schema"] == {"type": "integer"}
