@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "torch" in item.keywords:
                 item.add_marker(absent)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Recordings were computed by one thread. How many there are is one setting for the process,
+    and the first backend's: here it is decided before there is any."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,14 @@ OWN = (
         help="answer 422 where a LoRA or hypernetwork is not there or does not fit",
         effect=_WORKS,
     ),
-    Flag("threads", _INTEGER, None, "threads for torch (default: torch's choice)", _WORKS, least=1),
+    Flag(
+        "threads",
+        _INTEGER,
+        None,
+        "threads for torch, of the whole process (default: torch's choice)",
+        _WORKS,
+        least=1,
+    ),
     Flag(
         "api_auth_file",
         Kind.PATH,

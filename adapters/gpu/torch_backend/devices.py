@@ -1,10 +1,14 @@
 """Which device computes, and how much memory it has."""
 
+import logging
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
+
+log = logging.getLogger(__name__)
 
 
 def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.device:
@@ -16,10 +20,34 @@ def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.devic
     return torch.device("cpu")
 
 
-def use_threads(count: int | None) -> None:
-    """Let torch compute with `count` threads; None leaves the choice to torch."""
-    if count is not None:
-        torch.set_num_threads(count)
+class ProcessThreads:
+    """How many threads torch computes with: one setting for the whole process, so one for all the
+    backends in it. Whoever comes first decides."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._decided = False
+
+    def use(self, count: int | None) -> None:
+        """`count` threads from now on; None leaves the choice to torch. Where a backend before this
+        one decided otherwise, that stays, and a line in the log says so.
+        """
+        with self._lock:
+            if count is not None and not self._decided:
+                torch.set_num_threads(count)
+            self._decided = True
+            now = torch.get_num_threads()
+        if count not in (None, now):
+            log.warning(
+                "--threads %d has no effect: torch computes with %d in the whole of this process,"
+                " as a backend before this one has it",
+                count,
+                now,
+            )
+
+
+#: Those of this process.
+THREADS = ProcessThreads()
 
 
 def spare_memory(network: nn.Module) -> int:

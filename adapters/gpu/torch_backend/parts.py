@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from hexfusion.adapters.gpu.torch_backend.devices import (
+    THREADS,
     choose_device,
     total_memory,
     total_ram,
-    use_threads,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
@@ -47,7 +47,7 @@ class TorchParts:
         self._write = write
         self._book = book
         self._turn = threading.Lock()
-        use_threads(flags.threads)
+        THREADS.use(flags.threads)
 
     @cached_property
     def inference(self) -> TorchInference:
