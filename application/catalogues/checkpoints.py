@@ -1,5 +1,6 @@
 """Use-cases: which checkpoint a job uses, and which are there (spec networks.md 1.2, 1.5)."""
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 
 from hexfusion.application.catalogues.vaes import Vaes
@@ -29,6 +30,7 @@ class Models:
         self._host = host
         self._hashing = hashing
         self._vaes = vaes
+        self._changing = threading.Lock()  # of who loads or unloads, until it is noted below
         self._unloaded = False
         self._failed: tuple[str, HexfusionError] | None = None
 
@@ -90,13 +92,14 @@ class Models:
         """
         checkpoint = self.identified(self.configured(options))
         vae = self._vaes.for_job(options, checkpoint) if self._vaes else None
-        self._failed = None
-        try:
-            self._host.load(checkpoint, vae)
-        except HexfusionError as error:
-            self._failed = checkpoint.filename, error
-            raise
-        self._unloaded = False
+        with self._changing:
+            self._failed = None
+            try:
+                self._host.load(checkpoint, vae)
+            except HexfusionError as error:
+                self._failed = checkpoint.filename, error
+                raise
+            self._unloaded = False
         return checkpoint
 
     def load_vae(self, options: Options) -> None:
@@ -127,8 +130,9 @@ class Models:
 
     def unload(self) -> None:
         """Free the loaded checkpoint's memory; the next job loads what it needs."""
-        self._unloaded = True
-        self._host.unload()
+        with self._changing:
+            self._unloaded = True
+            self._host.unload()
 
     def shown(self, options: Options) -> Mapping[str, OptionValue]:
         """What A1111's loader writes over the options: the title and hash of the checkpoint.

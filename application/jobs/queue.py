@@ -87,9 +87,13 @@ class JobQueue:
         Raises `QueueFull` when too many wait, `ServerStopping` once no more are taken,
         `JobCancelled` when the job is cancelled, or its client gone, before its turn.
         """
-        self.enter(job)
-        with self.turn(job):
-            yield job
+        try:
+            self.enter(job)
+            with self.turn(job):
+                yield job
+        except BaseException:
+            self._end(job, JobState.FAILED)  # if it came in, and a signal before its turn
+            raise
 
     def enter(self, job: Job) -> None:
         """Take a place in the queue; a thread has to come and take the job's turn.

@@ -1,5 +1,7 @@
 """Spec api.md 13.1 and 15: what options show of the checkpoint, and what changing them loads."""
 
+import threading
+
 import pytest
 
 from hexfusion.adapters.gpu.fake import FakeInference
@@ -113,3 +115,28 @@ def test_what_is_ready_are_the_files_in_memory(host, models):
     assert models.ready() == set()
     host.load(OTHER)
     assert models.ready() == {OTHER.filename}
+
+
+class UnloadedMeanwhile(FakeInference):
+    """As soon as it has loaded, somebody else unloads."""
+
+    models: Models | None = None
+
+    def load(self, checkpoint, vae=None):
+        super().load(checkpoint, vae)
+        if self.models:
+            unload = threading.Thread(target=self.models.unload)
+            unload.start()
+            unload.join(0.3)  # it may have to wait until the load is noted
+            self.models, self.unloading = None, unload
+
+
+def test_an_unload_that_ends_before_a_load_is_noted_still_counts(store):
+    host = UnloadedMeanwhile()
+    models = Models(Catalog([TINY]), host, hashing=False)
+    host.models = models
+    models.load(store.snapshot())
+    host.unloading.join(10)
+    assert host.loaded() is None
+    models.load_vae(store.snapshot())
+    assert host.loaded() is None
