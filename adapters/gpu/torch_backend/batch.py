@@ -39,6 +39,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     sample_from_latent,
     sample_from_noise,
 )
+from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.application.pictures.upscaling import resize, upscale_by
 from hexfusion.application.ports.inference import Observer, Rendered, Sources, Verdict
 from hexfusion.application.ports.upscale import Upscaler
@@ -67,6 +68,7 @@ class Batch:
         networks: NetworkStore,
         upscaler: Upscaler,
         small: SmallDecoders,
+        copies: VaeCopies,
         placing: Placing,
     ) -> None:
         self._plan = plan
@@ -82,7 +84,7 @@ class Batch:
         self._kept: list[Image] = []
         self._encoding = torch.Generator()
         low_memory = any(placing.of(each.family) is not Placement.WHOLE for each in models.values())
-        self._codec = Codec(plan, models.values(), small, turn, low_memory=low_memory)
+        self._codec = Codec(plan, models.values(), small, copies, turn, low_memory=low_memory)
         self._model = models[plan.checkpoint.filename]
         if low_memory:
             with turn:  # what is added to a network is made where it lies while nobody calls it

@@ -19,6 +19,7 @@ from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
 from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency
+from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.ports.inference import Observer, Rendered, Resident, Sources
 from hexfusion.application.ports.upscale import Upscaler
@@ -63,11 +64,12 @@ class TorchInference:
         self._networks = NetworkStore(kept=cached_loras, device=device)
         self._vaes = VaeFiles(device, precision.vae, cached=cached_vaes, placing=self._placing)
         self._small = SmallDecoders(models, device, precision.unet)
+        self._copies = VaeCopies(self._placing)
         self._residency: Residency[LoadedCheckpoint] = Residency(
             OnDevice(self._placing, precision, self._turn),
             limits,
             two_places=self._placing.two_places,
-            caches=(self._networks, self._vaes, self._small, *caches),
+            caches=(self._networks, self._vaes, self._copies, self._small, *caches),
         )
         self._upscaler = upscaler or PlainUpscaler()
 
@@ -89,6 +91,7 @@ class TorchInference:
                     networks=self._networks,
                     upscaler=self._upscaler,
                     small=self._small,
+                    copies=self._copies,
                     placing=self._placing,
                 )
                 return batch.render()

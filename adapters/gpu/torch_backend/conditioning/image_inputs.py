@@ -18,6 +18,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.inpainting import (
     grey_pictures,
     masked_pictures,
 )
+from hexfusion.adapters.gpu.torch_backend.latents.vae import Retry
 from hexfusion.adapters.gpu.torch_backend.sampling.call import Call, Link, Network
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.geometry import CELL
@@ -34,7 +35,7 @@ class Scene:
     `mask` is what is masked of them, None for all; `mask_weight` how grey that becomes and
     `round_mask` whether a pixel is masked wholly or not at all. `size` is the latent's (height,
     width) in cells. What is encoded goes through `vae`, draws from `generator`, and is tried again
-    in the dtype `retry`. The answer is wanted on `device`.
+    by the VAE that `retry` gives. The answer is wanted on `device`.
     """
 
     pictures: Sequence[Image] | None
@@ -46,7 +47,7 @@ class Scene:
     vae: "AutoencoderKL"
     scale_factor: float
     generator: torch.Generator
-    retry: torch.dtype | None
+    retry: Retry | None
     device: torch.device
 
 

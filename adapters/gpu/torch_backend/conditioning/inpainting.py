@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from hexfusion.adapters.gpu.torch_backend.latents.init_latents import to_floats
-from hexfusion.adapters.gpu.torch_backend.latents.vae import posterior, sample_posterior
+from hexfusion.adapters.gpu.torch_backend.latents.vae import Retry, posterior, sample_posterior
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -56,7 +56,7 @@ def beside_inpainting(
     scale_factor: float,
     generator: torch.Generator,
     *,
-    retry: torch.dtype | None,
+    retry: Retry | None,
 ) -> Tensor:
     """(B, 5, *size), `size` being (height, width) in cells: the mask, then the greyed pictures
     encoded. All of them draw at once from `generator`. Errors as `encode`."""
@@ -78,7 +78,7 @@ def beside_editing(
     pictures: Sequence[Image],
     size: tuple[int, int],
     *,
-    retry: torch.dtype | None,
+    retry: Retry | None,
 ) -> Tensor:
     """(B, 4, *size): the likeliest latent of each picture, not scaled. Errors as `encode`."""
     told = torch.cat([posterior(vae, to_floats(each), retry=retry) for each in pictures])

@@ -32,6 +32,7 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
 )
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import Computation, in_force
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
+from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.domain.geometry import CELL
 from hexfusion.domain.plan import Plan, PreviewContent
 
@@ -48,6 +49,7 @@ class Codec:
         plan: Plan,
         models: Collection[LoadedCheckpoint],
         small: SmallDecoders,
+        copies: VaeCopies,
         turn: threading.Lock,
         *,
         low_memory: bool = False,
@@ -56,9 +58,12 @@ class Codec:
         self._small = small
         self._turn = turn
         self.tweaks: Computation | None = None
-        self._previews = Previews(plan.preview, small, turn, low_memory=low_memory)
-        self.retry = retry_dtype(
+        dtype = retry_dtype(
             auto_precision=plan.auto_vae_precision, bfloat16=plan.auto_vae_precision_bfloat16
+        )
+        self.retry = copies.retry(dtype)
+        self._previews = Previews(
+            plan.preview, small, turn, retry=self.retry, low_memory=low_memory
         )
         for model in models:
             if plan.decode_method == "TAESD":

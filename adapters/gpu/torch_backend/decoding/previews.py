@@ -12,7 +12,7 @@ from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.use import (
     decode_approximately,
     decode_small,
 )
-from hexfusion.adapters.gpu.torch_backend.latents.vae import approximate, decode, to_pictures
+from hexfusion.adapters.gpu.torch_backend.latents.vae import Retry, approximate, decode, to_pictures
 from hexfusion.application.pictures.grids import image_grid
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 from hexfusion.domain.plan import PreviewMethod, PreviewPlan
@@ -22,7 +22,8 @@ class Previews:
     """Of one job. Whoever holds `turn` has the device; what approximates does not wait for it.
 
     Where a network is missing the next rougher method serves: "Approx NN" for "TAESD", "Approx
-    cheap" for "Approx NN". `low_memory` says that networks take turns in the device's memory.
+    cheap" for "Approx NN". `retry` is for the VAE, as `decode` takes it. `low_memory` says that
+    networks take turns in the device's memory.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Previews:
         small: SmallDecoders,
         turn: threading.Lock,
         *,
+        retry: Retry | None = None,
         low_memory: bool = False,
     ) -> None:
         self._plan = plan
         self._small = small
         self._turn = turn
+        self._retry = retry
         self._low_memory = low_memory
 
     @torch.inference_mode()
@@ -53,7 +56,7 @@ class Previews:
         method = self._method()
         if method == "Full":
             with self._turn:
-                return decode(model.vae, latents, model.scale_factor)
+                return decode(model.vae, latents, model.scale_factor, retry=self._retry)
         if method == "TAESD":
             try:
                 decoder = self._small.taesd(model, "decoder")

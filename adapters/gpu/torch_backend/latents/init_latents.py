@@ -9,7 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from hexfusion.adapters.gpu.torch_backend.latents.vae import posterior, sample_posterior
+from hexfusion.adapters.gpu.torch_backend.latents.vae import Retry, posterior, sample_posterior
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -22,7 +22,7 @@ def encode_pictures(
     scale_factor: float,
     generator: torch.Generator,
     *,
-    retry: torch.dtype | None,
+    retry: Retry | None,
 ) -> Tensor:
     """RGB pictures of any sizes to latents (B, C, *size), `size` being (height, width) in cells.
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 Rows = tuple[tuple[float, float, float], ...]
 
+Retry = Callable[["AutoencoderKL"], "AutoencoderKL"]
+"""Given a VAE that yielded NaN, the one to try again with: a copy in another dtype, or the same
+where there is none that could do better. It does not write to the one it is given."""
+
 log = logging.getLogger(__name__)
 
 
@@ -63,13 +67,13 @@ def decode(
     latents: Tensor,
     scale_factor: float,
     *,
-    retry: torch.dtype | None = torch.float32,
+    retry: Retry | None = None,
 ) -> Tensor:
     """Decode (n, channels, h, w) latents to (n, 8h, 8w, 3) uint8 on the CPU.
 
-    One picture at a time, so that each is the same in any batch. If a picture comes out as NaN
-    in another dtype than `retry`, the VAE is moved to that dtype for good and tries again.
-    Raises `NotANumber` if the latents or the picture are NaN. The tweaks of `computing` hold.
+    One picture at a time, so that each is the same in any batch. One that has a NaN is decoded
+    again by the VAE that `retry` gives; `vae` itself is only read. Raises `NotANumber` if the
+    latents have a NaN, or the picture the last time. The tweaks of `computing` hold.
     """
     refuse_nan(latents)
     pictures = [_decode_one(vae, latent, scale_factor, retry) for latent in latents]
@@ -89,7 +93,7 @@ def encode(
     scale_factor: float,
     generator: torch.Generator,
     *,
-    retry: torch.dtype | None = torch.float32,
+    retry: Retry | None = None,
 ) -> Tensor:
     """Encode (n, 8h, 8w, 3) pictures, uint8 or floats from 0 to 1, to (n, channels, h, w) float32.
 
@@ -104,9 +108,7 @@ def encode(
 
 
 @torch.inference_mode()
-def posterior(
-    vae: "AutoencoderKL", picture: Tensor, *, retry: torch.dtype | None = torch.float32
-) -> Tensor:
+def posterior(vae: "AutoencoderKL", picture: Tensor, *, retry: Retry | None = None) -> Tensor:
     """What the encoder says of a picture (8h, 8w, 3), floats from 0 to 1: moments
     (1, 2 * channels, h, w), as `sample_posterior` takes them. `retry`, tweaks and errors as for
     `decode`.
@@ -177,17 +179,19 @@ def own_latent_rgb(metadata: Mapping[str, str], channels: int) -> LatentRgb | No
 
 
 def _decode_one(
-    vae: "AutoencoderKL", latent: Tensor, scale_factor: float, retry: torch.dtype | None
+    vae: "AutoencoderKL", latent: Tensor, scale_factor: float, retry: Retry | None
 ) -> Tensor:
     scaled = latent.unsqueeze(0) * (1.0 / scale_factor)
-    decoded = _without_nan(
-        vae, lambda: vae.decode(scaled.to(vae.dtype), return_dict=False)[0], retry
-    )
+
+    def picture(vae: "AutoencoderKL") -> Tensor:
+        return vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
+
+    decoded = _without_nan(vae, picture, retry)
     return to_bytes(decoded[0]).permute(1, 2, 0).contiguous().cpu()
 
 
-def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: torch.dtype | None) -> Tensor:
-    def moments() -> Tensor:
+def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: Retry | None) -> Tensor:
+    def moments(vae: "AutoencoderKL") -> Tensor:
         given = picture.unsqueeze(0).to(vae.device, vae.dtype)
         return vae.encode(given, return_dict=False)[0].parameters
 
@@ -195,13 +199,14 @@ def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: torch.dtype | None
 
 
 def _without_nan(
-    vae: "AutoencoderKL", compute: Callable[[], Tensor], retry: torch.dtype | None
+    vae: "AutoencoderKL", compute: Callable[["AutoencoderKL"], Tensor], retry: Retry | None
 ) -> Tensor:
-    """What the VAE computes, in another dtype if need be. Raises `NotANumber`."""
-    result = compute()
-    if bool(result.isnan().any()):
-        if retry is None or vae.dtype == retry:
-            raise NotANumber("the VAE produced NaN: try it in float32 (--no-half-vae)")
-        vae.to(retry)
-        return _without_nan(vae, compute, None)
-    return result
+    """What the VAE computes, or else the one to try again with. Raises `NotANumber`."""
+    result = compute(vae)
+    if not bool(result.isnan().any()):
+        return result
+    del result
+    other = vae if retry is None else retry(vae)
+    if other is vae:
+        raise NotANumber("the VAE produced NaN: try it in float32 (--no-half-vae)")
+    return _without_nan(other, compute, None)

@@ -56,9 +56,7 @@ class OnePlace:
     def clear(self) -> None:
         """Whoever is there leaves."""
         for module, name, kept in self._left:
-            now = getattr(module, name)
-            # A VAE may have changed its precision meanwhile, and is to keep that.
-            setattr(module, name, kept if now.dtype == kept.dtype else _moved(now, kept.device))
+            setattr(module, name, kept)
         self._left, self._guest = [], None
 
     def _receive(self, network: nn.Module) -> None:

@@ -80,7 +80,7 @@ def test_the_checkpoints_own_is_never_written_to(model, write):
     use = files()
     other = use.get(write("a.safetensors"), model)
     assert not torch.equal(pixels(other, model), before)
-    other.to(torch.bfloat16)  # as after NaN
+    other.to(torch.bfloat16)
     assert torch.equal(pixels(use.get(None, model), model), before)
     assert all(torch.equal(own[name], tensor) for name, tensor in model.vae.state_dict().items())
 

@@ -14,11 +14,13 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
     decode,
     encode,
     own_latent_rgb,
+    refuse_nan,
     retry_dtype,
     sample_posterior,
     to_bytes,
     to_pictures,
 )
+from hexfusion.adapters.gpu.torch_backend.vae_copies import copied
 from hexfusion.domain.errors import NotANumber
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, vae_layout
 from tests.golden.sampling_vectors import distance, section
@@ -81,16 +83,29 @@ def test_nan_from_the_vae_is_an_error(vae):
         decode(vae, latents(), 0.18215)
 
 
-def test_an_overflow_in_half_precision_is_tried_again_in_float32(vae):
-    """Spec networks.md 1.6: the changed precision stays."""
-    z = latents(1) * 1e5  # beyond float16
-    expected = decode(vae, z, 1.0)
-    half = vae.to(torch.float16)
-    with pytest.raises(NotANumber):
-        decode(half, z, 1.0, retry=None)
-    pixels = decode(half, z, 1.0)
-    assert half.dtype == torch.float32
-    assert (pixels.int() - expected.int()).abs().max() <= 8  # its weights were rounded to half
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (0, 2, 15, 23), (0, 1, 7, 9)])
+def test_one_nan_among_numbers_is_an_error(vae, place):
+    """A1111 looks at the first number alone (spec networks.md 1.6)."""
+
+    class Damaged:
+        dtype = vae.dtype
+
+        def decode(self, scaled, return_dict):
+            made = vae.decode(scaled, return_dict=return_dict)[0]
+            made[place] = torch.nan
+            return (made,)
+
+    with pytest.raises(NotANumber, match="VAE"):
+        decode(Damaged(), latents(1), 0.18215)
+
+
+def test_one_nan_among_a_latents_numbers_is_an_error():
+    for place in ((0, 0, 0, 0), (1, 3, 1, 2)):
+        z = latents()
+        z[place] = torch.nan
+        with pytest.raises(NotANumber, match="UNet"):
+            refuse_nan(z)
+    refuse_nan(latents() * torch.inf)  # is not NaN yet
 
 
 def seeded(seed=3):
@@ -150,9 +165,10 @@ def test_an_encoder_that_overflows_is_tried_again(vae):
     half = vae.to(torch.float16)
     with pytest.raises(NotANumber):
         encode(half, photographs(1), 1.0, seeded(), retry=None)
-    assert half.dtype == torch.float16
-    latents = encode(half, photographs(1), 1.0, seeded(), retry=torch.bfloat16)
-    assert half.dtype == torch.bfloat16
+    other = copied(half, torch.bfloat16)
+    latents = encode(half, photographs(1), 1.0, seeded(), retry=lambda vae: other)
+    assert (half.dtype, other.dtype) == (torch.float16, torch.bfloat16)
+    assert torch.equal(latents, encode(other, photographs(1), 1.0, seeded()))
     assert latents.dtype == torch.float32 and bool(latents.isfinite().all())
 
 

@@ -24,11 +24,11 @@ from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.residency.placement import (
     RAM,
-    OnePlace,
     Placement,
     Placing,
     choose_placing,
 )
+from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.plan import LoraPlan, NetworksPlan, Plan, PreviewPlan
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
@@ -120,16 +120,25 @@ def test_a_weight_that_was_forgotten_would_be_noticed(loaded: LoadedCheckpoint) 
 
 
 @torch.inference_mode()
-def test_a_changed_precision_stays(loaded: LoadedCheckpoint) -> None:
-    """Spec networks.md 1.6: a VAE that fell back to another one keeps it."""
-    place = OnePlace(RAM)
-    place.admit(loaded.vae.decoder)
-    latents = torch.zeros(1, 4, 8, 8)
-    loaded.vae.decode(latents)
-    loaded.vae.to(torch.float64)
-    loaded.vae.decode(latents.double())
-    place.clear()
-    assert {each.dtype for each in loaded.vae.decoder.parameters()} == {torch.float64}
+def test_a_copy_of_a_vae_takes_turns_too_and_leaves_the_other_where_it_lies(
+    loaded: LoadedCheckpoint,
+) -> None:
+    """Spec networks.md 1.6: what is tried again with, where the VAE is on the device for now."""
+    placing = Placing(DEVICE, Placement.NETWORKS)
+    vae = placing.settle(loaded).vae
+    before = bits(vae.decoder)
+    decoded(loaded)
+    assert places(vae.decoder) == {"meta"}
+    copy = VaeCopies(placing).of(vae, torch.float64)
+    assert places(vae.decoder) == places(copy.decoder) == places(copy.encoder) == {"cpu"}
+    given = torch.empty(1, 4, 8, 8, device=DEVICE, dtype=torch.float64)
+    assert copy.decode(given, return_dict=False)[0].dtype == torch.float64
+    assert (places(vae.decoder), places(copy.decoder)) == ({"cpu"}, {"meta"})
+    decoded(loaded)
+    assert (places(vae.decoder), places(copy.decoder)) == ({"meta"}, {"cpu"})
+    placing.there.clear()
+    pairs = zip(vae.decoder.parameters(), copy.decoder.parameters(), before, strict=True)
+    assert all(torch.equal(now, then) and torch.equal(c, then.double()) for now, c, then in pairs)
 
 
 @torch.inference_mode()
