@@ -151,7 +151,7 @@ class Residency(Generic[M]):
         """Free the device: of what jobs use as soon as they end. What RAM has room for waits there,
         where that is another memory.
         """
-        with self._working:
+        with self._at_work():
             with self._state:
                 self._last = ()
                 for each in self._held.values():
@@ -160,17 +160,17 @@ class Residency(Generic[M]):
             for cache in self._caches:
                 cache.drop()
             self._handling.tidy()
-        self._settle_soon(needed=False)
 
     def free(self) -> int:
         """Let go of all that no job uses, since memory ran out; returns how many bytes that was."""
-        with self._working:
-            return self._free()
+        with self._at_work():
+            return self._free({})
 
-    def _free(self) -> int:
+    def _free(self, wanted: Mapping[str, Stamp]) -> int:
+        """The same, save what is wanted. Call with `_working` held."""
         freed = 0
         for each in self._all():
-            if self._drop(each):
+            if not (each.file in wanted and _is(each, wanted)) and self._drop(each):
                 freed += each.size
         freed += sum(cache.drop() for cache in self._caches)
         self._handling.tidy()
@@ -185,7 +185,7 @@ class Residency(Generic[M]):
             found = self._found(stamps)
             if found is not None and check is nothing:
                 return self._begin(found)
-        with self._working:
+        with self._at_work():
             with self._state:
                 before = [self._held[file] for file in self._last if file in self._held]
             try:
@@ -198,7 +198,6 @@ class Residency(Generic[M]):
             with self._state:
                 taken = self._begin([self._held[file] for file in stamps])
             self._settle()
-        self._settle_soon(needed=False)
         return taken
 
     def _found(self, stamps: Mapping[str, Stamp]) -> list[_Held[M]] | None:
@@ -225,14 +224,21 @@ class Residency(Generic[M]):
         size = held.size if held else self._handling.expected(checkpoint)
         self._make_room(size, stamps)
         task = f"the checkpoint {checkpoint.name}"
+
+        def free() -> int:
+            return self._free(stamps)
+
         if held:
-            with_memory(task, lambda: self._handling.to_device(held.model), self._free)
+            try:
+                with_memory(task, lambda: self._handling.to_device(held.model), free)
+            except BaseException:
+                self._drop(held)  # some of it may be there, and would be counted nowhere
+                raise
             with self._state:
-                self._held[held.file] = held  # it may just have been let go of
                 held.ready = True
             return
         start = time.perf_counter()
-        model = with_memory(task, lambda: self._handling.load(checkpoint), self._free)
+        model = with_memory(task, lambda: self._handling.load(checkpoint), free)
         stamp = stamps[checkpoint.filename]
         fresh = _Held(checkpoint, stamp, model, self._handling.size(model))
         with self._state:
@@ -261,12 +267,23 @@ class Residency(Generic[M]):
 
     def _restore(self, before: Sequence[_Held[M]]) -> None:
         """What was used last is there again, if it had to make room for what did not come."""
+        stamps = {each.file: each.stamp for each in before}
         for each in before:
             try:
-                self._bring(each.checkpoint, {each.file: each.stamp})
+                self._bring(each.checkpoint, stamps)
             except Exception as error:
                 log.error("%s cannot be loaded again: %s", each.checkpoint.name, error)
         self._settle()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Alone in loading and moving. A job that ends meanwhile does not wait to see the limits
+        kept; so whoever was at work does that afterwards, also where the work failed."""
+        try:
+            with self._working:
+                yield
+        finally:
+            self._settle_soon(needed=False)
 
     def _settle_soon(self, *, needed: bool = True) -> None:
         """See that the limits are kept, now or by whoever is at work: nobody waits for that."""
@@ -279,8 +296,15 @@ class Residency(Generic[M]):
                 self._working.release()
 
     def _settle(self) -> None:
-        """Have the limits kept. Call with `_working` held."""
+        """Have the limits kept. Call with `_working` held. The jobs at whose ends that is done are
+        not to blame where it fails, nor would they do better: that is logged."""
         self._unsettled = False
+        try:
+            self._keep_limits()
+        except Exception:
+            log.exception("the limits on checkpoints in memory could not be kept")
+
+    def _keep_limits(self) -> None:
         with self._state:
             last = self._last
             leaving = [each for each in self._held.values() if each.unloaded]
@@ -313,7 +337,11 @@ class Residency(Generic[M]):
             if held.jobs or not held.ready:
                 return
             held.ready = False
-        self._handling.to_ram(held.model)
+        try:
+            self._handling.to_ram(held.model)
+        except Exception as error:
+            log.warning("%s is let go of: to RAM it cannot go: %s", held.checkpoint.name, error)
+            self._drop(held)
 
     def _drop(self, held: _Held[M]) -> bool:
         """Let go of it, unless a job uses it."""

@@ -67,15 +67,17 @@ class Desk:
 
 
 class Kept:
-    """A cache of so many bytes."""
+    """A cache of so many bytes. Others may do something `during` its dropping."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, during: Callable[[], None] = lambda: None) -> None:
         self.bytes = size
+        self.during = during
 
     def size(self) -> int:
         return self.bytes
 
     def drop(self) -> int:
+        self.during()
         size, self.bytes = self.bytes, 0
         return size
 
@@ -316,6 +318,148 @@ class TestOutOfMemory:
             assert use.free() == 17
             assert names(use) == "a"
             assert use.free() == 0
+
+    def test_of_those_needed_together_the_first_does_not_give_way_to_the_second(self):
+        use, desk = make(Desk(memory=15), count=9)
+        with pytest.raises(OutOfMemory, match="checkpoint b"):
+            touch(use, A, B)
+        assert desk.did == ["load a", "load b"]
+        desk.memory = 20
+        touch(use, C)
+        base, refiner = touch(use, A, B)
+        assert (base.name, refiner.name, names(use)) == ("a", "b", "ab")
+
+    def test_one_whose_file_was_replaced_gives_way_to_what_it_holds_now(self, tmp_path):
+        path = tmp_path / "a"
+        path.write_text("one")
+        checkpoint = Checkpoint(name="a", filename=str(path))
+        use, desk = make(Desk(memory=15), count=9)
+        touch(use, checkpoint)
+        path.write_text("another")
+        touch(use, checkpoint)
+        assert (desk.did, names(use)) == (["load a"] * 3, "a")
+
+    def test_both_that_were_used_last_come_back(self):
+        use, desk = make(Desk(memory=20), count=9)
+        touch(use, A, B)
+
+        def shrink(checkpoint):
+            desk.memory = 5 if checkpoint == C else 20
+
+        desk.during = shrink
+        with pytest.raises(OutOfMemory):
+            touch(use, C)
+        assert (sorted(names(use)), use.current()) == (["a", "b"], A)
+
+
+class TestWhatEndsMeanwhile:
+    """A job does not wait at its end to see the limits kept while somebody is at work: who is does
+    so afterwards."""
+
+    def under_way(self, use, *checkpoints):
+        """Jobs with these, each in a thread that has to end when it is told."""
+        jobs = []
+        for each in checkpoints:
+            begun, over = threading.Event(), threading.Event()
+
+            def run(checkpoint=each, begun=begun, over=over):
+                with use.using(checkpoint):
+                    begun.set()
+                    assert over.wait(10)
+
+            thread = threading.Thread(target=run)
+            thread.start()
+            assert begun.wait(10)
+            jobs.append((over, thread))
+
+        def end():
+            for over, thread in jobs:
+                over.set()
+                thread.join(10)
+                assert not thread.is_alive(), "it waits"
+
+        return end
+
+    def test_while_memory_is_freed(self):
+        cache = Kept(3)
+        use, _desk = make(caches=[cache])
+        end = self.under_way(use, A, B)
+        assert sorted(names(use)) == ["a", "b"]
+        cache.during = end
+        assert use.free() == 3
+        assert names(use) == "b"
+
+    def test_while_memory_is_freed_what_is_to_be_unloaded_goes(self):
+        cache = Kept(3)
+        use, _desk = make(caches=[cache])
+        end = self.under_way(use, A)
+        use.unload()
+        cache.during = end
+        use.free()
+        assert names(use) == ""
+
+    def test_while_a_load_fails(self):
+        use, desk = make()
+        end = self.under_way(use, A, B)
+        desk.holdings = lambda: 0
+        settled = use._settle
+
+        def settle_and_then():
+            settled()
+            end()
+
+        desk.during = lambda checkpoint: setattr(use, "_settle", settle_and_then)
+        with pytest.raises(CheckpointError):
+            touch(use, BAD)
+        assert names(use) == "b"
+
+
+class TestWhatFailsMidway:
+    def test_what_cannot_be_moved_to_ram_goes_and_the_job_does_not_fail(self):
+        use, desk = make(two_places=True, count=2)
+
+        def fail(model):
+            model.place = "torn"
+            raise MemoryError("no RAM")
+
+        desk.to_ram = fail
+        touch(use, A)
+        touch(use, B)
+        assert (names(use), [each.jobs for each in use.resident()]) == ("b", [0])
+        touch(use, A)
+        assert desk.did == ["load a", "load b", "load a"]
+
+    def test_what_cannot_be_moved_to_the_device_goes(self):
+        """Part of it may be there, and would be counted nowhere."""
+        use, desk = make(two_places=True, count=2)
+        touch(use, A)
+        touch(use, B)
+        up = desk.to_device
+
+        def fail(model):
+            model.place = "torn"
+            raise ValueError("no way")
+
+        desk.to_device = fail
+        with pytest.raises(ValueError, match="no way"):
+            touch(use, A)
+        assert (names(use), use.current()) == ("b", B)
+        desk.to_device = up
+        (model,) = touch(use, A)
+        assert (model.place, desk.did.count("load a")) == ("device", 2)
+
+    def test_limits_that_cannot_be_kept_cost_no_job_its_result(self, caplog):
+        use, desk = make()
+
+        def fail():
+            raise RuntimeError("CUDA error")
+
+        touch(use, A)
+        desk.tidy = fail
+        with use.using(B), use.using(C):  # before they begin
+            assert [each.jobs for each in use.resident()] == [1, 1]
+        assert [each.jobs for each in use.resident()] == [0]  # and as they end
+        assert caplog.text.count("CUDA error") >= 2
 
 
 def test_a_file_that_was_replaced_is_loaded_again(tmp_path):
