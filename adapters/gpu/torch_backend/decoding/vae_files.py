@@ -51,7 +51,8 @@ class VaeFiles:
         self._dtype = dtype
         self._cached = cached
         self._placing = placing or Placing(device)
-        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._lock = threading.Lock()  # of what is held; never for as long as a load takes
         self._held: OrderedDict[_Key, AutoencoderKL] = OrderedDict()
 
     def get(self, vae: VaeFile | None, model: LoadedCheckpoint) -> "AutoencoderKL":
@@ -63,14 +64,17 @@ class VaeFiles:
         if vae is None:
             return model.vae
         path = Path(vae.filename)
-        with self._lock:
-            key = _key(path, model)
-            if key not in self._held:
-                self._held[key] = self._load(path, model)
-            self._held.move_to_end(key)
-            while len(self._held) > 1 + max(0, self._cached()):
-                self._held.popitem(last=False)
-            return self._held[key]
+        with self._loading:
+            key, kept = _key(path, model), 1 + max(0, self._cached())
+            with self._lock:
+                found = self._held.get(key)
+            loaded = self._load(path, model) if found is None else found
+            with self._lock:
+                self._held[key] = loaded
+                self._held.move_to_end(key)
+                while len(self._held) > kept:
+                    self._held.popitem(last=False)
+            return loaded
 
     def _load(self, path: Path, model: LoadedCheckpoint) -> "AutoencoderKL":
         vae = load_vae(path, model, self._placing.home(model.family), self._dtype)
@@ -80,14 +84,17 @@ class VaeFiles:
     def size(self) -> int:
         """Bytes of those that are held."""
         with self._lock:
-            return bytes_of(each for vae in self._held.values() for each in vae.parameters())
+            held = list(self._held.values())
+        return bytes_of(each for vae in held for each in vae.parameters())
 
     def drop(self) -> int:
         """Let go of them all; returns the bytes of those that nobody else has."""
-        size = self.size()
         with self._lock:
-            left = [weakref.ref(vae) for vae in self._held.values()]
+            held = list(self._held.values())
             self._held.clear()
+        size = bytes_of(each for vae in held for each in vae.parameters())
+        left = [weakref.ref(vae) for vae in held]
+        held.clear()
         gc.collect()
         alive = [vae for each in left if (vae := each())]
         return size - bytes_of(each for vae in alive for each in vae.parameters())

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import torch
@@ -69,7 +70,8 @@ class NetworkStore:
         self._kept = kept
         self._spare = spare
         self._device = device
-        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._lock = threading.Lock()  # of what follows; never for as long as making takes
         self._embeddings = EmbeddingFiles()
         self._spoken: tuple[tuple[tuple[Embedding, ...], int], Vocabulary] | None = None
         # By UNet, so that what was made for a checkpoint goes when it goes.
@@ -116,29 +118,28 @@ class NetworkStore:
         if bundled:
             return Vocabulary(self._embeddings, listed, bundled, width)
         key = tuple(listed), width
-        with self._lock:
+        with self._making:
             if self._spoken is None or self._spoken[0] != key:
                 self._spoken = key, Vocabulary(self._embeddings, listed, {}, width)
             return self._spoken[1]
 
     def _merge(self, networks: NetworksPlan, model: LoadedCheckpoint) -> _Merge:
         key = _identity(networks.loras), networks.functional
-        with self._lock:
-            last = self._last.setdefault(model.unet, OrderedDict())
-            alive = self._alive.setdefault(model.unet, WeakValueDictionary())
-            merge = alive.get(key)
+        with self._making:
+            kept = max(0, self._kept())
+            with self._lock:
+                alive = self._alive.setdefault(model.unet, WeakValueDictionary())
+                merge = alive.get(key)
+                if merge is None:  # before more is made what will not be kept anyway goes
+                    _shorten(self._last.get(model.unet, OrderedDict()), kept)
             if merge is None:
-                self._make_room(last)
                 merge = self._merged(networks.loras, model, functional=networks.functional)
-            alive[key] = last[key] = merge
-            last.move_to_end(key)
-            self._make_room(last, 1)
+            with self._lock:
+                last = self._last.setdefault(model.unet, OrderedDict())
+                alive[key] = last[key] = merge
+                last.move_to_end(key)
+                _shorten(last, kept + 1)
         return merge
-
-    def _make_room(self, last: OrderedDict[Hashable, _Merge], used: int = 0) -> None:
-        """Before more is made what will not be kept anyway goes."""
-        while len(last) > max(0, self._kept()) + used:
-            last.popitem(last=False)
 
     def _merged(
         self, loras: Sequence[LoraPlan], model: LoadedCheckpoint, *, functional: bool
@@ -160,14 +161,17 @@ class NetworkStore:
     def _hypernetwork(self, use: HypernetworkPlan, model: LoadedCheckpoint) -> Hypernetwork:
         device, dtype = self._device or model.unet.device, model.unet.dtype
         key = stamp(use.path), device, dtype
-        with self._lock:
-            if key not in self._hypernetworks:
+        with self._making:
+            kept = max(4, self._kept())
+            with self._lock:
+                networks = self._hypernetworks.get(key)
+            if networks is None:
                 networks = read_hypernetwork(Path(use.path), device, dtype)
-                while len(self._hypernetworks) >= max(4, self._kept()):
-                    self._hypernetworks.popitem(last=False)
+            with self._lock:
                 self._hypernetworks[key] = networks
-            self._hypernetworks.move_to_end(key)
-            return Hypernetwork(self._hypernetworks[key], use.multiplier)
+                self._hypernetworks.move_to_end(key)
+                _shorten(self._hypernetworks, kept)
+            return Hypernetwork(networks, use.multiplier)
 
     def size(self) -> int:
         """Bytes of what is kept or used: merged weights, and hypernetworks."""
@@ -193,6 +197,12 @@ class NetworkStore:
 
     def _modules(self) -> list[tuple[nn.Module, nn.Module]]:
         return [pair for held in self._hypernetworks.values() for pair in held.values()]
+
+
+def _shorten(kept: "OrderedDict[Hashable, Any]", count: int) -> None:
+    """To so many, of those used last."""
+    while len(kept) > count:
+        kept.popitem(last=False)
 
 
 def _identity(loras: Sequence[LoraPlan]) -> tuple[tuple[Stamp, float, float, int | None], ...]:

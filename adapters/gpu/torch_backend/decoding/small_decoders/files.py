@@ -5,7 +5,7 @@ Source: spec images.md 14.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -54,7 +54,8 @@ class SmallDecoders:
         self._models = models
         self._device = device
         self._dtype = dtype
-        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._lock = threading.Lock()  # of what is held; never for as long as a load takes
         self._held: dict[Path, tuple[_Stamp, nn.Module | CheckpointError]] = {}
         self._shipped: tuple[LatentRgb, nn.Module] | None = None
 
@@ -96,27 +97,34 @@ class SmallDecoders:
     def size(self) -> int:
         """Bytes of those that are held."""
         with self._lock:
-            held = [network for _, network in self._held.values() if isinstance(network, nn.Module)]
-            held += [self._shipped[1]] if self._shipped else []
-        return bytes_of(tensor for network in held for tensor in network.parameters())
+            held = self._networks()
+        return _bytes(held)
 
     def drop(self) -> int:
         """Let go of them all; returns their bytes."""
-        size = self.size()
         with self._lock:
+            held = self._networks()
             self._held.clear()
             self._shipped = None
-        return size
+        return _bytes(held)
+
+    def _networks(self) -> list[nn.Module]:
+        """Those that are held. Call with `_lock` held."""
+        held = [network for _, network in self._held.values() if isinstance(network, nn.Module)]
+        return held + ([self._shipped[1]] if self._shipped else [])
 
     def _get(self, path: Path, build: Build) -> nn.Module:
-        with self._lock:
+        with self._loading:
             stamp = _stamp(path)
-            if path not in self._held or self._held[path][0] != stamp:
-                self._held[path] = stamp, self._load(path, build)
-            held = self._held[path][1]
-        if isinstance(held, CheckpointError):
-            raise held
-        return held
+            with self._lock:
+                held = self._held.get(path)
+            if held is None or held[0] != stamp:
+                held = stamp, self._load(path, build)
+                with self._lock:
+                    self._held[path] = held
+        if isinstance(held[1], CheckpointError):
+            raise held[1]
+        return held[1]
 
     def _load(self, path: Path, build: Build) -> nn.Module | CheckpointError:
         try:
@@ -131,15 +139,23 @@ class SmallDecoders:
 
     def _starters(self) -> tuple[LatentRgb, nn.Module]:
         """The one that ships, and the map of the latents it is for."""
-        with self._lock:
-            if self._shipped is None:
+        with self._loading:
+            with self._lock:
+                shipped = self._shipped
+            if shipped is None:
                 package = "hexfusion.adapters.gpu.torch_backend.decoding.small_decoders"
                 with as_file(files(package) / "starter.safetensors") as path:
                     weights = read_weights(path, mmap=False)
                 latents = own_latent_rgb(weights.metadata, LATENT)
                 assert latents is not None, "the shipped file says whose latents it is for"
-                self._shipped = latents, self._placed(weights, build_approximation)
-            return self._shipped
+                shipped = latents, self._placed(weights, build_approximation)
+                with self._lock:
+                    self._shipped = shipped
+            return shipped
+
+
+def _bytes(networks: Iterable[nn.Module]) -> int:
+    return bytes_of(tensor for network in networks for tensor in network.parameters())
 
 
 def _stamp(path: Path) -> _Stamp:
