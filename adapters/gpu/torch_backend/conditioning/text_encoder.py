@@ -91,7 +91,7 @@ class TextEncoder:
     @property
     def width(self) -> int:
         """Of a token's vector."""
-        return self.model.config.hidden_size
+        return int(self.model.config.hidden_size)
 
     @property
     def pooled_width(self) -> int:

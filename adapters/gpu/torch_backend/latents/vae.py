@@ -184,7 +184,8 @@ def _decode_one(
     scaled = latent.unsqueeze(0) * (1.0 / scale_factor)
 
     def picture(vae: "AutoencoderKL") -> Tensor:
-        return vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
+        decoded: Tensor = vae.decode(scaled.to(vae.dtype), return_dict=False)[0]
+        return decoded
 
     decoded = _without_nan(vae, picture, retry)
     return to_bytes(decoded[0]).permute(1, 2, 0).contiguous().cpu()
@@ -193,7 +194,8 @@ def _decode_one(
 def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: Retry | None) -> Tensor:
     def moments(vae: "AutoencoderKL") -> Tensor:
         given = picture.unsqueeze(0).to(vae.device, vae.dtype)
-        return vae.encode(given, return_dict=False)[0].parameters
+        told: Tensor = vae.encode(given, return_dict=False)[0].parameters
+        return told
 
     return _without_nan(vae, moments, retry)
 

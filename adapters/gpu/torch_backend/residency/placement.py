@@ -44,7 +44,9 @@ class OnePlace:
     def admit(self, network: nn.Module) -> None:
         """From now on it comes when it is called; until then it lies in RAM."""
 
-        def come(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        def come(
+            module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]
+        ) -> tuple[tuple[object, ...], dict[str, object]]:
             self._receive(module)
             return (
                 tuple(self._brought(each) for each in args),

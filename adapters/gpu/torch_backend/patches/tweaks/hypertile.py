@@ -23,7 +23,7 @@ def tile_side(width: int, height: int, max_tile: int) -> int:
 
 def minimum_edge(tile: int, depth: int) -> int:
     """The shortest edge of a tile, in tokens, at a depth. It doubles with the depth."""
-    return max(128, tile) // 8 * 2**depth
+    return max(128, tile) // 8 << depth
 
 
 def counts(side: int, minimum: int, swap_size: int) -> list[int]:
