@@ -6,6 +6,7 @@ nobody writes to a network that jobs share.
 
 import gc
 import threading
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_vae
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, infer_vae
+from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import decode
@@ -20,7 +23,7 @@ from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computing
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
 from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies, copied
 from hexfusion.domain.errors import NotANumber
-from hexfusion.domain.plan import NetworkTweaks
+from hexfusion.domain.plan import NetworkTweaks, PreviewPlan
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, vae_layout
 
 pytestmark = pytest.mark.torch
@@ -75,6 +78,24 @@ def test_every_picture_is_what_it_is_in_a_process_of_its_own():
         )
         assert torch.equal(decode(vae, each[None], 1.0, retry=retry)[0], picture)
     assert not torch.equal(batch[2], decode(copied(vae, torch.float32), z[2:], 1.0)[0])
+
+
+@dataclass
+class Shown:
+    """As much of a checkpoint as a preview by its VAE asks for."""
+
+    vae: nn.Module
+    scale_factor: float = 1.0
+
+
+def test_previews_try_again_as_pictures_do():
+    vae, z, small = made(), latents(), SmallDecoders(None, CPU, torch.float32)
+    plan, turn, retry = PreviewPlan(method="Full"), threading.Lock(), copies().retry(torch.float32)
+    shown = Previews(plan, small, turn, retry=retry).pixels(Shown(vae), z)
+    assert torch.equal(shown, decode(vae, z, 1.0, retry=retry))
+    assert vae.dtype == torch.float16
+    with pytest.raises(NotANumber):  # where the options say so
+        Previews(plan, small, turn, retry=copies().retry(None)).pixels(Shown(vae), z)
 
 
 def test_the_vae_is_only_read():
