@@ -4,6 +4,7 @@ Names and shapes are written down here from the layout itself, not through the c
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 import torch
@@ -294,15 +295,46 @@ def open_clip_layout(width: int, layers: int, projection: int, vocabulary: int =
     return layout
 
 
+#: How much louder than its input a layer is whose answer has a meaning; 1 for all others.
+_GAINS = {
+    # Little enough that no mean of what it answers is taken for a prediction of v (spec networks.md
+    # 1.5), enough for a prompt to be seen.
+    "model.diffusion_model.out.2.weight": 0.3,
+    # What random UNets leave is some ten times louder than latents are: else the decoder's own
+    # layers would hardly add to it.
+    "post_quant_conv.weight": 0.1,
+    # Latents that are loud enough to be seen in what is drawn over them.
+    "encoder.conv_out.weight": 4.0,
+    # The decoder's answer, about -1 to 1.
+    "decoder.conv_out.weight": 1.2,
+}
+
+
 def random_tensors(layout: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, torch.Tensor]:
-    """Values small enough that the networks stay finite."""
+    """Values with which networks stay finite and heed all they are told; and their pictures run
+    from black to white, so that a test of pictures sees what happened to any part of them.
+
+    Layers hand on what they are given about as loud as it was, by the width of their input; norms
+    are about 1. Weights a tenth as loud make pictures of a grey that nothing is seen in.
+    """
     generator = torch.Generator().manual_seed(seed)
-    return {
-        name: torch.arange(shape[1]).expand(shape).clone()
-        if name.endswith("position_ids")
-        else torch.randn(shape, generator=generator) * 0.05
-        for name, shape in layout.items()
-    }
+    return {name: _drawn(name, shape, generator) for name, shape in layout.items()}
+
+
+def _drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    if name.endswith("position_ids"):
+        return torch.arange(shape[1]).expand(shape).clone()
+    values = torch.randn(shape, generator=generator)
+    if name.endswith("token_embedding.weight"):
+        return values
+    if name.endswith("proj"):  # CLIP's, by which its answer is multiplied from the left
+        return values / shape[0] ** 0.5
+    if not name.endswith("weight"):
+        return values * 0.1
+    if len(shape) == 1:  # a norm's
+        return 1 + values * 0.1
+    gain = next((gain for end, gain in _GAINS.items() if name.endswith(end)), 1.0)
+    return values * (gain / prod(shape[1:]) ** 0.5)
 
 
 def write_small(path: Path, **changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
