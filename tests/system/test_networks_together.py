@@ -14,6 +14,7 @@ from hexfusion.domain.errors import CheckpointError, InvalidRequest  # noqa: E40
 from hexfusion.domain.generation import Txt2Img  # noqa: E402
 from tests.adapters.gpu.torch_backend.extra_networks.files import deltas, write_lora  # noqa: E402
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
+from tests.sight import assert_differ, assert_mixing_would_show  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
         save_file(random_tensors(LAYOUT, seed), path)
     for seed in range(4):
         write_lora(data / f"models/Lora/l{seed}.safetensors", deltas(LAYOUT, LAYERS, seed))
-    torch.manual_seed(0)  # so that what they add is always enough to be seen
+    torch.manual_seed(0)
     save_file({"x": torch.randn(2, 48)}, data / "embeddings/catlike.safetensors")
     state = {
         "linear.0.weight": torch.randn(96, 48), "linear.0.bias": torch.randn(96),
@@ -51,8 +52,13 @@ def studio(folder):
     return build(["--data-dir", str(folder), "--slots", "8", "--no-download-sd-model"])
 
 
+def made(studio, request):
+    (picture,) = studio.txt2img(request).pictures
+    return picture.image
+
+
 def pixels(studio, request):
-    return [each.image.tobytes() for each in studio.txt2img(request).pictures]
+    return made(studio, request).tobytes()
 
 
 def request(index):
@@ -69,29 +75,31 @@ def request(index):
 
 
 def test_eight_at_once_are_as_each_alone_and_leave_nothing_behind(studio):
-    before = pixels(studio, PLAIN)
-    alone = [pixels(studio, request(index)) for index in range(8)]
+    before = made(studio, PLAIN)
+    alone = [made(studio, request(index)) for index in range(8)]
+    assert_mixing_would_show(before, *alone)
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda index: pixels(studio, request(index)), range(8)))
-    assert together == alone
-    assert len({picture for (picture,) in [*alone, before]}) == 9, "each adds something of its own"
-    assert pixels(studio, PLAIN) == before
+    assert together == [each.tobytes() for each in alone]
+    assert pixels(studio, PLAIN) == before.tobytes()
 
 
 def test_the_second_pass_has_its_own(studio):
     both = replace(PLAIN, prompt="a cat <lora:l0:1>", enable_hr=True, denoising_strength=0.6)
     first_only = replace(both, hr_prompt="a cat")
     second_only = replace(both, prompt="a cat", hr_prompt="a cat <lora:l0:1>")
-    made = [pixels(studio, each) for each in (both, first_only, second_only)]
-    assert len({picture for (picture,) in made}) == 3
+    neither = replace(both, prompt="a cat")
+    assert_mixing_would_show(
+        *(made(studio, each) for each in (both, first_only, second_only, neither))
+    )
     told = studio.txt2img(second_only).info.extra_generation_params
     assert told["Lora hashes"].startswith("l0: ")
 
 
 def test_a_missing_network_is_told_and_the_picture_is_the_plain_one(studio):
-    made = studio.txt2img(replace(PLAIN, prompt="a cat<lora:nope:1><hypernet:nope>"))
-    assert made.info.comments == ["Lora not found: nope", "Hypernetwork not found: nope"]
-    assert [each.image.tobytes() for each in made.pictures] == pixels(studio, PLAIN)
+    told = studio.txt2img(replace(PLAIN, prompt="a cat<lora:nope:1><hypernet:nope>"))
+    assert told.info.comments == ["Lora not found: nope", "Hypernetwork not found: nope"]
+    assert [each.image.tobytes() for each in told.pictures] == [pixels(studio, PLAIN)]
 
 
 def test_if_strict_it_is_an_error(folder):
@@ -110,12 +118,18 @@ def test_a_damaged_lora_is_an_error_that_names_it(folder, studio):
 
 def test_disabled_networks_are_left_out(studio):
     disabled = replace(PLAIN, prompt="a cat<lora:l0:1>", disable_extra_networks=True)
-    assert pixels(studio, disabled) == pixels(studio, PLAIN)
+    plain, enabled = (
+        made(studio, replace(disabled, disable_extra_networks=False, prompt=prompt))
+        for prompt in ("a cat", "a cat<lora:l0:1>")
+    )
+    assert_mixing_would_show(plain, enabled)
+    assert pixels(studio, disabled) == plain.tobytes()
 
 
 def test_an_option_adds_one_to_every_prompt(studio):
     settings = {"sd_lora": "l0", "extra_networks_default_multiplier": 0.5}
     by_option = studio.txt2img(replace(PLAIN, override_settings=settings))
     by_tag = studio.txt2img(replace(PLAIN, prompt="a cat<lora:l0:0.5>"))
+    assert_differ(by_tag.pictures[0].image, made(studio, PLAIN))
     assert by_option.pictures[0].image.tobytes() == by_tag.pictures[0].image.tobytes()
     assert by_option.pictures[0].infotext == by_tag.pictures[0].infotext

@@ -295,14 +295,14 @@ def open_clip_layout(width: int, layers: int, projection: int, vocabulary: int =
     return layout
 
 
-#: How much louder than its input a layer is whose answer has a meaning; 1 for all others.
+UNET = "model.diffusion_model"
+
+#: How much louder than its input a layer's answer is; 1 for all others.
 _GAINS = {
-    # Little enough that no mean of what it answers is taken for a prediction of v (spec networks.md
-    # 1.5), enough for a prompt to be seen.
-    "model.diffusion_model.out.2.weight": 0.3,
-    # What random UNets leave is some ten times louder than latents are: else the decoder's own
-    # layers would hardly add to it.
-    "post_quant_conv.weight": 0.1,
+    # Beside the noise that it finds (`_find_noise`): enough for a prompt to be seen.
+    f"{UNET}.out.2.weight": 0.1,
+    # The decoder's own layers would hardly add to latents as loud as a small factor makes them.
+    "post_quant_conv.weight": 0.2,
     # Latents that are loud enough to be seen in what is drawn over them.
     "encoder.conv_out.weight": 4.0,
     # The decoder's answer, about -1 to 1.
@@ -314,11 +314,15 @@ def random_tensors(layout: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict
     """Values with which networks stay finite and heed all they are told; and their pictures run
     from black to white, so that a test of pictures sees what happened to any part of them.
 
-    Layers hand on what they are given about as loud as it was, by the width of their input; norms
-    are about 1. Weights a tenth as loud make pictures of a grey that nothing is seen in.
+    Layers hand on what they are given about as loud as it was, by the width of their input, and
+    norms are about 1. A UNet finds most of the noise it is given: what another one leaves is so
+    loud that nothing else is seen in the picture, the second pass of hires fix least of all.
     """
     generator = torch.Generator().manual_seed(seed)
-    return {name: _drawn(name, shape, generator) for name, shape in layout.items()}
+    tensors = {name: _drawn(name, shape, generator) for name, shape in layout.items()}
+    if f"{UNET}.out.2.weight" in tensors:
+        _find_noise(tensors)
+    return tensors
 
 
 def _drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
@@ -335,6 +339,29 @@ def _drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> tor
         return 1 + values * 0.1
     gain = next((gain for end, gain in _GAINS.items() if name.endswith(end)), 1.0)
     return values * (gain / prod(shape[1:]) ** 0.5)
+
+
+def _find_noise(tensors: dict[str, torch.Tensor]) -> None:
+    """Have a UNet answer with its latent, besides what its random weights say.
+
+    The latent goes by the outermost skip connection, past all blocks. Each of its channels has two
+    of the network's, one the negative of the other: silu(x) - silu(-x) is x.
+    """
+    width = len(tensors[f"{UNET}.input_blocks.0.0.weight"])
+    skips = (name for name in tensors if name.startswith(f"{UNET}.output_blocks."))
+    last = [name for name in skips if name.endswith("skip_connection.weight")][-1]
+    middle = (1, 1)
+    for channel in range(4):
+        for own, sign in ((2 * channel, 1.0), (2 * channel + 1, -1.0)):
+            for name, row, column, value in (
+                (f"{UNET}.input_blocks.0.0.weight", own, channel, sign),
+                # Louder than what the last block adds to it; a norm follows.
+                (last, own, tensors[last].shape[1] - width + own, 10.0),
+            ):
+                tensors[name][row] = 0.0
+                tensors[name][(row, column, *middle[: tensors[name].shape[-1] - 1])] = value
+            tensors[f"{UNET}.out.2.weight"][:, own] = 0.0
+            tensors[f"{UNET}.out.2.weight"][(channel, own, *middle)] = sign
 
 
 def write_small(path: Path, **changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
