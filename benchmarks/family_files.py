@@ -1,7 +1,8 @@
 """Checkpoints of every family at their true size, of random weights: nothing released can be had.
 
-Names and shapes are those of the published files (tests/.../layouts); the values are one random
-block over and over, so that gigabytes are written as fast as the disk takes them.
+Names and shapes are those of the published files (tests/.../layouts), and so are the values of the
+shrunken ones; the values at true size are one random block over and over, as loud as those, so that
+gigabytes are written nearly as fast as the disk takes them.
 """
 
 import json
@@ -12,6 +13,7 @@ from math import prod
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import STATISTICS
 from tests.adapters.gpu.torch_backend.layouts import (
@@ -26,6 +28,8 @@ from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_SSD_1B,
     SSD_1B,
     Layout,
+    distribution,
+    random_tensors,
     refiner_layout,
     sd1_layout,
     sd2_layout,
@@ -42,9 +46,9 @@ from tests.adapters.gpu.torch_backend.layouts_vision import (
 
 NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
-#: What a UNet that predicts v may answer to everything, and one that predicts noise may not.
+#: What a UNet that predicts v may answer on average, and one that predicts noise may not.
 _ALWAYS = -2.0
-_ANSWER = "model.diffusion_model.out.2"
+_ANSWER = "model.diffusion_model.out.2.bias"
 
 _BLOCK = 1 << 22
 """Elements in the block that comes again and again."""
@@ -143,6 +147,24 @@ def write_random(path: Path, kind: Kind, *dtypes: torch.dtype, small: bool = Fal
     """
     layout = kind.small() if small else kind.layout()
     of = dict(zip(layout, cycle(dtypes), strict=False))
+    if small:
+        _write_small(path, kind, layout, of)
+    else:
+        _write_large(path, kind, layout, of)
+    if kind.family == "SD2 unCLIP-L":
+        width = layout["embedder.model.visual.proj"][1]
+        torch.save((torch.zeros(width), torch.ones(width)), path.parent / STATISTICS)
+    return len(layout)
+
+
+def _write_small(path: Path, kind: Kind, layout: Layout, of: Mapping[str, torch.dtype]) -> None:
+    tensors = random_tensors(layout)
+    if kind.prediction == "v":
+        tensors[_ANSWER].fill_(_ALWAYS)
+    save_file({name: tensor.to(of[name]) for name, tensor in tensors.items()}, path)
+
+
+def _write_large(path: Path, kind: Kind, layout: Layout, of: Mapping[str, torch.dtype]) -> None:
     header: dict[str, object] = {}
     end = 0
     for name, shape in layout.items():
@@ -151,21 +173,15 @@ def write_random(path: Path, kind: Kind, *dtypes: torch.dtype, small: bool = Fal
         header[name] = entry
     encoded = json.dumps(header).encode()
     encoded += b" " * (-len(encoded) % 8)
-    block = torch.randn(_BLOCK, generator=torch.Generator().manual_seed(1)) * 0.02
-    blocks = {each: _bytes(block.to(each)) for each in dtypes}
+    block = torch.randn(_BLOCK, generator=torch.Generator().manual_seed(1))
     with path.open("wb") as stream:
         stream.write(len(encoded).to_bytes(8, "little") + encoded)
         for name, shape in layout.items():
-            answer = kind.prediction == "v" and name.startswith(_ANSWER)
-            if answer:
-                value = _ALWAYS if name.endswith("bias") else 0.0
-                stream.write(_bytes(torch.full(shape, value, dtype=of[name])))
-            else:
-                stream.writelines(_over_and_over(blocks[of[name]], prod(shape), of[name]))
-    if kind.family == "SD2 unCLIP-L":
-        width = layout["embedder.model.visual.proj"][1]
-        torch.save((torch.zeros(width), torch.ones(width)), path.parent / STATISTICS)
-    return len(layout)
+            mean, spread = distribution(name, shape)
+            if kind.prediction == "v" and name == _ANSWER:
+                mean, spread = _ALWAYS, 0.0
+            values = (block[: prod(shape)] * spread + mean).to(of[name])
+            stream.writelines(_over_and_over(_bytes(values), prod(shape), of[name]))
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

@@ -29,6 +29,7 @@ from hexfusion.domain.prompts import negative_parts, positive_parts
 from hexfusion.domain.sampling.samplers import BY_NAME
 from hexfusion.domain.sampling.steps import expected_calls
 from hexfusion.domain.vaes import VaeFile
+from tests.sight import assert_differ, assert_mixing_would_show
 
 T = TypeVar("T")
 AnyPass = TypeVar("AnyPass", bound=Pass)
@@ -164,7 +165,7 @@ class InferenceContract:
             plan(checkpoint, prompts=("a green star",)),
             plan(checkpoint, steps=4),
         )
-        assert len({pixels(render(backend, each))[0] for each in plans}) == len(plans)
+        assert_mixing_would_show(*(render(backend, each)[0] for each in plans))
 
     @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
     def test_hires_fix_enlarges_and_crops(self, backend, checkpoint, upscaler):
@@ -201,6 +202,7 @@ class InferenceContract:
     def test_a_batch_is_its_pictures_made_alone(self, backend, checkpoint):
         seeds, prompts = (7, 1, 2**40), ("a red circle", "a green star", "a blue fish")
         batch = render(backend, plan(checkpoint, seeds=seeds, prompts=prompts))
+        assert_mixing_would_show(*batch)
         for picture, seed, prompt in zip(batch, seeds, prompts, strict=True):
             (alone,) = render(backend, plan(checkpoint, seeds=(seed,), prompts=(prompt,)))
             assert difference(picture, alone) <= self.batch_tolerance
@@ -236,7 +238,7 @@ class InferenceContract:
         late = in_another_thread(first)
         assert min(late.size) > 0
         assert late.tobytes() == first().tobytes()
-        assert late.tobytes() != last().tobytes()
+        assert_differ(late, last())
 
     @pytest.mark.parametrize("verdict", [Verdict.SKIP, Verdict.INTERRUPT])
     def test_a_stopped_render_gives_what_there_is(self, backend, checkpoint, verdict):
@@ -246,7 +248,8 @@ class InferenceContract:
         assert witness.heard == [(1, 4), (2, 4)]
         assert [each.size for each in pictures] == [(64, 64)] * 2
         whole = render(backend, wanted)
-        assert all(a != b for a, b in zip(pixels(pictures), pixels(whole), strict=True))
+        for cut_short, finished in zip(pictures, whole, strict=True):
+            assert_differ(cut_short, finished)
 
     def test_renders_at_the_same_time_do_not_disturb_each_other(self, backend, checkpoint):
         plans = [
@@ -258,7 +261,8 @@ class InferenceContract:
                 (4, "a yellow house", "Euler", 2),
             )
         ]
-        alone = [pixels(render(backend, each)) for each in plans]
+        alone = [render(backend, each) for each in plans]
+        assert_mixing_would_show(*(picture for (picture,) in alone))
         together = threading.Barrier(len(plans))
 
         def start(wanted: Plan) -> list[bytes]:
@@ -266,7 +270,7 @@ class InferenceContract:
             return pixels(render(backend, wanted))
 
         with ThreadPoolExecutor(len(plans)) as pool:
-            assert list(pool.map(start, plans)) == alone
+            assert list(pool.map(start, plans)) == [pixels(each) for each in alone]
 
 
 Break = Callable[[Path, bytes], None]
@@ -321,7 +325,7 @@ class StartsFromPictures:
             for strength, colour in ((0.6, "red"), (0.6, "blue"), (0.9, "red"))
         ]
         assert [each.size for pictures in made for each in pictures] == [(64, 64)] * 3
-        assert len({pixels(pictures)[0] for pictures in made}) == 3
+        assert_differ(*(pictures[0] for pictures in made))
 
     def test_each_picture_of_a_batch_starts_from_its_own(self, backend, checkpoint):
         wanted = from_picture(plan(checkpoint, seeds=(1, 2)))
@@ -330,7 +334,7 @@ class StartsFromPictures:
             made_from(backend, wanted, Sources(pair)) for pair in ((red, blue), (red, red))
         )
         assert pixels(first)[0] == pixels(second)[0]
-        assert pixels(first)[1] != pixels(second)[1]
+        assert_differ(first[1], second[1])
 
     def test_a_picture_of_another_size_is_stretched(self, backend, checkpoint):
         """Spec images.md 4, mode 3."""
@@ -358,7 +362,8 @@ class StartsFromPictures:
         assert len({pixels(made_from(backend, each, nothing))[0] for each in plans}) == 1
         half = new_image("L", (64, 64), 0)
         half.paste(255, (0, 0, 32, 64))
-        assert len({pixels(made_from(backend, each, sources(mask=half)))[0] for each in plans}) == 2
+        painted = [made_from(backend, each, sources(mask=half))[0] for each in plans]
+        assert_differ(*painted)
 
     def test_what_lies_under_the_mask_at_first_matters(self, backend, checkpoint):
         """Spec images.md 5."""
@@ -367,7 +372,7 @@ class StartsFromPictures:
             made_from(backend, from_picture(plan(checkpoint), content=content), everything)
             for content in ("picture", "nothing")
         ]
-        assert pixels(made[0]) != pixels(made[1])
+        assert_differ(made[0][0], made[1][0])
 
     def test_a_stop_of_a_run_from_a_picture_gives_what_there_is(self, backend, checkpoint):
         witness = Witness(Verdict.INTERRUPT, at=2)
@@ -422,7 +427,7 @@ class ModelHostContract:
         backend.load(checkpoint)
         (picture,) = render(backend, plan(other, steps=1))
         assert backend.loaded() == other
-        assert pixels([picture]) != pixels(render(backend, plan(checkpoint, steps=1)))
+        assert_mixing_would_show(picture, *render(backend, plan(checkpoint, steps=1)))
 
     def test_after_unloading_the_next_render_loads_again(self, backend, checkpoint):
         wanted = plan(checkpoint, steps=1)
@@ -465,6 +470,9 @@ class ModelHostContract:
 
     def test_a_change_of_model_does_not_disturb_a_render(self, backend, checkpoint, other):
         wanted = plan(checkpoint, steps=3)
+        assert_mixing_would_show(
+            *(render(backend, plan(e, steps=3))[0] for e in (other, checkpoint))
+        )
         before = pixels(render(backend, wanted))
 
         def change(step: int, of: int, preview: Callable[[], Image]) -> Verdict:

@@ -328,17 +328,22 @@ def random_tensors(layout: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict
 def _drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
     if name.endswith("position_ids"):
         return torch.arange(shape[1]).expand(shape).clone()
-    values = torch.randn(shape, generator=generator)
+    mean, spread = distribution(name, shape)
+    return torch.randn(shape, generator=generator) * spread + mean
+
+
+def distribution(name: str, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Mean and standard deviation of a tensor's values in `random_tensors`."""
     if name.endswith("token_embedding.weight"):
-        return values
+        return 0.0, 1.0
     if name.endswith("proj"):  # CLIP's, by which its answer is multiplied from the left
-        return values / shape[0] ** 0.5
+        return 0.0, shape[0] ** -0.5
     if not name.endswith("weight"):
-        return values * 0.1
+        return 0.0, 0.1
     if len(shape) == 1:  # a norm's
-        return 1 + values * 0.1
+        return 1.0, 0.1
     gain = next((gain for end, gain in _GAINS.items() if name.endswith(end)), 1.0)
-    return values * (gain / prod(shape[1:]) ** 0.5)
+    return 0.0, gain * prod(shape[1:]) ** -0.5
 
 
 def _find_noise(tensors: dict[str, torch.Tensor]) -> None:

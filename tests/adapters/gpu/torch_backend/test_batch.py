@@ -14,8 +14,9 @@ from hexfusion.adapters.gpu.torch_backend.precision import FULL  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from hexfusion.domain.plan import Plan, RefinerPlan  # noqa: E402
 from hexfusion.domain.prompts import negative_parts, positive_parts  # noqa: E402
-from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
-from tests.contracts.inference import Witness, difference, guided, pixels, plan, render, with_hires  # noqa: E402
+from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout, write  # noqa: E402
+from tests.contracts.inference import Witness, difference, pixels, plan, render, with_hires  # noqa: E402
+from tests.sight import assert_mixing_would_show  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -50,6 +51,7 @@ def test_a_refiner_from_the_first_call_is_the_refiners_picture(backend, made, sa
     main, refiner = made
     (ours,) = render(backend, refined(plan(main, sampler=sampler), refiner, switch_at))
     (theirs,) = render(backend, plan(refiner, sampler=sampler))
+    assert_mixing_would_show(theirs, *render(backend, plan(main, sampler=sampler)))
     assert ours.tobytes() == theirs.tobytes()
 
 
@@ -60,7 +62,9 @@ def test_a_refiner_that_never_comes_changes_nothing(backend, made, sampler, by_s
     main, refiner = made
     wanted = refined(plan(main, sampler=sampler), refiner, 1.1, by_sample_steps=by_steps)
     rendered = backend.render(wanted, Witness())
-    assert pixels(rendered.pictures) == pixels(render(backend, plan(main, sampler=sampler)))
+    plain, refiners = (render(backend, plan(each, sampler=sampler)) for each in made)
+    assert_mixing_would_show(*plain, *refiners)
+    assert pixels(rendered.pictures) == pixels(plain)
     assert rendered.facts == {}
 
 
@@ -71,7 +75,7 @@ def test_a_refiner_in_the_middle_goes_on_with_the_same_run(backend, made, sample
     rendered = backend.render(wanted, Witness())
     others = [*render(backend, plan(main, sampler=sampler, steps=6))]
     others += render(backend, plan(refiner, sampler=sampler, steps=6))
-    assert pixels(rendered.pictures)[0] not in pixels(others)
+    assert_mixing_would_show(*rendered.pictures, *others)
     assert rendered.facts == {
         "Refiner switch by sampling steps": True,
         "Refiner": f"refiner [{'b' * 10}]",
@@ -100,8 +104,9 @@ def test_passes_may_have_checkpoints_of_their_own(backend, made):
     elsewhere = msgspec.structs.replace(
         both, hires=msgspec.structs.replace(both.hires, checkpoint=other)
     )
-    assert not set(pixels(render(backend, both))) & set(pixels(render(backend, elsewhere)))
-    assert pixels(render(backend, both)) == pixels(render(backend, both))
+    once = render(backend, both)
+    assert_mixing_would_show(*once, *render(backend, elsewhere))
+    assert pixels(render(backend, both)) == pixels(once)
     held = backend.loaded()
     assert held is not None and held.filename == main.filename
 
@@ -111,23 +116,38 @@ def test_the_first_passs_encoder_on_demand(backend, made):
     main, other = made
     wanted = with_hires(plan(main))
     assert wanted.hires is not None
-    # Random networks hardly heed the text: guidance makes them.
-    own = guided(wanted.hires, 1000.0, checkpoint=other)
+    own = msgspec.structs.replace(wanted.hires, checkpoint=other)
     lent = msgspec.structs.replace(own, first_pass_encoder=True)
     pictures = [
         render(backend, msgspec.structs.replace(wanted, hires=hires))[0] for hires in (own, lent)
     ]
-    assert pictures[0].tobytes() != pictures[1].tobytes()
+    assert_mixing_would_show(*pictures)
 
 
 @pytest.mark.parametrize("upscaler", ["Latent (bicubic)", "Nearest"])
-def test_a_hires_batch_is_its_pictures_made_alone(backend, made, upscaler):
-    """Up to rounding; encoded pictures draw posterior noise from one generator in turn, so that
-    only the last one's is its own (spec sampling.md 6.7)."""
+def test_a_hires_batch_is_its_pictures_made_alone(backend, tmp_path, upscaler):
+    """Up to rounding, which may turn a byte of the picture that is encoded. The VAE is sure of
+    what it sees, and draws no noise."""
+    layout = sd1_layout(**SMALL)
+    sure = random_tensors(layout)["first_stage_model.quant_conv.bias"]
+    sure[4:] = -30.0  # the logarithm of the variance
+    path = tmp_path / "sure.safetensors"
+    write(path, layout, **{"first_stage_model.quant_conv.bias": sure})
+    used = Checkpoint(name=path.name, filename=str(path))
+    batch = render(backend, with_hires(plan(used, seeds=(7, 8)), upscaler=upscaler))
+    assert_mixing_would_show(*batch)
+    for picture, seed in zip(batch, (7, 8), strict=True):
+        (alone,) = render(backend, with_hires(plan(used, seeds=(seed,)), upscaler=upscaler))
+        assert difference(picture, alone) <= (1 if upscaler.startswith("Latent") else 4)
+
+
+def test_encoded_pictures_of_a_batch_draw_in_turn_from_the_last_seed(backend, made):
+    """Spec sampling.md 6.7: one generator for all, so only the first one's noise is as alone."""
     main, _ = made
-    batch = render(backend, with_hires(plan(main, seeds=(7, 8)), upscaler=upscaler))
-    (alone,) = render(backend, with_hires(plan(main, seeds=(8,)), upscaler=upscaler))
-    assert difference(batch[1], alone) <= (1 if upscaler.startswith("Latent") else 4)
+    first, second = render(backend, with_hires(plan(main, seeds=(8, 8)), upscaler="Nearest"))
+    (alone,) = render(backend, with_hires(plan(main, seeds=(8,)), upscaler="Nearest"))
+    assert difference(first, alone) <= 4  # as above
+    assert_mixing_would_show(second, alone)
 
 
 def test_padding_and_skipped_guidance_are_told(backend, made):

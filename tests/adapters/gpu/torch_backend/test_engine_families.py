@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from PIL import ImageChops
 from PIL.Image import Image
 from torch import Tensor
 
@@ -35,6 +34,7 @@ from tests.adapters.gpu.torch_backend.layouts import (
     write,
 )
 from tests.contracts.inference import Witness, plan
+from tests.sight import assert_mixing_would_show, assert_wide, furthest
 
 pytestmark = pytest.mark.torch
 
@@ -98,15 +98,12 @@ def rendered(backend: TorchInference, each: Plan) -> Image:
     return picture
 
 
-def furthest(a: Image, b: Image) -> int:
-    assert a.size == b.size
-    return max(high for _, high in ImageChops.difference(a, b).getextrema())
-
-
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_each_family_alone(backend, checkpoints, name):
     each = plan(checkpoints[name], width=96)
-    assert furthest(rendered(backend, each), by_hand(each)) <= 1
+    picture = rendered(backend, each)
+    assert_wide(picture)
+    assert furthest(picture, by_hand(each)) <= 1
 
 
 @pytest.mark.parametrize(("switch_at", "refined_from"), [(0.4, 1), (0.8, 2), (None, 0)])
@@ -120,14 +117,15 @@ def test_the_refiner_takes_over_with_texts_of_its_own(
     )
     picture = rendered(backend, each)
     assert furthest(picture, by_hand(each, refined_from)) <= 1
-    assert furthest(picture, by_hand(each)) > 1
+    assert_mixing_would_show(picture, by_hand(each))
 
 
 def test_each_picture_of_a_batch_has_its_own_vector(backend, checkpoints):
     """The longer prompt's; the shorter one is lengthened, so it is not what it is alone."""
     prompts = ("a cat", "a dog BREAK on a hill")
     batch = plan(checkpoints["SDXL"], seeds=(1, 2), prompts=prompts)
-    _, second = backend.render(batch, Witness()).pictures
+    first, second = backend.render(batch, Witness()).pictures
+    assert_mixing_would_show(first, second)
     alone = plan(checkpoints["SDXL"], seeds=(2,), prompts=prompts[1:])
     assert furthest(second, rendered(backend, alone)) <= 1
 
@@ -152,5 +150,6 @@ def test_what_only_xl_heeds(backend, checkpoints, change):
     plain = plan(checkpoints["SDXL"])
     text = msgspec.structs.replace(plain.text, **change)
     changed = msgspec.structs.replace(plain, text=text)
-    assert furthest(rendered(backend, changed), rendered(backend, plain)) > 0
-    assert furthest(rendered(backend, changed), by_hand(changed)) <= 1
+    picture = rendered(backend, changed)
+    assert_mixing_would_show(picture, rendered(backend, plain))
+    assert furthest(picture, by_hand(changed)) <= 1
