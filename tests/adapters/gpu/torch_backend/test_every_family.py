@@ -22,8 +22,10 @@ from hexfusion.adapters.gpu.torch_backend.architectures.original_config import O
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
+from hexfusion.application.ports.inference import Sources
 from hexfusion.domain.checkpoints import Checkpoint
 from tests.contracts.inference import Witness, difference, from_picture, made_from, plan, sources
+from tests.contracts.upscaler import photo
 from tests.sight import assert_differ, assert_wide
 
 pytestmark = pytest.mark.torch
@@ -37,12 +39,24 @@ def backend() -> TorchInference:
     return TorchInference(torch.device("cpu"), FULL)
 
 
+def half_masked() -> Image:
+    half = new_image("L", (64, 64))
+    half.paste(255, (0, 0, 32, 64))
+    return half
+
+
 def made(backend: TorchInference, path: Path, kind: Kind) -> Image:
     """A picture of one step, from prompt to pixels."""
+    half = half_masked()
     wanted, start = plan(Checkpoint(name=path.name, filename=str(path)), steps=1), None
     if kind.from_picture:
-        wanted, start = from_picture(wanted), sources()
+        # Not flat: of what is equal everywhere a norm makes whatever rounding left of it.
+        wanted, start = (
+            from_picture(wanted),
+            Sources([photo(64, 64)], half if kind.masked else None),
+        )
     (picture,) = backend.render(wanted, Witness(), start).pictures
+    assert_wide(picture)
     return picture
 
 
@@ -62,9 +76,7 @@ def test_its_true_layout_is_recognised(kind):
 def test_a_file_of_mixed_precisions_makes_a_picture(backend, tmp_path, kind):
     path = tmp_path / "m.safetensors"
     write_random(path, kind, torch.float32, torch.float16, torch.bfloat16, small=True)
-    picture = made(backend, path, kind)
-    assert picture.size == (64, 64)
-    assert_wide(picture)
+    assert made(backend, path, kind).size == (64, 64)
 
 
 @pytest.mark.parametrize("name", [kind.name for kind in KINDS if kind.masked])
@@ -75,10 +87,9 @@ def test_what_the_mask_leaves_is_shown_to_those_that_inpaint(backend, tmp_path, 
     tensors = load_file(path)
     tensors[FIRST][:, 4:] *= 5  # what is beside the latent
     save_file(tensors, path)
+    half = half_masked()
     first = plan(Checkpoint(name=name, filename=str(path)), steps=1)
     wanted = from_picture(first, strength=1.0, content="nothing")
-    half = new_image("L", (64, 64))
-    half.paste(255, (0, 0, 32, 64))
     masks = (half, half.rotate(180), half)
     left, right, again = (made_from(backend, wanted, sources(mask=mask))[0] for mask in masks)
     assert difference(left, again) == 0
@@ -94,16 +105,17 @@ def test_the_page_has_a_row_for_each():
 @pytest.mark.slow
 @BY_NAME
 def test_a_file_of_any_precision_makes_the_same_picture(backend, tmp_path, kind):
-    """Within what rounding the weights to 8 bits of mantissa and more does to it."""
+    """Within what rounding the weights does to it: to 11 bits of mantissa, or to 8 of them, by
+    which it is eight times as much."""
     path = tmp_path / "m.safetensors"
     write_random(path, kind, torch.float32, small=True)
     loaded = load_checkpoint(path)
     assert (loaded.family, loaded.prediction) == (kind.family, kind.prediction)
     whole = made(backend, path, kind)
-    for dtype in (torch.float16, torch.bfloat16):
+    for dtype, most in ((torch.float16, 2), (torch.bfloat16, 16)):
         path = tmp_path / f"{dtype}.safetensors"
         write_random(path, kind, dtype, small=True)
-        assert difference(whole, made(backend, path, kind)) <= 3
+        assert difference(whole, made(backend, path, kind)) <= most
 
 
 @pytest.mark.slow

@@ -119,8 +119,8 @@ def test_a_checkpoint_that_edits_is_guided_by_picture_and_text(backend, made, sa
 
     plain, one, more = (backend.render(scaled(each), Witness(), pair) for each in (None, 1.0, 4.0))
     assert pixels(plain.pictures) == pixels(one.pictures)
-    for guided, plainly in zip(more.pictures, one.pictures, strict=True):
-        assert_mixing_would_show(guided, plainly)
+    for scaled_more, plainly in zip(more.pictures, one.pictures, strict=True):
+        assert_mixing_would_show(scaled_more, plainly)
     assert (plain.facts, more.facts) == ({}, {"Image CFG scale": 4.0})
 
 
