@@ -22,6 +22,7 @@ from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from hexfusion.domain.errors import CheckpointError, OutOfMemory  # noqa: E402
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout  # noqa: E402
 from tests.contracts.inference import pixels, plan, render  # noqa: E402
+from tests.sight import assert_mixing_would_show  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -140,6 +141,9 @@ class Greedy:
 
 def test_a_render_lets_go_of_other_checkpoints_and_begins_again(backend, checkpoints):
     wanted = plan(checkpoints[0], steps=3)
+    others = render(backend, plan(checkpoints[1], steps=3))
+    assert_mixing_would_show(*others, *render(backend, wanted))
+    backend.unload()
     before = pixels(render(backend, wanted))
     backend.load(checkpoints[1])
     greedy = Greedy(1)

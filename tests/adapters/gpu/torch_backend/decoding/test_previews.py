@@ -12,6 +12,7 @@ import torch
 from PIL import ImageChops
 from PIL.Image import Image, Resampling
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import taesd
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import Approximation
@@ -23,6 +24,7 @@ from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 from hexfusion.domain.plan import Plan, PreviewMethod, PreviewPlan, VaeMethod
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
 from tests.contracts.inference import Witness, from_picture, guided, plan, sources, with_hires
+from tests.sight import assert_differ, furthest
 
 pytestmark = pytest.mark.torch
 
@@ -48,10 +50,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("VAE-approx", "VAE-taesd"):
         (folder / name).mkdir()
     torch.manual_seed(1)
-    torch.save(Approximation().state_dict(), folder / "VAE-approx/model.pt")
-    torch.save(taesd.decoder().state_dict(), folder / "VAE-taesd/taesd_decoder.pth")
-    torch.save(taesd.encoder().state_dict(), folder / "VAE-taesd/taesd_encoder.pth")
+    torch.save(loud(Approximation()), folder / "VAE-approx/model.pt")
+    torch.save(loud(taesd.decoder()), folder / "VAE-taesd/taesd_decoder.pth")
+    torch.save(loud(taesd.encoder()), folder / "VAE-taesd/taesd_encoder.pth")
     return folder
+
+
+def loud(network: nn.Module) -> dict[str, Tensor]:
+    """Weights with which its layers hand on what they are given about as loud as it was: torch's
+    own make all that such a network draws nearly one grey."""
+    state = network.state_dict()
+    return {name: each * 2 if each.ndim == 4 else each for name, each in state.items()}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +90,9 @@ def test_each_method_shows_in_its_own_size(engine, checkpoint, method):
     engine.render(shown_by(plan(checkpoint), method, grid=False), witness)
     first = witness.previews[-1]()
     assert first.size == (side, side)
-    assert same(first, grid.crop((0, 0, side, side)))
+    whole = [grid.crop((x, y, x + side, y + side)) for y in (0, side) for x in (0, side)]
+    assert_differ(*whole)
+    assert furthest(first, whole[0]) <= 1  # of a batch of another size
 
 
 @pytest.mark.parametrize("method", ["Full", "TAESD"])
@@ -94,7 +105,7 @@ def test_the_last_preview_is_the_picture(engine, checkpoint, method):
     assert same(picture, witness.previews[-1]())
     other = "TAESD" if method == "Full" else "Full"
     (differing,) = engine.render(decoded_by(each, other), Witness()).pictures
-    assert not same(picture, differing)
+    assert_differ(picture, differing)
 
 
 @pytest.mark.parametrize("method", ["TAESD", "Approx NN"])
@@ -110,15 +121,16 @@ def test_other_predictions_are_shown_and_change_no_picture(engine):
     """Of the starter, which heeds prompts. The combined prediction is guided, as the sampler goes
     on with it: at Euler's last step that is the picture."""
     starter = Checkpoint(name=STARTER.name, filename=str(STARTER))
-    pictures, previews = [], []
+    pictures, early, last = [], [], []
     for content in ("Prompt", "Negative prompt", "Combined"):
         witness = Witness()
         wanted = shown_by(plan(starter, steps=2), "Full", content=content)
         pictures += engine.render(wanted, witness).pictures
-        previews.append(witness.previews[-1]())
+        early.append(witness.previews[0]())
+        last.append(witness.previews[-1]())
     assert same(pictures[0], pictures[1]) and same(pictures[0], pictures[2])
-    assert not same(previews[0], previews[1])
-    assert same(previews[2], pictures[2]) and not same(previews[0], pictures[0])
+    assert_differ(*early)  # where there is noise to be guided in; at last they are nearly one
+    assert same(last[2], pictures[2]) and not same(last[0], pictures[0])
 
 
 @pytest.mark.parametrize("method", ["Full", "Approx NN"])
@@ -133,7 +145,10 @@ def test_a_fast_interrupt_decodes_as_previews_do(engine, checkpoint, method, fas
         enlarged = witness.previews[-1]().resize((64, 64), Resampling.BICUBIC)
         assert same(picture, enlarged) == fast
     (skipped,) = engine.render(wanted, Witness(Verdict.SKIP, at=1)).pictures
-    assert same(picture, skipped) == (not fast or method == "Full")
+    if fast and method != "Full":
+        assert_differ(picture, skipped)
+    else:
+        assert same(picture, skipped)
 
 
 def test_encoding_by_taesd_draws_nothing(engine, checkpoint):
@@ -150,7 +165,7 @@ def test_encoding_by_taesd_draws_nothing(engine, checkpoint):
         seen.append(pictures[0])
     assert same(*seen)
     (full, _) = engine.render(first, Witness(), start).pictures
-    assert not same(full, seen[0])
+    assert_differ(full, seen[0])
 
 
 def test_hires_fix_goes_through_taesd_both_ways(engine, checkpoint):
@@ -165,7 +180,7 @@ def test_hires_fix_goes_through_taesd_both_ways(engine, checkpoint):
         )
     ]
     assert {picture.size for picture in pictures} == {(120, 120)}
-    assert not same(pictures[0], pictures[1]) and not same(pictures[1], pictures[2])
+    assert_differ(*pictures)
 
 
 @pytest.mark.parametrize("part", ["decode", "encode"])

@@ -33,6 +33,7 @@ from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.plan import LoraPlan, NetworksPlan, Plan, PreviewPlan
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout
 from tests.contracts.inference import Witness, plan, with_hires
+from tests.sight import assert_differ, assert_wide
 
 pytestmark = pytest.mark.torch
 
@@ -194,6 +195,7 @@ def test_pictures_are_the_same(engines, file, placement) -> None:
     for wanted in plans(file):
         usual = engines[Placement.WHOLE].render(wanted, Witness()).pictures
         made = engines[placement].render(wanted, Witness()).pictures
+        assert_wide(*usual)
         for one, other in zip(usual, made, strict=True):
             assert ImageChops.difference(one, other).getbbox() is None
 
@@ -224,6 +226,8 @@ def test_loras_are_added_where_networks_lie(engines, file, placement, tmp_path) 
     usual = engines[Placement.WHOLE].render(wanted, Witness())
     made = engines[placement].render(wanted, Witness())
     assert usual.comments == made.comments == ()
+    without = engines[placement].render(next(plans(file)), Witness())
+    assert_differ(usual.pictures[0], without.pictures[0])
     assert ImageChops.difference(usual.pictures[0], made.pictures[0]).getbbox() is None
 
 
