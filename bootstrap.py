@@ -72,7 +72,7 @@ from hexfusion.application.scripts.listing import ListScripts
 from hexfusion.application.system.fetching import FetchPicture
 from hexfusion.application.system.health import ReadHealth
 from hexfusion.application.system.memory import ReadMemory
-from hexfusion.application.system.options import ChangeOptions, ReadOptions
+from hexfusion.application.system.options import ChangeOptions, ReadOptions, UnusedOptions
 from hexfusion.application.system.sysinfo import ReadSysinfo
 from hexfusion.application.waiting_room import WaitingRoom
 from hexfusion.domain.errors import HexfusionError
@@ -182,6 +182,7 @@ class Container(containers.DeclarativeContainer):
     # Use-cases.
     loads = providers.Singleton(waiting_room, "a checkpoint to load", flags)
     searches = providers.Singleton(waiting_room, "files to be looked for", flags)
+    unused_options = providers.Singleton(UnusedOptions)
     metrics = providers.Singleton(Metrics)
     vaes = providers.Singleton(vae_choice, flags, vae_catalog)
     models = providers.Singleton(
@@ -248,6 +249,7 @@ class Container(containers.DeclarativeContainer):
         matched_noise=noise,
         faces=faces,
         words=interrogate.provided.words,
+        unused=unused_options,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
@@ -275,6 +277,7 @@ class Container(containers.DeclarativeContainer):
             sd_vae_overrides_per_model_preferences=models.provided.load_vae,
         ),
         loads=loads,
+        unused=unused_options,
     )
     list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
     list_scripts = providers.Singleton(ListScripts, models, options, upscaler)
@@ -416,6 +419,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     container = assemble(flags)
     try:
         certificate, app = tls(flags), build_app(container)
+        container.unused_options()(container.options().snapshot())
     except FlagError as error:
         print(f"hexfusion: {error}", file=sys.stderr)
         return 2

@@ -31,6 +31,7 @@ from hexfusion.application.scripts.selectable.tools import (
     built_in_font,
     no_noise,
 )
+from hexfusion.application.system.options import UnusedOptions
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra
@@ -99,6 +100,7 @@ class Generate:
         matched_noise: MatchedNoise = no_noise,
         words: Words | None = None,
         faces: FaceRestorer | None = None,
+        unused: UnusedOptions | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -116,6 +118,13 @@ class Generate:
             self._upscaler, draw_seed, models.closest, open_font, matched_noise, words
         )
         self._faces = faces or NoFaceRestorer()
+        self._unused = unused or UnusedOptions()
+
+    def _overridden(self, request: AnyRequest, base: Options) -> Options:
+        """The stored options `base` as the request sees them. Raises `OptionError`."""
+        options = base.with_overrides(request.override_settings or {})
+        self._unused(options)
+        return options
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
         """Raises `NotFound` for a refiner or hires checkpoint that matches none."""

@@ -85,7 +85,7 @@ class GenerateImg2Img(Generate):
         request, pictures = work.request, work.pictures
         assert isinstance(request, Img2Img)
         assert pictures is not None, "an image-to-image request comes with pictures"
-        options = base.with_overrides(request.override_settings or {})
+        options = self._overridden(request, base)
         request = as_echoed(request)
         models = self._choose(request, base, options)
         masked = pictures.mask is not None

@@ -74,7 +74,7 @@ class GenerateTxt2Img(Generate):
     def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
         request = work.request
         assert isinstance(request, Txt2Img)
-        options = base.with_overrides(request.override_settings or {})
+        options = self._overridden(request, base)
         models = self._choose(request, base, options)
         plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, work.lists)
         hires = plan.first.hires

@@ -1,5 +1,6 @@
 """Reading and changing the server's options (spec api.md 13)."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 
@@ -8,6 +9,8 @@ from hexfusion.application.waiting_room import WaitingRoom
 from hexfusion.domain.options import REGISTRY, Options, OptionValue, WritePolicy
 
 CHECKPOINT = "sd_model_checkpoint"
+
+_log = logging.getLogger("hexfusion.options")
 
 JsonOption = bool | int | float | str | list[str] | None
 
@@ -58,6 +61,25 @@ def _json(value: OptionValue) -> JsonOption:
     return list(value) if isinstance(value, tuple) else value
 
 
+class UnusedOptions:
+    """Says in the log which options somebody set that have no effect here; each once."""
+
+    def __init__(self, warn: Callable[[str], object] = _log.warning) -> None:
+        """`warn` is given a line of text."""
+        self._warn = warn
+        self._told: set[str] = set()
+        self._turn = threading.Lock()
+
+    def __call__(self, options: Options) -> None:
+        """Those among the stored ones that are not at their defaults. Safe from many threads."""
+        with self._turn:
+            new = {k: why for k, why in options.ignored().items() if k not in self._told}
+            self._told |= new.keys()
+        for why in dict.fromkeys(new.values()):
+            keys = ", ".join(key for key in new if new[key] == why)
+            self._warn(f"without effect here: {keys} ({why})")
+
+
 class ChangeOptions:
     """What `POST /options` does."""
 
@@ -69,18 +91,21 @@ class ChangeOptions:
         policy: WritePolicy | None = None,
         on_change: Mapping[str, Callable[[Options], object]] | None = None,
         loads: WaitingRoom | None = None,
+        unused: UnusedOptions | None = None,
     ) -> None:
         """`find_checkpoint` raises NotFound for a name that no checkpoint has.
 
         `on_change` is called with the new options when its key changes, before they are stored, and
         so can refuse by raising: a checkpoint that does not load is not chosen. That takes time, so
-        such changes are made one after the other; `loads` bounds how many may wait.
+        such changes are made one after the other; `loads` bounds how many may wait. `unused` is
+        told of what was stored.
         """
         self._store = store
         self._find_checkpoint = find_checkpoint
         self._policy = policy or WritePolicy()
         self._on_change = on_change or {}
         self._loads = loads or WaitingRoom("a checkpoint to load")
+        self._unused = unused or UnusedOptions()
         self._turn = threading.Lock()
 
     def __call__(self, changes: Mapping[str, object]) -> None:
@@ -101,7 +126,7 @@ class ChangeOptions:
             for key in admitted:
                 if key in self._on_change:
                     self._on_change[key](changed)
-            self._store.update(admitted)
+            self._unused(self._store.update(admitted))
 
     def _checked(self, changes: Mapping[str, object]) -> tuple[Options, dict[str, object]]:
         """The options now, and what of `changes` is to be made in them."""

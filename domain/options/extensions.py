@@ -2,13 +2,16 @@
 
 from hexfusion.domain.options.explanations import HYPERTILE_HELP
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import LDSR, SPEED
 
 EXTRA_UPSCALERS = Section(
     "upscaling",
     "Upscaling",
     (
-        Option("ldsr_steps", 100, "DDIM steps of LDSR", span=(1, 200), web_ui_only=True),
-        Option("ldsr_cached", False, "keep LDSR model loaded", web_ui_only=True),
+        Option(
+            "ldsr_steps", 100, "DDIM steps of LDSR", span=(1, 200), web_ui_only=True, no_effect=LDSR
+        ),
+        Option("ldsr_cached", False, "keep LDSR model loaded", web_ui_only=True, no_effect=LDSR),
         Option(
             "SCUNET_tile",
             256,
@@ -33,7 +36,9 @@ EXTRA_UPSCALERS = Section(
             span=(0, 48),
             web_ui_only=True,
         ),
-        Option("SWIN_torch_compile", False, "compile the SwinIR net", web_ui_only=True),
+        Option(
+            "SWIN_torch_compile", False, "compile the SwinIR net", web_ui_only=True, no_effect=SPEED
+        ),
     ),
 )
 

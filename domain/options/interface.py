@@ -2,6 +2,7 @@
 
 from hexfusion.domain.options.explanations import SETTINGS_IN_UI_HELP
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import NOT_READ
 
 UI_PROMPT_EDITING = Section(
     "ui_prompt_editing",
@@ -57,7 +58,7 @@ UI_ALTERNATIVES = Section(
         Option("compact_prompt_box", False, interface_only=True),
         Option("samplers_in_dropdown", True, interface_only=True),
         Option("dimensions_and_batch_together", True, interface_only=True),
-        Option("sd_checkpoint_dropdown_use_short", False, "without effect"),
+        Option("sd_checkpoint_dropdown_use_short", False, "without effect", no_effect=NOT_READ),
         Option("hires_fix_show_sampler", False, interface_only=True),
         Option("hires_fix_show_prompts", False, interface_only=True),
         Option("txt2img_settings_accordion", False, interface_only=True),

@@ -2,6 +2,7 @@
 
 from hexfusion.domain.options.explanations import VAE_HELP
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import NO_SD3, NO_UNETS, NOT_READ
 
 SD = Section(
     "sd",
@@ -16,7 +17,7 @@ SD = Section(
         Option("sd_checkpoints_limit", 1, "how many checkpoints may stay loaded", span=(1, 10)),
         Option("sd_checkpoints_keep_in_cpu", True, "keep only the checkpoint in use on the device"),
         Option("sd_checkpoint_cache", 0, "how many checkpoints to cache in memory", span=(0, 10)),
-        Option("sd_unet", "Automatic", "alternative U-Net provider"),
+        Option("sd_unet", "Automatic", "alternative U-Net provider", no_effect=NO_UNETS),
         Option(
             "enable_quantization",
             False,
@@ -29,7 +30,7 @@ SD = Section(
             choices=("None", "Ignore", "Original", "No norm"),
             infotext="Emphasis",
         ),
-        Option("enable_batch_seeds", True, "without effect"),
+        Option("enable_batch_seeds", True, "without effect", no_effect=NOT_READ),
         Option(
             "comma_padding_backtrack",
             20,
@@ -84,7 +85,9 @@ SDXL = Section(
 )
 
 SD3 = Section(
-    "sd3", "Stable Diffusion 3", (Option("sd3_enable_t5", False, "load T5 (at model load)"),)
+    "sd3",
+    "Stable Diffusion 3",
+    (Option("sd3_enable_t5", False, "load T5 (at model load)", no_effect=NO_SD3),),
 )
 
 VAE = Section(

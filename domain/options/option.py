@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from hexfusion.domain.options.reasons import HELP_TEXT, INTERFACE
+
 Kind = Literal["bool", "int", "float", "str", "list"]
 OutputRule = Literal["any", "bool", "num", "str", "list"]
 
@@ -35,6 +37,8 @@ class Option(msgspec.Struct, frozen=True):
     """A pseudo-option: its value is a help text, and nothing can be stored under it."""
     interface_only: bool = False
     """Kept and echoed for clients with a user interface; a headless server never reads it."""
+    no_effect: str = ""
+    """Why nothing here depends on it, though it is kept and echoed; empty where something does."""
     web_ui_only: bool = False
     """Listed only where the web UI runs; an API-only server accepts it but does not show it."""
 
@@ -52,6 +56,13 @@ class Option(msgspec.Struct, frozen=True):
                 return "list"
             case _:
                 return "str"
+
+    @property
+    def without_effect(self) -> str:
+        """Why nothing here depends on its value; empty for an option that is read."""
+        if self.interface_only:
+            return INTERFACE
+        return HELP_TEXT if self.explanation else self.no_effect
 
     @property
     def output_rule(self) -> OutputRule:

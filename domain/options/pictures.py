@@ -1,6 +1,7 @@
 """Options: upscaling, faces, img2img, interrogation, postprocessing (spec api.md 17)."""
 
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import EXTRAS_ONLY, WRITTEN_BY_EXTRAS
 
 UPSCALING = Section(
     "upscaling",
@@ -140,6 +141,7 @@ POSTPROCESSING = Section(
             "postprocessing_enable_in_main_ui",
             (),
             "postprocessing scripts that also run on generated pictures",
+            no_effect=EXTRAS_ONLY,
         ),
         Option("postprocessing_disable_in_extras", (), "names removed from the extras pipeline"),
         Option(
@@ -151,6 +153,7 @@ POSTPROCESSING = Section(
             "Ignore",
             "caption file policy (disk writer only)",
             choices=("Ignore", "Keep", "Prepend", "Append"),
+            no_effect=WRITTEN_BY_EXTRAS,
         ),
     ),
 )

@@ -19,6 +19,7 @@ from hexfusion.domain.options import (
     extra_networks as networks,
 )
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import EXTENSIONS
 
 SECTIONS: tuple[Section, ...] = (
     saving.SAVING_IMAGES,
@@ -64,7 +65,7 @@ REGISTRY: Mapping[str, Option] = MappingProxyType(
 _SECTION_OF = {option.key: section for section in SECTIONS for option in section.options}
 
 #: Extensions order their callbacks under keys that are known only at run time.
-_CALLBACK_ORDER = "prioritized_callbacks_"
+CALLBACK_ORDER = "prioritized_callbacks_"
 _CALLBACKS = Section("callbacks", "Callbacks", ())
 
 
@@ -73,8 +74,10 @@ def find_option(key: str) -> Option | None:
 
     `prioritized_callbacks_*` options can be set without being registered, and are not listed.
     """
-    if key.startswith(_CALLBACK_ORDER):
-        return Option(key, (), "order in which callbacks run", web_ui_only=True)
+    if key.startswith(CALLBACK_ORDER):
+        return Option(
+            key, (), "order in which callbacks run", web_ui_only=True, no_effect=EXTENSIONS
+        )
     return REGISTRY.get(key)
 
 

@@ -1,12 +1,18 @@
 """Options: sampling, its speed-ups, and switches that bring old behaviour back (spec api.md 17)."""
 
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import NO_FP8, NOT_READ, SPEED
 
 OPTIMIZATIONS = Section(
     "optimizations",
     "Optimizations",
     (
-        Option("cross_attention_optimization", "Automatic", "which attention kernel is used"),
+        Option(
+            "cross_attention_optimization",
+            "Automatic",
+            "which attention kernel is used",
+            no_effect=SPEED,
+        ),
         Option(
             "s_min_uncond",
             0.0,
@@ -64,6 +70,7 @@ OPTIMIZATIONS = Section(
             "cache_fp16_weight",
             False,
             "keep 16-bit weights beside the 8-bit ones, so that LoRA stays exact",
+            no_effect=NO_FP8,
         ),
     ),
 )
@@ -140,7 +147,13 @@ SAMPLER_PARAMS = Section(
             span=(0.0, 1.0),
             infotext="Eta",
         ),
-        Option("ddim_discretize", "uniform", "without effect", choices=("uniform", "quad")),
+        Option(
+            "ddim_discretize",
+            "uniform",
+            "without effect",
+            choices=("uniform", "quad"),
+            no_effect=NOT_READ,
+        ),
         Option(
             "s_churn",
             0.0,

@@ -1,6 +1,12 @@
 """Options: writing pictures to disk (spec api.md 17)."""
 
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import (
+    INTERFACE_ROUTES,
+    NO_XYZ_PLOT,
+    NOT_READ,
+    WRITTEN_BY_EXTRAS,
+)
 
 SAVING_IMAGES = Section(
     "saving-images",
@@ -86,9 +92,15 @@ SAVING_IMAGES = Section(
             "img_max_size_mp",
             200,
             "X/Y/Z plot refuses when cells*w*h/1e6 (rounded) is not below it",
+            no_effect=NO_XYZ_PLOT,
         ),
-        Option("use_original_name_batch", True, "extras batch: keep the source file name"),
-        Option("use_upscaler_name_as_suffix", False, "without effect"),
+        Option(
+            "use_original_name_batch",
+            True,
+            "extras batch: keep the source file name",
+            no_effect=WRITTEN_BY_EXTRAS,
+        ),
+        Option("use_upscaler_name_as_suffix", False, "without effect", no_effect=NOT_READ),
         Option("save_selected_only", True, interface_only=True),
         Option("save_write_log_csv", True, interface_only=True),
         Option(
@@ -115,6 +127,7 @@ SAVING_PATHS = Section(
             "",
             "one folder instead of the three below, for the interface and for extras",
             path_locked=True,
+            no_effect=INTERFACE_ROUTES,
         ),
         Option(
             "outdir_txt2img_samples",
@@ -133,12 +146,14 @@ SAVING_PATHS = Section(
             "outputs/extras-images",
             "folder of extras pictures",
             path_locked=True,
+            no_effect=WRITTEN_BY_EXTRAS,
         ),
         Option(
             "outdir_grids",
             "",
             "one folder instead of the two below, for the interface only",
             path_locked=True,
+            no_effect=INTERFACE_ROUTES,
         ),
         Option(
             "outdir_txt2img_grids",

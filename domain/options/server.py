@@ -2,6 +2,14 @@
 
 from hexfusion.domain.options.explanations import PROFILING_HELP
 from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.reasons import (
+    CONSOLE,
+    EXTENSIONS,
+    INTERFACE_ROUTES,
+    NEVER_MAPPED,
+    PROFILER,
+    WRITTEN_BY_SERVER,
+)
 
 SYSTEM = Section(
     "system",
@@ -13,19 +21,48 @@ SYSTEM = Section(
             choices=("Disable", "Local", "Remote"),
             interface_only=True,
         ),
-        Option("enable_console_prompts", False, "print prompts to the console (interface only)"),
+        Option(
+            "enable_console_prompts",
+            False,
+            "print prompts to the console (interface only)",
+            no_effect=INTERFACE_ROUTES,
+        ),
         Option("show_warnings", False, interface_only=True),
         Option("show_gradio_deprecation_warnings", True, interface_only=True),
-        Option("memmon_poll_rate", 8, "how often the interface polls GPU memory", span=(0, 40)),
-        Option("samples_log_stdout", False, "print results to the console (interface only)"),
         Option(
-            "multiple_tqdm", True, "show a console bar for the whole job beside that of each batch"
+            "memmon_poll_rate",
+            8,
+            "how often the interface polls GPU memory",
+            span=(0, 40),
+            no_effect=INTERFACE_ROUTES,
         ),
-        Option("enable_upscale_progressbar", True, "show a console bar while upscaling by tiles"),
-        Option("print_hypernet_extra", False, "print more about hypernetworks"),
+        Option(
+            "samples_log_stdout",
+            False,
+            "print results to the console (interface only)",
+            no_effect=INTERFACE_ROUTES,
+        ),
+        Option(
+            "multiple_tqdm",
+            True,
+            "show a console bar for the whole job beside that of each batch",
+            no_effect=CONSOLE,
+        ),
+        Option(
+            "enable_upscale_progressbar",
+            True,
+            "show a console bar while upscaling by tiles",
+            no_effect=CONSOLE,
+        ),
+        Option("print_hypernet_extra", False, "print more about hypernetworks", no_effect=CONSOLE),
         Option("list_hidden_files", True, "include files in dot-folders when scanning models"),
-        Option("disable_mmap_load_safetensors", False, "read files fully instead of mmap"),
-        Option("hide_ldm_prints", True, "keep the model library from printing"),
+        Option(
+            "disable_mmap_load_safetensors",
+            False,
+            "read files fully instead of mmap",
+            no_effect=NEVER_MAPPED,
+        ),
+        Option("hide_ldm_prints", True, "keep the model library from printing", no_effect=CONSOLE),
         Option("dump_stacks_on_signal", False, "print all stacks before leaving on ctrl-C"),
     ),
 )
@@ -35,12 +72,20 @@ PROFILER = Section(
     "Profiler",
     (
         Option("profiling_explanation", PROFILING_HELP, explanation=True),
-        Option("profiling_enable", False, "profile each job"),
-        Option("profiling_activities", ("CPU",), "devices profiled", choices=("CPU", "CUDA")),
-        Option("profiling_record_shapes", True, "profile tensor shapes"),
-        Option("profiling_profile_memory", True, "profile memory"),
-        Option("profiling_with_stack", True, "profile Python stacks"),
-        Option("profiling_filename", "trace.json", "the profile of the last job"),
+        Option("profiling_enable", False, "profile each job", no_effect=PROFILER),
+        Option(
+            "profiling_activities",
+            ("CPU",),
+            "devices profiled",
+            choices=("CPU", "CUDA"),
+            no_effect=PROFILER,
+        ),
+        Option("profiling_record_shapes", True, "profile tensor shapes", no_effect=PROFILER),
+        Option("profiling_profile_memory", True, "profile memory", no_effect=PROFILER),
+        Option("profiling_with_stack", True, "profile Python stacks", no_effect=PROFILER),
+        Option(
+            "profiling_filename", "trace.json", "the profile of the last job", no_effect=PROFILER
+        ),
     ),
 )
 
@@ -63,16 +108,27 @@ UNSECTIONED = Section(
     "",
     "",
     (
-        Option("disabled_extensions", (), "folder names not loaded (start-up)"),
+        Option(
+            "disabled_extensions", (), "folder names not loaded (start-up)", no_effect=EXTENSIONS
+        ),
         Option(
             "disable_all_extensions",
             "none",
             "which extensions load at start",
             choices=("none", "extra", "all"),
+            no_effect=EXTENSIONS,
         ),
-        Option("restore_config_state_file", "", "extension state to restore at the next start"),
         Option(
-            "sd_checkpoint_hash", "", "sha256 of the current checkpoint, written when it is loaded"
+            "restore_config_state_file",
+            "",
+            "extension state to restore at the next start",
+            no_effect=EXTENSIONS,
+        ),
+        Option(
+            "sd_checkpoint_hash",
+            "",
+            "sha256 of the current checkpoint, written when it is loaded",
+            no_effect=WRITTEN_BY_SERVER,
         ),
     ),
 )

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from hexfusion.domain.options.coercion import coerce
 from hexfusion.domain.options.errors import UnknownOption
 from hexfusion.domain.options.option import Option, OptionValue
-from hexfusion.domain.options.registry import REGISTRY, find_option
+from hexfusion.domain.options.registry import CALLBACK_ORDER, REGISTRY, find_option
 
 
 def known_option(key: str) -> Option:
@@ -55,6 +55,17 @@ class Options(Mapping[str, OptionValue]):
         named = {key: value for key, value in overrides.items() if value is not None}
         allowed = {k: v for k, v in named.items() if not known_option(k).api_restricted}
         return self.updated(allowed)
+
+    def ignored(self) -> dict[str, str]:
+        """The stored options that have no effect here and are not at their defaults, with the
+        reason. Those of callbacks, whose names are anybody's, are told as one."""
+        ignored = {}
+        for key, value in self._stored.items():
+            option = known_option(key)
+            if option.without_effect and value != option.default:
+                name = key if key in REGISTRY else f"{CALLBACK_ORDER}*"
+                ignored[name] = option.without_effect
+        return ignored
 
     def __getitem__(self, key: str) -> OptionValue:
         if key in self._stored:

@@ -1,12 +1,15 @@
 import json
 import threading
+import time
 
 import pytest
 
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
-from hexfusion.application.system.options import ChangeOptions, ReadOptions
+from hexfusion.application.system.options import ChangeOptions, ReadOptions, UnusedOptions
 from hexfusion.domain.errors import CheckpointError, NotFound, OptionError
+from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.options import REGISTRY, FrozenOption, Options, UnknownOption, WritePolicy
+from tests.application.worlds import world
 
 HELP = [key for key, option in REGISTRY.items() if option.explanation]
 CHECKPOINTS = {"tiny", "tiny.safetensors", "tiny.safetensors [ffed4e688e]"}
@@ -199,3 +202,90 @@ def test_changes_take_turns_so_that_callbacks_and_store_agree(store):
     first.join()
     assert loaded == ["tiny", "tiny.safetensors"]
     assert store.snapshot()["sd_model_checkpoint"] == loaded[-1]
+
+
+@pytest.fixture
+def warned(store):
+    """What a change has the log say."""
+    lines = []
+    change = ChangeOptions(
+        store, find_checkpoint=find_checkpoint, unused=UnusedOptions(lines.append)
+    )
+
+    def after(changes):
+        lines.clear()
+        change(changes)
+        return list(lines)
+
+    return after
+
+
+def test_an_option_without_effect_is_stored_and_said_to_be_so_once(store, warned):
+    """Spec api.md 17.6: A1111 stores these, and does not read them."""
+    (line,) = warned({"ddim_discretize": "quad", "jpeg_quality": 90})
+    assert "ddim_discretize" in line and "jpeg_quality" not in line
+    assert REGISTRY["ddim_discretize"].without_effect in line
+    assert store.snapshot()["ddim_discretize"] == "quad"
+    assert warned({"ddim_discretize": "quad", "jpeg_quality": 91}) == []
+    assert warned({"ddim_discretize": "uniform"}) == []
+
+
+def test_a_default_is_nothing_to_warn_of(warned):
+    """Clients send back all of what they got, numbers as floats (spec api.md 13.1)."""
+    same = {key: option.default for key, option in REGISTRY.items() if not option.explanation}
+    assert warned({**same, "memmon_poll_rate": 8.0}) == []
+
+
+def test_options_without_effect_for_one_reason_are_told_together(warned):
+    lines = warned({"send_seed": False, "send_size": False, "pin_memory": True})
+    assert [("send_seed" in line, "send_size" in line, "pin_memory" in line) for line in lines] == [
+        (True, True, False),
+        (False, False, True),
+    ]
+
+
+def test_orders_of_callbacks_are_told_as_one_whatever_their_names(warned):
+    (line,) = warned({f"prioritized_callbacks_{n}": ["a"] for n in range(50)})
+    assert "prioritized_callbacks_*" in line and "prioritized_callbacks_7" not in line
+    assert warned({"prioritized_callbacks_51": ["a"]}) == []
+
+
+class SlowlyIgnored(dict):
+    """Leaves a second thread time to look while the first has not yet noted what it tells."""
+
+    def items(self):
+        yield from super().items()
+        time.sleep(0.05)
+
+
+class Slow(Options):
+    __slots__ = ()
+
+    def ignored(self):
+        return SlowlyIgnored(super().ignored())
+
+
+def test_threads_that_set_the_same_option_are_told_once():
+    lines, both = [], threading.Barrier(2)
+    unused = UnusedOptions(lines.append)
+
+    def tell():
+        both.wait()
+        unused(Slow({"send_seed": False}))
+
+    threads = [threading.Thread(target=tell) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(lines) == 1
+
+
+def test_what_a_request_overrides_without_effect_is_told_too(caplog):
+    """Spec api.md 5.3."""
+    txt2img = world().txt2img
+    override = {"ddim_discretize": "quad", "pin_memory": False}
+    for _ in range(2):
+        txt2img(Txt2Img(steps=1, width=64, height=64, override_settings=override))
+    (record,) = [each for each in caplog.records if "without effect" in each.message]
+    assert "ddim_discretize" in record.message and "pin_memory" not in record.message
