@@ -117,13 +117,15 @@ class NetworkTweaks(msgspec.Struct, frozen=True, kw_only=True):
     """What a job changes in how networks compute (spec sampling.md 7).
 
     `tiling` makes pictures seamless. `token_merging_ratio` is the share of tokens merged in
-    self-attention, 0 to 1. Each Hypertile is for the network it names.
+    self-attention, 0 to 1. Each Hypertile is for the network it names. `upcast_attention` is
+    computed in float32, whatever the rest is computed in.
     """
 
     tiling: bool = False
     token_merging_ratio: float = 0.0
     hypertile_unet: Hypertile | None = None
     hypertile_vae: Hypertile | None = None
+    upcast_attention: bool = False
 
 
 class LoraPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ def plan_tweaks(
         hypertile_vae=(
             _hypertile(options, "vae", seed) if options.flag("hypertile_enable_vae") else None
         ),
+        upcast_attention=options.flag("upcast_attn"),
     )
 
 

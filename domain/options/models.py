@@ -45,7 +45,9 @@ SD = Section(
             span=(1, 12),
             infotext="Clip skip",
         ),
-        Option("upcast_attn", False, "attention in fp32"),
+        Option(
+            "upcast_attn", False, "attention in float32, where networks compute in half precision"
+        ),
         Option(
             "randn_source",
             "GPU",

@@ -10,6 +10,7 @@ from hexfusion.adapters.gpu.torch_backend.patches.tweaks.self_attention import (
     match_tokens,
     note_grid,
 )
+from hexfusion.adapters.gpu.torch_backend.patches.tweaks.upcast_attention import let_attention_widen
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -27,6 +28,7 @@ def prepare_unet(unet: "UNet2DConditionModel") -> None:
     from diffusers.models.attention import BasicTransformerBlock
 
     make_seamless(unet)
+    let_attention_widen(unet)
     levels = len(unet.down_blocks)
     sdxl = not hasattr(unet.down_blocks[0], "attentions")
     for name, block in unet.named_modules():
@@ -48,6 +50,7 @@ def prepare_unet(unet: "UNet2DConditionModel") -> None:
 def prepare_vae(vae: "AutoencoderKL") -> None:
     """Make an autoencoder heed `computing`. Idempotent, as `prepare_unet`."""
     make_seamless(vae)
+    let_attention_widen(vae)
     for attention in vae.decoder.mid_block.attentions:
         if attention is not None and not isinstance(attention.processor, VaeSelfAttention):
             attention.set_processor(VaeSelfAttention(attention.processor))

@@ -64,6 +64,7 @@ def plain(networks):
     copies = copy.deepcopy(networks)
     for module in chain.from_iterable(network.modules() for network in copies):
         module._forward_pre_hooks.clear()
+        module._forward_hooks.clear()
         if isinstance(module, SeamlessConv2d):
             module.__class__ = torch.nn.Conv2d
         if isinstance(module, Attention):
@@ -107,12 +108,17 @@ def test_a_prepared_network_computes_as_before(plain, networks):
     assert torch.equal(decode(networks[1], x, 1.0), decode(plain[1], x, 1.0))
 
 
+def hooks(network, kind):
+    return sum(len(getattr(module, kind)) for module in network.modules())
+
+
 def test_preparing_twice_is_preparing_once(networks):
     unet, vae = copy.deepcopy(networks)
     prepare_unet(unet)
     prepare_vae(vae)
-    hooks = sum(len(module._forward_pre_hooks) for module in unet.modules())
-    assert hooks == sum(len(module._forward_pre_hooks) for module in networks[0].modules())
+    for once, twice in zip(networks, (unet, vae), strict=True):
+        for kind in ("_forward_pre_hooks", "_forward_hooks"):
+            assert hooks(twice, kind) == hooks(once, kind) > 0
     assert torch.equal(tweaked(unet, latents(), MERGED), tweaked(networks[0], latents(), MERGED))
 
 

@@ -1,0 +1,34 @@
+"""Attention in single precision, of networks that compute in half (spec api.md 17.1, upcast_attn).
+
+Queries, keys and values are widened when they are projected, so that products and softmax are
+float32, and the result is narrowed again before its own projection. Weights stay as they are.
+"""
+
+from torch import Tensor, nn
+
+from hexfusion.adapters.gpu.torch_backend.patches.tweaks.computation import current
+
+
+def let_attention_widen(network: nn.Module) -> None:
+    """Let every attention of diffusers' kind heed `computing`. Idempotent."""
+    from diffusers.models.attention_processor import Attention
+
+    for module in network.modules():
+        if not isinstance(module, Attention) or _widened in module.to_q._forward_hooks.values():
+            continue
+        for projection in (module.to_q, module.to_k, module.to_v):
+            projection.register_forward_hook(_widened)
+        module.to_out[0].register_forward_pre_hook(_narrowed)
+
+
+def _wanted() -> bool:
+    computation = current()
+    return computation is not None and computation.tweaks.upcast_attention
+
+
+def _widened(projection: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output.float() if _wanted() else output
+
+
+def _narrowed(projection: nn.Linear, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (args[0].to(projection.weight.dtype), *args[1:]) if _wanted() else args
