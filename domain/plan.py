@@ -52,7 +52,8 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
     `positive` and `negative` have one entry per picture: the parts of its prompt, each with its
     weight and its texts by network call. A negative prompt has always one part. `clip_skip`
     counts from 1, the last layer. `emphasis` is one of the four modes' names; `old_emphasis`
-    takes the implementation before them instead. `comma_backtrack` is in tokens.
+    takes the implementation before them instead. `comma_backtrack` is in tokens. With `keep` the
+    encodings may be kept for other jobs, and taken from them.
 
     The others are SDXL's alone: `crop` is (top, left) in pixels, `aesthetic_scores` the refiner's
     for positive and negative prompts, `clip_l_skip` lets `clip_skip` reach its first encoder.
@@ -64,6 +65,7 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
     emphasis: str = "Original"
     comma_backtrack: int = 20
     old_emphasis: bool = False
+    keep: bool = True
     crop: tuple[int, int] = (0, 0)
     aesthetic_scores: tuple[float, float] = (6.0, 2.5)
     clip_l_skip: bool = False

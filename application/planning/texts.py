@@ -127,6 +127,7 @@ def plan_text(
         emphasis=emphasis,
         comma_backtrack=options.integer("comma_padding_backtrack"),
         old_emphasis=old_emphasis,
+        keep=options.flag("persistent_cond_cache"),
         crop=(options.integer("sdxl_crop_top"), options.integer("sdxl_crop_left")),
         aesthetic_scores=(
             options.number("sdxl_refiner_high_aesthetic_score"),

@@ -53,7 +53,7 @@ class ClipConditioner:
         """See `TextConditioner`."""
         (encoder,) = self.encoders
         prompts = encoder.chunk(texts, plan)
-        return TextRows(encoder.encode(prompts, plan.clip_skip, plan.emphasis).states)
+        return TextRows(encoder.encode(prompts, plan, plan.clip_skip).states)
 
 
 class OpenClipConditioner:
@@ -70,7 +70,7 @@ class OpenClipConditioner:
         _refuse_old_emphasis(plan)
         (encoder,) = self.encoders
         prompts = encoder.chunk(texts, plan)
-        return TextRows(encoder.encode(prompts, self._layer, plan.emphasis).states)
+        return TextRows(encoder.encode(prompts, plan, self._layer).states)
 
 
 class XlConditioner:
@@ -91,8 +91,8 @@ class XlConditioner:
         left, right = clip.chunk(texts, plan), open_clip.chunk(texts, plan)
         chunks = max(len(each.chunks) for each in (*left, *right))  # the tokenizers may disagree
         clip_skip = plan.clip_skip if plan.clip_l_skip else PENULTIMATE
-        first = clip.encode(clip.filled(left, chunks), clip_skip, plan.emphasis)
-        second = open_clip.encode(open_clip.filled(right, chunks), PENULTIMATE, plan.emphasis)
+        first = clip.encode(clip.filled(left, chunks), plan, clip_skip)
+        second = open_clip.encode(open_clip.filled(right, chunks), plan, PENULTIMATE)
         return TextRows(
             torch.cat([first.states, second.states], dim=-1),
             with_numbers(second.pooled_rows(), numbers),
@@ -114,7 +114,7 @@ class RefinerConditioner:
         if negative and not any(texts):
             return _silence(len(texts), self.encoders, numbers)
         (encoder,) = self.encoders
-        encoded = encoder.encode(encoder.chunk(texts, plan), PENULTIMATE, plan.emphasis)
+        encoded = encoder.encode(encoder.chunk(texts, plan), plan, PENULTIMATE)
         return TextRows(encoded.states, with_numbers(encoded.pooled_rows(), numbers))
 
 

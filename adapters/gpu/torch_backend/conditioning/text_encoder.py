@@ -139,14 +139,16 @@ class TextEncoder:
             for each in prompts
         )
 
-    def encode(
-        self, prompts: Sequence[ChunkedPrompt], clip_skip: int = 1, emphasis: str = "Original"
-    ) -> Encoded:
-        """The prompts encoded and normalised together.
+    def encode(self, prompts: Sequence[ChunkedPrompt], plan: TextPlan, clip_skip: int) -> Encoded:
+        """The prompts encoded and normalised together, emphasised as the plan says.
 
         Those with fewer chunks than the longest are filled with empty ones. `clip_skip` counts
-        layers from the end, 1 to their number; raises `InvalidRequest` if there is no such layer.
+        layers from the end, 1 to their number, whatever the plan's is; raises `InvalidRequest` if
+        there is no such layer. Without `plan.keep` nothing is taken from the cache, nor put there.
         """
+        emphasis = plan.emphasis
+        if not plan.keep:
+            return self._encode(prompts, clip_skip, emphasis)
         key = (tuple(prompts), clip_skip, emphasis, _identity(prompts))
         with self._lock:
             if key in self._cache:

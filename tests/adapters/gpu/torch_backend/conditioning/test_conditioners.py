@@ -189,6 +189,21 @@ def test_sdxl_ignores_clip_skip_unless_the_option_lets_it_reach_clip_l(sdxl, row
         sdxl(TEXTS, clip_skip=5, clip_l_skip=True)
 
 
+@pytest.mark.parametrize("name", ["sd2", "sdxl", "refiner"])
+def test_encodings_are_kept_only_where_the_plan_lets_them_be(name, request):
+    """Spec prompts.md 5.7."""
+    model, calls = request.getfixturevalue(name), []
+    encoders = model.conditioner.encoders
+    hooks = [
+        each.model.register_forward_hook(lambda *call: calls.append(call)) for each in encoders
+    ]
+    for keep, expected in ((True, 1), (True, 1), (False, 2), (False, 3)):
+        model(("a text that no other test encodes",), keep=keep)
+        assert len(calls) == expected * len(encoders)
+    for hook in hooks:
+        hook.remove()
+
+
 @pytest.mark.parametrize("name", ["sdxl", "refiner"])
 def test_a_negative_prompt_of_nothing_but_empty_texts_is_silence(name, request):
     """Zeros for all that texts say; sizes and score stay. A space is a text."""

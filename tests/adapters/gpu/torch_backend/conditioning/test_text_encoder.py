@@ -51,7 +51,7 @@ class Encode:
     def __call__(self, texts, clip_skip=1, **settings):
         plan = TextPlan(positive=(), negative=(), **settings)
         prompts = self.encoder.chunk(texts, plan)
-        return self.encoder.encode(prompts, clip_skip, plan.emphasis).states
+        return self.encoder.encode(prompts, plan, clip_skip).states
 
 
 @pytest.fixture
@@ -192,6 +192,19 @@ def test_the_last_conditionings_are_kept(model, tokenizer):
     encoder(["cat"])
     assert counted.calls == 3
     encoder(["cat"], clip_skip=2)
+    assert counted.calls == 4
+
+
+def test_what_is_not_to_be_kept_is_neither_kept_nor_taken(model, tokenizer):
+    """Spec prompts.md 5.7, option `persistent_cond_cache`."""
+    counted = Counted(model)
+    encoder = Encode(TextEncoder(counted, tokenizer))
+    kept = encoder(["cat"])
+    alone = encoder(["cat"], keep=False)
+    assert counted.calls == 2
+    assert alone is not kept and close(alone, kept)
+    encoder(["dog"], keep=False)
+    encoder(["dog"])
     assert counted.calls == 4
 
 
