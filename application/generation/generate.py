@@ -33,11 +33,12 @@ from hexfusion.application.scripts.selectable.tools import (
 )
 from hexfusion.application.system.options import UnusedOptions
 from hexfusion.domain.generation import Txt2Img
-from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra
 from hexfusion.domain.options import Options
 from hexfusion.domain.plan import Plan
 from hexfusion.domain.prompts import Style
+from hexfusion.domain.scripts.extra_options import extra_keys, extra_overrides
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,11 @@ class Generate:
         self._unused = unused or UnusedOptions()
 
     def _overridden(self, request: AnyRequest, base: Options) -> Options:
-        """The stored options `base` as the request sees them. Raises `OptionError`."""
-        options = base.with_overrides(request.override_settings or {})
+        """The stored options `base` as the request sees them. Raises `InvalidRequest`,
+        `OptionError`."""
+        keys = extra_keys(base, of_pictures=isinstance(request, Img2Img))
+        extra = extra_overrides(request.alwayson_scripts, keys)
+        options = base.with_overrides({**extra, **(request.override_settings or {})})
         self._unused(options)
         return options
 

@@ -66,7 +66,7 @@ class GenerateTxt2Img(Generate):
         script = selected(request, TXT2IMG)
         if script is None:
             return plain(work)
-        setting = setting_of(work, base, self._tools, plain)
+        setting = setting_of(work, self._overridden(request, base), self._tools, plain)
         # A script may use others, too, which it finds out as it goes.
         models = self._choose(request, base, setting.options).files
         return Prepared(prepared(script, setting, request), models)

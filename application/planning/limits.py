@@ -12,6 +12,7 @@ from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import PictureLists
+from hexfusion.domain.scripts import extra_options
 
 #: Pixels that a mask may be blurred by: the work grows with it.
 MAX_BLUR = 256
@@ -22,7 +23,7 @@ _NUMBERS = (
 )  # fmt: skip
 
 #: Scripts that are part of A1111's form and take no arguments, or none that its API heeds.
-_WITHOUT_EFFECT = ("sampler", "seed", "refiner", "hypertile", "extra options", "comments")
+_WITHOUT_EFFECT = ("sampler", "seed", "refiner", "hypertile", "comments")
 
 
 def check_txt2img(request: Txt2Img) -> None:
@@ -30,7 +31,7 @@ def check_txt2img(request: Txt2Img) -> None:
     _check(request)
     _finite(request, "hr_scale")
     _check_hires(request)
-    _refuse_scripts(request, _WITHOUT_EFFECT)
+    _refuse_scripts(request, (*_WITHOUT_EFFECT, extra_options.TITLE))
 
 
 def check_img2img(request: Img2Img, *, masked: bool) -> None:
@@ -46,7 +47,7 @@ def check_img2img(request: Img2Img, *, masked: bool) -> None:
     _finite(request, "initial_noise_multiplier", "image_cfg_scale")
     if masked and request.latent_mask:
         raise Unsupported("latent_mask", "not available over this API, as in A1111")
-    _refuse_scripts(request, (*_WITHOUT_EFFECT, soft_inpainting.TITLE))
+    _refuse_scripts(request, (*_WITHOUT_EFFECT, extra_options.TITLE, soft_inpainting.TITLE))
 
 
 def _check(request: AnyRequest) -> None:

@@ -8,6 +8,7 @@ from hexfusion.application.ports.upscale import Upscaler
 from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
 from hexfusion.application.scripts.selectable.stage import Selectable
 from hexfusion.domain.scripts import Script, form_of, img2img_scripts, txt2img_scripts
+from hexfusion.domain.scripts.extra_options import extra_arguments
 from hexfusion.domain.upscalers import upscale_settings
 
 
@@ -28,9 +29,9 @@ class ListScripts:
         upscalers = [each.name for each in self._upscaler.list(upscale_settings(options))]
         return [
             *selectable_scripts(TXT2IMG, upscalers),
-            *txt2img_scripts(titles, hidden),
+            *txt2img_scripts(titles, hidden, extra_arguments(options, of_pictures=False)),
             *selectable_scripts(IMG2IMG, upscalers, of_pictures=True),
-            *img2img_scripts(titles, hidden),
+            *img2img_scripts(titles, hidden, extra_arguments(options, of_pictures=True)),
         ]
 
 

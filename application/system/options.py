@@ -118,7 +118,7 @@ class ChangeOptions:
         """
         _, admitted = self._checked(changes)
         if self._on_change.keys().isdisjoint(admitted):
-            self._store.update(admitted)
+            self._unused(self._store.update(admitted))
             return
         with self._loads.place(), self._turn:
             current, admitted = self._checked(changes)  # again: others were before

@@ -1,6 +1,6 @@
 """The scripts that are always on, as clients list them. Source: spec scripts.md 2, 3 and 14.
 
-They belong to A1111's form; their effect is had through fields of the request
+Most belong to A1111's form; their effect is had through fields of the request
 (`sampler_name`, `seed`, `refiner_checkpoint`) and options (`hypertile_*`).
 """
 
@@ -10,20 +10,23 @@ import msgspec
 
 from hexfusion.domain.sampling.samplers import SAMPLERS
 from hexfusion.domain.sampling.schedulers import SCHEDULERS
+from hexfusion.domain.scripts import extra_options
 from hexfusion.domain.scripts.form import Script, ScriptArgument
 from hexfusion.domain.soft_inpainting import TITLE
 
 
 def txt2img_scripts(
-    checkpoints: Sequence[str], hidden_samplers: Sequence[str] = ()
+    checkpoints: Sequence[str],
+    hidden_samplers: Sequence[str] = (),
+    extra: tuple[ScriptArgument, ...] = (),
 ) -> list[Script]:
     """Those of text-to-image, in order.
 
     `checkpoints` are the titles a refiner is chosen from, `hidden_samplers` the names that option
-    `hide_samplers` keeps out of forms.
+    `hide_samplers` keeps out of forms, `extra` the options that are arguments.
     """
     return [
-        Script(name="extra options"),
+        Script(name=extra_options.TITLE, arguments=extra),
         Script(name="Hypertile", arguments=None),
         Script(name="refiner", arguments=_refiner(checkpoints)),
         Script(name="sampler", arguments=_sampler(hidden_samplers)),
@@ -32,10 +35,12 @@ def txt2img_scripts(
 
 
 def img2img_scripts(
-    checkpoints: Sequence[str], hidden_samplers: Sequence[str] = ()
+    checkpoints: Sequence[str],
+    hidden_samplers: Sequence[str] = (),
+    extra: tuple[ScriptArgument, ...] = (),
 ) -> list[Script]:
     """Those of image-to-image, in order; the same ones, and soft inpainting before the refiner."""
-    *first, refiner, sampler, seed = txt2img_scripts(checkpoints, hidden_samplers)
+    *first, refiner, sampler, seed = txt2img_scripts(checkpoints, hidden_samplers, extra)
     scripts = [*first, Script(name=TITLE, arguments=_SOFT_INPAINTING), refiner, sampler, seed]
     return [msgspec.structs.replace(each, of_pictures=True) for each in scripts]
 

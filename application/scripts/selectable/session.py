@@ -44,20 +44,20 @@ def selected(request: AnyRequest, scripts: Sequence[Selectable]) -> Selected | N
 
 def setting_of(
     work: Work,
-    base: Options,
+    options: Options,
     tools: Tools,
     plain: Plain,
 ) -> Setting:
-    """What a script is asked for with; `base` are the stored options.
+    """What a script is asked for with; `options` are as the request sees them.
 
-    Raises `InvalidRequest` for lists, which are no script's, `OptionError` for a wrong override.
+    Raises `InvalidRequest` for lists, which are no script's.
     """
     if work.lists != NO_LISTS:
         raise InvalidRequest("script_name", "does not go with lists of prompts or seeds")
     request = msgspec.structs.replace(work.request, script_name=None, script_args=[], infotext=None)
     return Setting(
         request=request,
-        options=base.with_overrides(request.override_settings or {}),
+        options=options,
         tools=tools,
         plain=plain,
         pictures=work.pictures,
