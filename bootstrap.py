@@ -4,6 +4,7 @@
 console script `hexfusion`. Reading order: Container, build, main.
 """
 
+import faulthandler
 import logging
 import os
 import secrets
@@ -398,6 +399,13 @@ def load_model(container: Container) -> None:
         log.info("loaded %s in %.1f s", checkpoint.title, time.perf_counter() - started)
 
 
+def stop_jobs(container: Container) -> None:
+    """Tell jobs that the server stops, after all threads' stacks if an option wants those."""
+    if container.options().snapshot().flag("dump_stacks_on_signal"):
+        faulthandler.dump_traceback(all_threads=True)
+    container.board().stop(GRACE)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Start the server; returns the exit status."""
     try:
@@ -442,7 +450,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             tls=certificate,
             on_ready=lambda port: log.info("ready: %s://%s:%d/docs", scheme, flags.host, port),
             grace=GRACE,
-            on_stop=lambda: container.board().stop(GRACE),
+            on_stop=lambda: stop_jobs(container),
             busy=lambda: container.board().busy,
         )
     except OSError as error:

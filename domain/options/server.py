@@ -63,7 +63,7 @@ SYSTEM = Section(
             no_effect=NEVER_MAPPED,
         ),
         Option("hide_ldm_prints", True, "keep the model library from printing", no_effect=CONSOLE),
-        Option("dump_stacks_on_signal", False, "print all stacks before leaving on ctrl-C"),
+        Option("dump_stacks_on_signal", False, "print the stacks of all threads when told to stop"),
     ),
 )
 
