@@ -1,6 +1,6 @@
 """Command line: `python -m tools.starter COMMAND`, one of
 
-all, train, polish, decoder, export, preview, captioner, judge, sheet.
+all, train, polish, decoder, export, rebuild, preview, captioner, judge, sheet.
 """
 
 import argparse
@@ -54,6 +54,13 @@ def _export(args) -> None:
 
     path = export(args.folder, args.file)
     Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _rebuild(args) -> None:
+    from .rebuild import rebuild
+
+    rebuild(args.file, args.folder)
+    Console().print(f"{args.folder}: training state of {args.file}")
 
 
 def _preview(args) -> None:
@@ -112,6 +119,7 @@ COMMANDS = {
     "polish": _polish,
     "decoder": _decoder,
     "export": _export,
+    "rebuild": _rebuild,
     "preview": _preview,
     "captioner": _captioner,
     "judge": _judge,

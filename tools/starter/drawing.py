@@ -23,15 +23,21 @@ class _Model(nn.Module):
     def __init__(self, weights: dict[str, torch.Tensor]):
         super().__init__()
         self.text, self.unet = TextModel(), UNet(eps=1e-5)
-        self.unet.load_state_dict(_part(weights, "model.diffusion_model."))
-        text = _part(weights, "cond_stage_model.transformer.text_model.")
-        text.pop("embeddings.position_ids")
-        name = "embeddings.token_embedding.weight"
-        text[name] = text[name][[UNUSED_TOKEN if t < 0 else t for t in known_tokens()]]
-        self.text.load_state_dict(text)
+        self.unet.load_state_dict(part_of(weights, "model.diffusion_model."))
+        self.text.load_state_dict(small_text(weights))
 
 
-def _part(weights: dict, prefix: str) -> dict:
+def small_text(weights: dict) -> dict:
+    """The text model's weights in an exported file, its embedding cut to the training's rows."""
+    text = part_of(weights, "cond_stage_model.transformer.text_model.")
+    text.pop("embeddings.position_ids")
+    name = "embeddings.token_embedding.weight"
+    text[name] = text[name][[UNUSED_TOKEN if t < 0 else t for t in known_tokens()]]
+    return text
+
+
+def part_of(weights: dict, prefix: str) -> dict:
+    """The weights below `prefix` as float32, by the names that follow it."""
     return {k[len(prefix) :]: v.float() for k, v in weights.items() if k.startswith(prefix)}
 
 
@@ -49,10 +55,10 @@ class Artist:
         self.device, self.batch = device, batch
         self.model = _Model(weights).to(device)
         self.decoder = Decoder(eps=STANDARD_EPS)
-        self.decoder.load_state_dict(_part(weights, "first_stage_model.decoder."))
+        self.decoder.load_state_dict(part_of(weights, "first_stage_model.decoder."))
         self.decoder.to(device)
         self.post = quantisers()[1]
-        self.post.load_state_dict(_part(weights, "first_stage_model.post_quant_conv."))
+        self.post.load_state_dict(part_of(weights, "first_stage_model.post_quant_conv."))
         self.post.to(device)
 
     @torch.no_grad()

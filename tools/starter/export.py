@@ -33,17 +33,25 @@ def _scaled(weights: dict, scale: float, whole: tuple[str, ...], biases: tuple[s
     return out
 
 
-def unet_weights(weights: dict) -> dict:
-    """Training weights of the UNet -> the same function under epsilons 1e-5 and 1e-6."""
+def unet_weights(weights: dict, back: bool = False) -> dict:
+    """Training weights of the UNet -> the same function under epsilons 1e-5 and 1e-6.
+
+    `back` turns exported weights into training weights again.
+    """
     writers = ("input_blocks.0.0", "in_layers.2", "emb_layers.1", "out_layers.3", "proj_out")
     carriers = ("skip_connection", ".op", ".conv")
-    return _scaled(weights, (1e-5 / RES_EPS) ** 0.5, writers, carriers)
+    return _scaled(weights, _ratio(1e-5, RES_EPS, back), writers, carriers)
 
 
-def decoder_weights(weights: dict) -> dict:
-    """Training weights of the decoder -> the same function under epsilon 1e-6."""
+def decoder_weights(weights: dict, back: bool = False) -> dict:
+    """Training weights of the decoder -> the same function under epsilon 1e-6; or `back`."""
     writers = ("conv_in", "conv1", "conv2", "proj_out")
-    return _scaled(weights, (STANDARD_EPS / DECODER_EPS) ** 0.5, writers, ("upsample.conv",))
+    scale = _ratio(STANDARD_EPS, DECODER_EPS, back)
+    return _scaled(weights, scale, writers, ("upsample.conv",))
+
+
+def _ratio(standard: float, training: float, back: bool) -> float:
+    return (training / standard if back else standard / training) ** 0.5
 
 
 def text_weights(weights: dict) -> dict:
