@@ -4,10 +4,12 @@ python -m benchmarks.fidelity [SECTION ...] [--recordings DIR] [--data DIR] [--t
                               [--only PATTERN] [--uses FEATURE ...] [--json FILE]
                               [-- SERVER FLAGS]
 
-SECTIONs are folders of the recordings; without any: all. `--uses` picks those that use certain
-files, or `networks` for all of them (benchmarks/features.py). What is no answered txt2img,
-img2img or extras is left out, and counted. Exit status 1 if a case is further off than 2/255 or
-what is told of it differs, and nothing explains it; 2 if nothing was replayed.
+SECTIONs are folders of the recordings; without any: all. Where ../shared is absent, the recordings
+that ship are replayed (tests/golden/starter). What was recorded on the starter checkpoint is made
+with it. `--uses` picks those that use certain files, or `networks` for all of them
+(benchmarks/features.py). What is no answered txt2img, img2img or extras is left out, and counted.
+Exit status 1 if a case is further off than 2/255 or what is told of it differs, and nothing
+explains it; 2 if nothing was replayed.
 """
 
 import argparse
@@ -24,6 +26,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -107,17 +111,37 @@ class Replay:
         return "explained" if self.explanation else "unexplained"
 
 
-def client_of(data: Path, scratch: Path, *flags: str) -> TestClient:
-    """The whole application with the models in `data`, which it does not write to."""
+def client_of(data: Path, scratch: Path, *flags: str, models: Path | None = None) -> TestClient:
+    """The whole application with the models in `data`, which it does not write to.
+
+    `models`, if given, is the folder of models in place of `data`'s.
+    """
     for name in ("config.json", "styles.csv"):
         if (data / name).is_file():
             shutil.copyfile(data / name, scratch / name)
-    folders = {"--data-dir": scratch, "--models-dir": data / "models"}
+    folders = {"--data-dir": scratch, "--models-dir": models or data / "models"}
     folders["--embeddings-dir"] = data / "embeddings"
     given = [str(part) for pair in folders.items() for part in pair]
     argv = [*given, "--no-download-sd-model", *flags]
     settings = parse_flags(argv, {}, absolute=os.path.abspath)
     return TestClient(bootstrap.build_app(bootstrap.assemble(settings)))
+
+
+def starter_client(data: Path, scratch: Path, *flags: str) -> TestClient:
+    """The same over the starter checkpoint alone, with the styles and settings in `data`."""
+    shipped = harness.data_directory(scratch / "shipped", harness.STARTER)
+    return client_of(data, scratch, *flags, models=shipped / "models")
+
+
+def on_the_starter(case: Recording) -> bool:
+    """Whether it was recorded on the very starter checkpoint that ships."""
+    return case.info.get("sd_model_hash") == _starters_hash()
+
+
+@cache
+def _starters_hash() -> str:
+    """As infotexts have it: ten hexadecimal digits."""
+    return sha256(harness.STARTER.read_bytes()).hexdigest()[:10]
 
 
 def replay(client: TestClient, case: Recording) -> Replay:
@@ -253,6 +277,24 @@ def replay_all(client: TestClient, cases: Sequence[Recording], console: Console)
     return replays
 
 
+def replay_over(
+    data: Path, cases: Sequence[Recording], flags: Sequence[str], console: Console
+) -> list[Replay]:
+    """All of them with the models in `data`, save those recorded on the starter, where it is not
+    among these: they come last, with the one that ships."""
+    there = any((data / "models").rglob(harness.STARTER.name))
+    parts: dict[bool, list[Recording]] = {False: [], True: []}
+    for case in cases:
+        parts[on_the_starter(case) and not there].append(case)
+    replays: list[Replay] = []
+    for shipped, part in parts.items():
+        if part:
+            with tempfile.TemporaryDirectory() as scratch:
+                opened = starter_client if shipped else client_of
+                replays += replay_all(opened(data, Path(scratch), *flags), part, console)
+    return replays
+
+
 def table_of(replays: Sequence[Replay]) -> Table:
     table = Table(title="against the recordings")
     table.add_column("case", no_wrap=True)
@@ -322,7 +364,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="What follows -- are flags of the server.",
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION")
-    parser.add_argument("--recordings", type=Path, default=harness.RECORDINGS, metavar="DIR")
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="DIR",
+        help=f"default: {harness.RECORDINGS}, or where it is absent {harness.OWN_RECORDINGS}",
+    )
     parser.add_argument("--data", type=Path, help="default: data/ of the recordings", metavar="DIR")
     parser.add_argument("--threads", type=int, help="of torch; default: torch's choice")
     parser.add_argument("--only", default="*", help="cases: samplers/DPM*", metavar="PATTERN")
@@ -330,8 +377,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(given[:at])
     flags = ["--threads", str(arguments.threads)] if arguments.threads else []
+    console, recordings = harness.console(), arguments.recordings or harness.RECORDINGS
+    if not arguments.recordings and not recordings.is_dir():
+        recordings = harness.OWN_RECORDINGS
+        line = f"{harness.RECORDINGS} is absent: replaying the recordings that ship, {recordings}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
-        found = list(read_all(arguments.recordings, arguments.sections))
+        found = list(read_all(recordings, arguments.sections))
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     found = [each for each in found if fnmatchcase(each.name, arguments.only)]
@@ -340,11 +392,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = FEATURES if "networks" in arguments.uses else arguments.uses
         cases = [each for each in cases if not features_of(each).isdisjoint(wanted)]
     out = [] if arguments.uses else [each for each in found if isinstance(each, Out)]
-    data = (arguments.data or arguments.recordings / "data").absolute()
-    console = harness.console()
-    with tempfile.TemporaryDirectory() as scratch:
-        client = client_of(data, Path(scratch), *flags, *given[at + 1 :])
-        replays = replay_all(client, cases, console)
+    data = (arguments.data or recordings / "data").absolute()
+    replays = replay_over(data, cases, [*flags, *given[at + 1 :]], console)
     console.print(table_of(replays))
     console.print(sections_of(replays))
     for line in summary(replays, out):

@@ -20,6 +20,8 @@ from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS = Path(os.environ.get("HEXFUSION_SHARED", ROOT.parent / "shared")) / "golden"
+#: A1111's answers on the checkpoint that ships: they travel with the project.
+OWN_RECORDINGS = ROOT / "tests/golden/starter"
 #: The checkpoint that was recorded, and the one that ships.
 TINY = RECORDINGS / "data/models/Stable-diffusion/tiny.safetensors"
 STARTER = ROOT / "adapters/storage/assets/hexfusion-starter.safetensors"

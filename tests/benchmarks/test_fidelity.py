@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from benchmarks import fidelity, recordings
+from benchmarks import fidelity, harness, recordings
 from benchmarks.recordings import Recording
 
 FAKE = ("--backend", "fake")
@@ -200,3 +200,52 @@ def test_cases_are_picked_by_the_files_they_use(data, tmp_path):
     record(data, tmp_path / "s", "vae", {**SMALL, **chosen})
     assert run(data, "--uses", "lora", "embedding")[1].keys() == {"lora"}
     assert run(data, "--uses", "networks")[1].keys() == {"lora", "vae"}
+
+
+def test_what_was_recorded_on_the_starter_is_made_with_it(data, tmp_path):
+    """Also where the data has other checkpoints; what was recorded on these stays theirs."""
+    starter = harness.data_directory(tmp_path / "starter", harness.STARTER)
+    record(starter, tmp_path / "a", "on_the_starter", {**SMALL, "seed": 1})
+    record(data, tmp_path / "b", "on_another", {**SMALL, "seed": 1})
+    infotexts = [
+        json.loads((tmp_path / f"mine/{name}.json").read_text())["body"]["info"]
+        for name in ("on_the_starter", "on_another")
+    ]
+    assert ["Model: hexfusion-starter" in each for each in infotexts] == [True, False]
+    _, cases = run(data)  # the fake's pictures depend on where the file lies; infotexts do not
+    assert {name: each["same_infotext"] for name, each in cases.items()} == {
+        "on_another": True,
+        "on_the_starter": True,
+    }
+
+
+def test_another_starter_is_a_checkpoint_as_others_are(data, tmp_path):
+    starter = harness.data_directory(tmp_path / "starter", harness.STARTER)
+    case = record(starter, tmp_path / "a", "older", {**SMALL, "seed": 1})
+    info = json.loads(case["body"]["info"])
+    case["body"]["info"] = json.dumps({**info, "sd_model_hash": "0123456789"})
+    (tmp_path / "mine/older.json").write_text(json.dumps(case))
+    _, cases = run(data)
+    wanted = "checkpoint hexfusion-starter is not among the recordings' files"
+    assert cases["older"]["explanation"] == wanted
+
+
+def test_without_the_shared_folder_the_recordings_that_ship_are_replayed(
+    data, tmp_path, monkeypatch, capsys
+):
+    record(data, tmp_path / "s", "case", {**SMALL, "seed": 1})
+    monkeypatch.setattr(harness, "OWN_RECORDINGS", tmp_path / "mine")
+    arguments = ["--data", str(data), "--json", str(tmp_path / "figures.json"), "--", *FAKE]
+    monkeypatch.setattr(harness, "RECORDINGS", tmp_path / "nowhere")
+    assert fidelity.main(arguments) == 0
+    said = capsys.readouterr().out
+    line = f"{tmp_path / 'nowhere'} is absent: replaying the recordings that ship"
+    assert f"{line}, {tmp_path / 'mine'}" in said
+    assert "1 cases: 1 agree" in said
+
+    monkeypatch.setattr(harness, "RECORDINGS", tmp_path / "mine")
+    monkeypatch.setattr(harness, "OWN_RECORDINGS", tmp_path / "nowhere")
+    assert fidelity.main(arguments) == 0
+    assert "absent" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):  # a folder that was asked for is never replaced
+        fidelity.main(["--recordings", str(tmp_path / "nowhere"), *arguments])
