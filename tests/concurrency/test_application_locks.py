@@ -1,0 +1,77 @@
+"""What use-cases share: names of files, options being changed, pictures enlarged before."""
+
+from PIL import Image
+
+from hexfusion.adapters.storage.results.images_memory import MemoryImages
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.application.extras.upscale_step import Enlarged
+from hexfusion.application.saving.named_files import PictureFiles
+from hexfusion.application.saving.save_images import SAMPLES
+from hexfusion.application.system.options import ChangeOptions
+from hexfusion.domain.filenames import DEFAULT_RULES
+from hexfusion.domain.options import Options
+from tests.concurrency.guarded import Guard, LockContract, Scene
+from tests.domain.filenames.facts import facts
+
+
+class TestPictureFilesLocks(LockContract):
+    guards = {PictureFiles: [Guard("_naming", called=("_archive.names",))]}
+
+    def play(self, scene: Scene) -> None:
+        archive = MemoryImages()
+        files = scene[PictureFiles](archive, DEFAULT_RULES)
+        picture, paths = Image.new("RGB", (8, 8)), []
+
+        def save() -> None:
+            paths.append(files.save(picture, "a cat", SAMPLES, facts(), Options()))
+
+        scene.run(save, save, save)
+        numbers = sorted(path.rpartition("/")[2].partition("-")[0] for path in paths)
+        assert numbers == ["00000", "00001", "00002"]
+
+
+class TestChangeOptionsLocks(LockContract):
+    guards = {
+        ChangeOptions: [Guard("_turn", called=("_store.snapshot", "_store.update"))],
+    }
+
+    def play(self, scene: Scene) -> None:
+        """What a callback was told is what is stored: no other change comes between."""
+        store, told = MemoryOptions(), []
+
+        def hear(options: Options) -> None:
+            scene.stage.pause()
+            told.append((options.integer("jpeg_quality"), options.integer("n_rows")))
+
+        change = scene[ChangeOptions](
+            store,
+            find_checkpoint=lambda name: None,
+            on_change={"jpeg_quality": hear, "n_rows": hear},
+        )
+        scene.run(lambda: change({"jpeg_quality": 50}), lambda: change({"n_rows": 3}))
+        assert told[-1] == (50, 3)
+
+
+class TestMemoryOptionsLocks(LockContract):
+    guards = {Saved: [Guard("lock", written=("options",))], MemoryOptions: []}
+
+    def play(self, scene: Scene) -> None:
+        saved = scene[Saved]()
+        store, other = (scene[MemoryOptions](saved) for _ in range(2))
+        scene.run(lambda: store.update({"jpeg_quality": 50}), lambda: other.update({"n_rows": 3}))
+        assert store.snapshot().stored == {"jpeg_quality": 50, "n_rows": 3}
+
+
+class TestEnlargedLocks(LockContract):
+    guards = {Enlarged: [Guard("_lock", touched=("_pictures",))]}
+
+    def play(self, scene: Scene) -> None:
+        cache, picture = scene[Enlarged](), Image.new("RGB", (8, 8))
+
+        def use(key: int) -> None:
+            for _ in range(2):
+                if cache.get((key,)) is None:
+                    cache.put((key,), picture, 2)
+
+        scene.run(*(lambda key=key: use(key) for key in range(3)))
+        assert sum(cache.get((key,)) is not None for key in range(3)) == 2

@@ -1,0 +1,146 @@
+"""Jobs, their queue and their board: shared by every thread of the server."""
+
+import contextlib
+
+import pytest
+from PIL import Image
+
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.orders import Order
+from hexfusion.application.jobs.queue import Job, JobQueue, JobState
+from hexfusion.domain.errors import JobCancelled, NotFound, ServerStopping
+from tests.concurrency.guarded import Guard, LockContract, Scene
+
+
+def noon() -> float:
+    return 43200.0
+
+
+class TestJobLocks(LockContract):
+    guards = {
+        Job: [
+            Guard(
+                "_lock",
+                touched=("_preview", "_preview_step", "_picture_step"),
+                written=(
+                    "progress",
+                    "state",
+                    "started_at",
+                    "finished_at",
+                    "changes",
+                    "pictures_made",
+                    "picture_number",
+                    "_picture",
+                ),
+            )
+        ]
+    }
+
+    def play(self, scene: Scene) -> None:
+        job = scene[Job]("txt2img", noon)
+        job.enter(JobState.RUNNING)
+        picture = Image.new("RGB", (8, 8))
+        seen = []
+
+        def work() -> None:
+            job.begin_batch("a cat", 0, 1, [4])
+            for step in (1, 2):
+                job.observe(step, 4, lambda: picture)
+            job.advance(3, 4)
+            job.show([picture])
+            job.enter(JobState.DONE)
+
+        def look() -> None:
+            for _ in range(3):
+                job.picture()
+
+        def watch() -> None:
+            changes = 0
+            while not job.over:
+                changes = job.wait(changes, 5.0)
+            seen.append(changes)
+
+        scene.run(work, look, watch, job.tell)
+        assert (job.state, job.pictures_made, job.changes) == (JobState.DONE, 1, 8)
+        assert seen[0] <= job.changes
+
+
+class TestQueueLocks(LockContract):
+    guards = {
+        JobQueue: [
+            Guard("_changed", touched=("_waiting", "_running", "_last"), written=("_stopping",))
+        ]
+    }
+
+    def play(self, scene: Scene) -> None:
+        queue = scene[JobQueue](noon, slots=2, max_waiting=8)
+        jobs = [Job("txt2img", noon, id=str(number)) for number in range(4)]
+        most = []
+
+        def work(job: Job) -> None:
+            with queue.admit(job):
+                most.append(len(queue.running()))
+
+        def look() -> None:
+            queue.current()
+            queue.last()
+            queue.full()
+            queue.waiting()
+            with contextlib.suppress(NotFound):
+                queue.find("1")
+
+        def send_away() -> None:
+            late = Job("txt2img", noon, id="late")
+            queue.enter(late)
+            queue.cancel(late)
+            with pytest.raises(JobCancelled), queue.turn(late):
+                raise AssertionError("it has no turn")
+
+        scene.run(*(lambda job=job: work(job) for job in jobs), look, send_away)
+        assert [job.state for job in jobs] == [JobState.DONE] * 4
+        assert max(most) <= 2 and not queue.running() and not queue.waiting()
+        scene.run(lambda: queue.stop(5.0), queue.full)
+        with pytest.raises(ServerStopping):
+            queue.enter(jobs[0])
+
+
+class TestBoardLocks(LockContract):
+    guards = {JobBoard: [Guard("_lock", touched=("_live", "_watchers"))]}
+
+    def play(self, scene: Scene) -> None:
+        board = scene[JobBoard](JobQueue(noon), MemoryJobs(), noon)
+        made = []
+
+        def order(id: str | None) -> Order[int]:
+            def make(job: Job) -> int:
+                job.begin_batch("a cat", 0, 1, [1])
+                made.append(id)
+                return 1
+
+            return Order("txt2img", id, {}, make, lambda made: b"made", lambda error: b"failed")
+
+        outcomes = []
+
+        def ask() -> None:
+            outcomes.append(board.perform(order("same")).body)
+
+        def leave() -> None:
+            board.submit(order(None), new_id="left")
+            watch = board.watch("left")
+            changes = -1
+            while watch.status().state in (JobState.QUEUED, JobState.RUNNING):
+                changes = watch.wait(changes, 5.0)
+            watch.close()
+            board.cancel("left")
+
+        def look() -> None:
+            board.statuses()
+            board.finished("same")
+            with contextlib.suppress(NotFound):
+                board.status("same")
+
+        scene.run(ask, ask, leave, look)
+        assert outcomes == [b"made", b"made"]
+        assert sorted(map(str, made)) == ["None", "same"]
+        assert board._watchers == 0 and not board.busy
