@@ -182,7 +182,7 @@ def _watched(
 
     def check(self: object, guard: Guard, what: str) -> None:
         stage.pause()
-        if not stage.acting:
+        if not stage.acting or not hasattr(self, "_shared"):
             return
         locks = [
             find(name) if find else object.__getattribute__(self, name) for name in guard.locks
@@ -205,7 +205,18 @@ def _watched(
             check(self, writes[name], f"{name} written")
         super(watched, self).__setattr__(name, value)
 
-    body = {"__getattribute__": read, "__setattr__": write, "__module__": cls.__module__}
+    def begin(self: object, *args: object, **named: object) -> None:
+        super(watched, self).__init__(*args, **named)
+        object.__setattr__(self, "_shared", True)  # nobody else had it before
+
+    body = {
+        "__init__": begin,
+        "__getattribute__": read,
+        "__setattr__": write,
+        "__module__": cls.__module__,
+        # A subclass of a generic class has no parameters, but annotations may give it some.
+        "__class_getitem__": classmethod(lambda cls, parameters: cls),
+    }
     watched: type = type(cls.__name__, (cls,), body)
     return watched
 

@@ -19,9 +19,11 @@ from hexfusion.adapters.gpu.torch_backend.parts import TorchParts
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement
 from hexfusion.adapters.gpu.torch_backend.upscale.tiled import _call
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
+from hexfusion.adapters.storage.folders import files_below
 from hexfusion.application.ports.inference import Sources, Verdict
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, FaceRestoration
+from hexfusion.domain.interrogation import Score
 from hexfusion.domain.plan import PreviewPlan
 from hexfusion.domain.upscalers import UpscaleSettings
 from tests.concurrency.guarded import Guard, LockContract, Scene
@@ -30,6 +32,7 @@ from tests.contracts.inference import plan
 pytestmark = pytest.mark.torch
 
 CPU = torch.device("cpu")
+FAMILIES = ("ESRGAN", "RealESRGAN", "DAT", "HAT", "SwinIR", "ScuNET")
 TINY = Checkpoint(name="tiny", filename="/nowhere/tiny")
 PICTURE = Image.new("RGB", (64, 64))
 
@@ -100,7 +103,7 @@ class TestInterrogatorLocks(LockContract):
 
         def tag() -> None:
             (score,) = words.tags(PICTURE)
-            assert score.share == 0.5 if hasattr(score, "share") else score
+            assert score == Score("cat", 0.5)
 
         def caption() -> None:
             assert words.caption(PICTURE, None) == "a book"
@@ -115,13 +118,15 @@ class TestUpscalerLocks(LockContract):
     guards = {TorchUpscaler: [Guard("_loading", written=("_held", "_size"))]}
 
     def play(self, scene: Scene) -> None:
-        (scene.folder / "a.pth").write_bytes(b"x")
+        (scene.folder / "ESRGAN").mkdir()
+        (scene.folder / "ESRGAN/mine.pth").write_bytes(b"x")
         loaded: list[str] = []
 
         def load(file) -> SimpleNamespace:
             loaded.append(file.name)
-            network = SimpleNamespace(module=Network(scene, None))
-            return SimpleNamespace(on=lambda device, dtype: network)
+            return SimpleNamespace(
+                module=Network(scene, None), on=lambda device, dtype: SimpleNamespace()
+            )
 
         cls = scene.given(
             TorchUpscaler,
@@ -129,21 +134,20 @@ class TestUpscalerLocks(LockContract):
             upscale=lambda picture, factor, enlarge, stopped: picture,
         )
         upscaler = cls(
-            {"ESRGAN": [scene.folder]},
+            {family: [scene.folder / family] for family in FAMILIES},
             CPU,
             torch.float32,
             scene.threading.Lock(),
-            files_below=lambda folder, wanted, **_: iter([folder / "a.pth"]),
+            files_below=files_below,
             write=lambda path, data: None,
         )
         settings = UpscaleSettings()
-        (name,) = [m.name for m in upscaler.list(settings) if m.name.lower().startswith("a")]
 
         def enlarge() -> None:
-            upscaler.upscale(PICTURE, 2.0, name, settings)
+            upscaler.upscale(PICTURE, 2.0, "mine", settings)
 
         scene.run(enlarge, enlarge)
-        assert loaded == ["a.pth"]
+        assert loaded == ["mine.pth"]
         scene.run(enlarge, upscaler.drop)
 
 
@@ -321,7 +325,7 @@ class TestBatchLocks(LockContract):
             lambda: batch(inpaints=True).render(),
         )
         low_memory = True
-        scene.run(*[lambda: batch(Placement.MODELS).render()] * 2)
+        scene.run(*[lambda: batch(Placement.NETWORKS).render()] * 2)
 
 
 class TestOneTurnForAll(LockContract):

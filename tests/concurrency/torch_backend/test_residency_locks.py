@@ -59,8 +59,12 @@ class TestResidencyLocks(LockContract):
                 scene.held(made[0]._working, f"{model.name} moved")
                 super().to_ram(model)
 
+            def tidy(self) -> None:
+                scene.held(made[0]._working, "tidied up")
+
+        limits = Limits(count=2, only_last=True)
         cls = scene.given(Residency, _Held=held)
-        use = cls(Watched(), lambda: Limits(count=1), two_places=True, caches=[Kept(5)])
+        use = cls(Watched(), lambda: limits, two_places=True, caches=[Kept(5)])
         made.append(use)
 
         def render(checkpoint: Checkpoint) -> None:
@@ -79,6 +83,7 @@ class TestResidencyLocks(LockContract):
 
         scene.run(lambda: render(a), lambda: render(b), fail, look, use.unload, use.free)
         assert all(not each.jobs for each in use.resident())
+        scene.run(lambda: [render(each) for each in (a, b, a)], look)  # one waits in RAM meanwhile
         scene.run(use.free)
         assert not use.resident()
 
