@@ -22,16 +22,13 @@ class Verdict(Enum):
     INTERRUPT = "interrupt"
 
 
-class Observer(Protocol):
-    """Hears of every step and may end the batch."""
+Observer = Callable[[int, int, Callable[[], Image]], Verdict]
+"""Hears of every step, and may end the batch: `observer(step, of, preview)` is called when step
+`step` (from 1) of `of` is done; hires fix counts through both passes.
 
-    def __call__(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
-        """Step `step` (from 1) of `of` is done; hires fix counts through both passes.
-
-        `preview()` makes a picture of the prediction so far; it may be called later, from
-        another thread, or never.
-        """
-        ...
+`preview()` makes a picture of the prediction so far; it may be called later, from another thread,
+or never.
+"""
 
 
 @dataclass(frozen=True)

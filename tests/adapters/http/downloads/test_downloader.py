@@ -26,6 +26,7 @@ from hexfusion.adapters.http.downloads.downloader import (
 )
 from hexfusion.adapters.http.downloads.public_addresses import Address
 from hexfusion.application.ports.download import DownloadFailed, LocalResource, TooManyDownloads
+from tests.contracts.download import AT_ONCE, MOST, DownloadContract
 
 PUBLIC = "93.184.215.14"
 Handler = http.server.BaseHTTPRequestHandler
@@ -105,6 +106,50 @@ def web() -> Iterator[Web]:
     yield web
     web.server.shutdown()
     web.server.server_close()
+
+
+class Wire:
+    """The contract's world: a web of one server, which answers for all names."""
+
+    def __init__(self, web: Web) -> None:
+        self.web = web
+        web.names["inside.test"] = [["10.0.0.1"]] * 9
+        web.names["a.test"] = web.names["a.test"] * 9
+        web.replies = _Otherwise(lambda handler: send(handler, b"", 404))
+
+    def put(self, path: str, body: bytes) -> None:
+        self.web.replies[path] = lambda handler: send(handler, body)
+
+    def move(self, path: str, location: str) -> None:
+        self.web.replies[path] = redirect(location)
+
+    def delay(self, path: str, until: threading.Event) -> None:
+        def late(handler: Handler) -> None:
+            until.wait(10)
+            send(handler, b"late")
+
+        self.web.replies[path] = late
+
+    def heard(self) -> list[str]:
+        return [headers["User-Agent"] for _, headers in self.web.requests]
+
+
+class _Otherwise(dict[str, Reply]):
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def get(self, path: str, default: object = None) -> Reply:
+        return super().get(path, self._reply)
+
+
+class TestDownloader(DownloadContract):
+    @pytest.fixture
+    def net(self, web: Web) -> Wire:
+        return Wire(web)
+
+    @pytest.fixture
+    def download(self, net: Wire) -> Downloader:
+        return net.web.downloader(bytes=MOST, at_once=AT_ONCE)
 
 
 def test_a_file_of_the_internet(web: Web) -> None:
