@@ -72,6 +72,17 @@ def test_all_that_hires_fix_says():
     ) in made(request)
 
 
+@pytest.mark.parametrize(("second", "told"), [("Karras", False), ("Exponential", True)])
+def test_the_second_schedule_is_told_where_it_is_not_the_schedule_type(second, told):
+    """Spec prompts.md 8.2. DDIM has no use for a schedule, but its infotext names one."""
+    said = made(
+        hires(sampler_name="DDIM", scheduler="Karras", hr_sampler_name="Euler", hr_scheduler=second)
+    )
+    assert "Sampler: DDIM, Schedule type: Karras, " in said
+    assert ("Hires schedule type" in said) is told
+    assert (f"Hires schedule type: {second}, " in said) is told
+
+
 def test_info_shows_null_for_what_differs_by_picture():
     """Spec api.md 9; recording hires/hr_prompt."""
     extra = world().txt2img(hires(hr_prompt="a dog")).info.extra_generation_params
@@ -175,6 +186,47 @@ def test_infotext_of_the_second_passs_options():
     assert "Token merging ratio hr: 0.5, Hypertile U-Net second pass: True" in said
     assert "Hypertile U-Net swap size: 4, Hires upscale" in said
     assert "Token merging ratio:" not in said
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (False, False, []),
+        (True, False, ["Hypertile U-Net: True"]),
+        (False, True, ["Hypertile U-Net second pass: True"]),
+        (True, True, ["Hypertile U-Net: True"]),  # which is in both passes whatever the other says
+    ],
+)
+def test_hypertile_is_told_of_the_pass_it_begins_with(first, second, told):
+    """Spec scripts.md 14."""
+    options = {"hypertile_enable_unet": first, "hypertile_enable_unet_secondpass": second}
+    said = made(hires(override_settings=options)).split(", ")
+    assert [each for each in said if each.startswith("Hypertile")] == told
+
+
+def test_settings_of_hypertile_are_told_beside_the_network_they_are_for():
+    """Spec prompts.md 8.2: only where they are not the default, and it is on."""
+    settings = {
+        "hypertile_max_depth_unet": 2,
+        "hypertile_max_tile_unet": 128,
+        "hypertile_swap_size_unet": 4,
+        "hypertile_max_depth_vae": 1,
+        "hypertile_max_tile_vae": 64,
+        "hypertile_swap_size_vae": 5,
+    }
+    unet = "U-Net: True, Hypertile U-Net max depth: 2, Hypertile U-Net max tile size: 128, "
+    unet += "Hypertile U-Net swap size: 4"
+    vae = "VAE: True, Hypertile VAE max depth: 1, Hypertile VAE max tile size: 64, "
+    vae += "Hypertile VAE swap size: 5"
+    for enabled, told in (
+        ({"hypertile_enable_unet": True}, [unet]),
+        ({"hypertile_enable_vae": True}, [vae]),
+        ({"hypertile_enable_unet": True, "hypertile_enable_vae": True}, [unet, vae]),
+        ({}, []),
+    ):
+        said = made(hires(override_settings={**settings, **enabled})).split(", ")
+        found = ", ".join(each for each in said if each.startswith("Hypertile"))
+        assert found == ", ".join(f"Hypertile {each}" for each in told)
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,14 @@ class ModelCatalogContract:
 
     def test_folders_then_files_in_natural_order(self, world: World, open_catalog: OpenCatalog):
         """Spec networks.md 1.1."""
-        for name in ("b10.safetensors", "B9.ckpt", "x/2.ckpt", "a/1.safetensors", "a1.safetensors"):
+        for name in (
+            "b10.safetensors", "B9.ckpt", "x/2.ckpt", "Y/3.ckpt", "a/1.safetensors",
+            "a1.safetensors",
+        ):  # fmt: skip
             world.put(name, b"")
         assert names(open_catalog()) == [
             "a1.safetensors", "B9.ckpt", "b10.safetensors", "a/1.safetensors", "x/2.ckpt",
+            "Y/3.ckpt",
         ]  # fmt: skip
 
     def test_what_changes_is_seen_after_a_refresh(self, world: World, open_catalog: OpenCatalog):

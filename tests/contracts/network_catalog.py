@@ -95,12 +95,13 @@ class NetworkCatalogContract:
         """Spec networks.md 2.1: --lora-dir first, in natural order, then the LyCORIS folder."""
         for path in (
             "Lora/b10.safetensors", "Lora/B9.pt", "Lora/sub/a.ckpt", "LyCORIS/A.safetensors",
+            "Lora/a1.pt",
             "Lora/readme.txt", "Lora/._b9.pt", "Lora/noise.bin",
         ):  # fmt: skip
             world.put(path, safetensors({}))
         found = open_catalog().loras()
-        assert [each.name for each in found] == ["B9", "b10", "a", "A"]
-        assert found[2].path == world.filename("Lora/sub/a.ckpt")
+        assert [each.name for each in found] == ["a1", "B9", "b10", "a", "A"]
+        assert found[3].path == world.filename("Lora/sub/a.ckpt")
 
     def test_of_loras_with_one_name_the_later_wins(self, world: World, open_catalog: OpenCatalog):
         """Spec networks.md 2.1; it takes the earlier one's place."""
@@ -149,6 +150,13 @@ class NetworkCatalogContract:
         found = catalog.hypernetworks()
         assert [each.name for each in found] == ["z", "b", "C"]
         assert found[0].path == world.filename("hypernetworks/a/z.pt")
+
+    def test_embeddings_and_their_order(self, world: World, open_catalog: OpenCatalog):
+        """Spec prompts.md 7.1: as files lie, in natural order whatever the case."""
+        for path in ("b10.pt", "B9.pt", "a.pt", "Z/a2.pt", "y/A3.pt"):
+            world.put(f"embeddings/{path}", torch_file(pickled({"<x>": Tensor(64)})))
+        found = open_catalog().embeddings()
+        assert [each.name for each in found] == ["a", "B9", "b10", "A3", "a2"]
 
     @pytest.mark.parametrize("protocol", [2, 4])
     @pytest.mark.parametrize("wrap", [torch_file, lambda p: pickled(1) * 3 + p])

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 
 from hexfusion.application.ports.terms import TermStore
 
-TEXTS = {"flavors.top3": "a\nb\n", "artists": "Frans Hals\nJudith Leyster", "émoi": "é ü\r\nx"}
+TEXTS = {
+    "flavors.top3": "a\nb\n",
+    "artists": "Frans Hals\nJudith Leyster",
+    "émoi": "é ü\r\nx",
+    "Zoo": "lion",
+}
 
 
 class TermStoreContract:
@@ -17,6 +22,7 @@ class TermStoreContract:
         }
 
     def test_names_are_in_order(self, keeping: Callable[[Mapping[str, str]], TermStore]):
+        """Capitals first."""
         assert list(keeping(TEXTS).terms()) == sorted(TEXTS)
 
     def test_there_may_be_none(self, keeping: Callable[[Mapping[str, str]], TermStore]):

@@ -53,11 +53,13 @@ class VaeCatalogContract:
         """Spec networks.md 1.6: folder by folder, in each one extension after the other."""
         for path in (
             "VAE/a.safetensors", "VAE/b10.pt", "VAE/b9.pt", "VAE/sub/a.pt", "VAE/z.ckpt",
+            "VAE/C1.pt", "VAE/Sub2/a2.pt",
             "Stable-diffusion/z.vae.safetensors", "Stable-diffusion/sub/y.vae.ckpt",
         ):  # fmt: skip
             world.put(path, b"")
         assert names(open_catalog()) == [
-            "y.vae.ckpt", "z.vae.safetensors", "z.ckpt", "b9.pt", "b10.pt", "a.pt", "a.safetensors",
+            "y.vae.ckpt", "z.vae.safetensors", "z.ckpt", "b9.pt", "b10.pt", "C1.pt", "a.pt",
+            "a2.pt", "a.safetensors",
         ]  # fmt: skip
 
     def test_of_equal_names_the_later_wins(self, world: World, open_catalog: OpenCatalog):

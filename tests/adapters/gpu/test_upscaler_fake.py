@@ -9,4 +9,4 @@ from tests.contracts.upscaler import UpscalerContract
 class TestFakeUpscaler(UpscalerContract):
     @pytest.fixture
     def upscaler(self) -> FakeUpscaler:
-        return FakeUpscaler(["zoom", "Almost", "zoom2"])
+        return FakeUpscaler(["zoom", "Zoo", "almost", "zoom2"])

@@ -80,6 +80,20 @@ def test_what_is_told_of_it():
     assert result.request.script_name == "sd upscale"
 
 
+@pytest.mark.parametrize("n_iter", [1, 2])
+def test_the_first_tiles_infotext_is_that_of_the_whole(n_iter):
+    """Spec scripts.md 9."""
+    it = world()
+    result = made(request(16, "None", 2, n_iter=n_iter, seed=20), it=it)
+    assert {text.partition("Seed: ")[2].partition(",")[0] for text in result.info.infotexts} == {
+        "20"
+    }
+    assert len(result.info.infotexts) == n_iter == len(result.files)
+    for path in result.files:
+        saved = Image.open(io.BytesIO(it.archive.read(path))).info["parameters"]
+        assert "Seed: 20, " in saved
+
+
 def test_n_iter_repeats_the_whole_from_a_seed_more():
     result = made(request(0, 0, 2, n_iter=2, seed=3), picture=PICTURE.resize((128, 64)))
     first, second = (each.image for each in result.pictures)
