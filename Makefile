@@ -5,7 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The tests' arithmetic is tiny: more threads only wait for each other. Processes do help.
-SHARED_OUT := -n logical --maxprocesses=4 --dist loadfile
+# Files go to them whole, as fixtures are made once for each, in the order they are collected in:
+# xdist's own begins with the most tests, and so would end with one that takes minutes by itself.
+SHARED_OUT := -n logical --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help

@@ -10,8 +10,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "long: of a file that takes long for its number of tests; begun first"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where torch is absent, what needs it is skipped and says so."""
+    """Long files first, so that processes that share the files out end at about one time.
+
+    Where torch is absent, what needs it is skipped and says so.
+    """
+    items.sort(key=lambda item: "long" not in item.keywords)
     if importlib.util.find_spec("torch") is None:
         absent = pytest.mark.skip(reason="torch is absent")
         for item in items:

@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from tests.architecture.source import ROOT
+
+#: It is the suite again, in processes of its own: all others would wait for it.
+pytestmark = pytest.mark.long
 
 #: The interpreter reads this at its start, and so does every one started from the tests.
 ABSENT = """\
@@ -23,7 +28,7 @@ def test_the_tests_pass_with_torch_absent(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not torch and not slow", "tests"]
     command += [f"--ignore={path}" for path in LEFT_OUT]
     command += [f"--junitxml={report}", "-p", "no:cacheprovider"]
-    command += ["-n", "2", "--dist", "loadfile"]  # it is what the whole suite waits for in the end
+    command += ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
     done = subprocess.run(
         command,

@@ -17,7 +17,8 @@ from hexfusion import bootstrap  # noqa: E402
 from hexfusion.domain.flags import parse_flags  # noqa: E402
 from tests.adapters.gpu.torch_backend.faces import files  # noqa: E402
 
-pytestmark = pytest.mark.torch
+#: `long`: it takes half a minute, with few tests.
+pytestmark = [pytest.mark.torch, pytest.mark.long]
 
 
 def client_of(data: Path, *more: str) -> TestClient:

@@ -27,7 +27,8 @@ from hexfusion.domain.sampling.samplers import SAMPLERS
 from hexfusion.domain.sampling.schedulers import SCHEDULERS
 from tests.sight import assert_mixing_would_show
 
-pytestmark = pytest.mark.torch
+#: `long`: it takes half a minute, with few tests.
+pytestmark = [pytest.mark.torch, pytest.mark.long]
 
 PROMPT = "(a red circle:1.4) on a blue background, [a green star:a yellow ring:2]"
 

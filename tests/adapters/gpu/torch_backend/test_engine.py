@@ -17,7 +17,10 @@ from tests.contracts.inference import (  # noqa: E402
     KeepsFirstPasses,
     ModelHostContract,
     StartsFromPictures,
+    plan,
+    render,
 )
+from tests.sight import assert_wide  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -52,6 +55,9 @@ class TestTorchInference(InferenceContract, KeepsFirstPasses, StartsFromPictures
 
     batch_tolerance = 1
 
+    def test_its_pictures_are_wide_enough_to_be_told_apart(self, backend, checkpoint):
+        assert_wide(*render(backend, plan(checkpoint, seeds=(1, 2))))
+
 
 class TestTorchModelHost(ModelHostContract):
     """With checkpoints made here."""
@@ -67,3 +73,7 @@ class TestTorchModelHost(ModelHostContract):
     @pytest.fixture
     def other(self, made: list[Checkpoint]) -> Checkpoint:
         return made[1]
+
+    def test_its_pictures_are_wide_enough_to_be_told_apart(self, backend, checkpoint, other):
+        for each in (checkpoint, other):
+            assert_wide(*render(backend, plan(each, seeds=(1, 2))))
