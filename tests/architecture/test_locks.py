@@ -52,9 +52,10 @@ def test_locks_are_found():
 
 @pytest.mark.parametrize("maker", MAKERS, ids=str)
 def test_every_class_that_makes_a_lock_has_a_play(maker):
-    assert full_name(maker.path, maker.owner) in covered()
+    owner = full_name(maker.path, maker.owner)
+    assert owner in covered(), f"no suite in tests/concurrency guards {owner}, which makes a lock"
 
 
 @pytest.mark.parametrize("owner", sorted({full_name(each.path, each.owner) for each in SITES}))
 def test_whatever_takes_a_lock_has_a_play(owner):
-    assert owner in covered()
+    assert owner in covered(), f"no suite in tests/concurrency guards {owner}, which takes a lock"

@@ -194,6 +194,8 @@ def _watched(
     def read(self: object, name: str) -> object:
         if name in reads:
             check(self, reads[name], f"{name} read")
+        elif name in writes:
+            stage.pause()  # what is read now may be another by the next read
         value = super(watched, self).__getattribute__(name)
         if name in calls and not hasattr(type(value), "_watched"):
             value = _checked(value, name, calls[name], lambda guard, what: check(self, guard, what))

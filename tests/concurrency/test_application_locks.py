@@ -32,7 +32,7 @@ class TestPictureFilesLocks(LockContract):
 
 class TestChangeOptionsLocks(LockContract):
     guards = {
-        ChangeOptions: [Guard("_turn", called=("_store.snapshot", "_store.update"))],
+        ChangeOptions: [Guard("_turn", called=("_store.update",))],
     }
 
     def play(self, scene: Scene) -> None:

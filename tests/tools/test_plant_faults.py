@@ -69,6 +69,23 @@ def test_what_could_be_planted():
     }
 
 
+@pytest.mark.parametrize(
+    ("held", "left"),
+    [
+        ("with x(), lock:", "with x():"),
+        ("with lock, x():", "with x():"),
+        ("with lock, x() as y:", "with x() as y:"),
+        ("with lock:", "if True:"),
+        ("with lock as x:", None),
+        ("with x():", None),
+    ],
+)
+def test_a_lock_is_dropped_and_what_is_held_beside_it_stays(held, left):
+    source = f"lock = threading.Lock()\n{held}\n    pass\n".encode()
+    planted = [f.planted(source) for f in faults_in("x.py", source) if f.kind == "drop-lock"]
+    assert planted == [source.replace(held.encode(), left.encode())] if left else planted == []
+
+
 def test_a_fault_is_where_it_says_and_the_rest_is_as_it_was():
     for each in faults_in("bank.py", SOURCE):
         line = SOURCE.splitlines()[each.line - 1]
@@ -152,6 +169,14 @@ def test_tests_are_those_that_import_it_nearest_first(shop):
     assert choice.tests("shop/price.py") == ["tests/test_price.py", "tests/test_till.py"]
     assert choice.tests("shop/till.py") == ["tests/test_till.py"]
     assert choice.tests("shop/alone.py") == []
+    (shop / "tests/test_a.py").write_text("import shop.price\n")
+    (shop / "tests/test_all_prices_and_price.py").write_text("import shop.till\n")
+    assert Choice(Project(shop)).tests("shop/price.py") == [
+        "tests/test_price.py",  # mirrors it
+        "tests/test_all_prices_and_price.py",  # sounds like it
+        "tests/test_a.py",  # imports it
+        "tests/test_till.py",
+    ]
 
 
 def test_a_seed_chooses_the_same_and_of_every_kind(shop):

@@ -2,7 +2,8 @@
 
 Without a record of what each test runs, imports tell: a test file sees the modules that it imports,
 those that these import, and so on. One whose path mirrors the module's comes first
-(`tests/a/test_b.py` for `a/b.py`), then by the number of imports between, then the smaller file.
+(`tests/a/test_b.py` for `a/b.py`), then those whose names share words with the module's, then by
+the number of imports between, then the smaller file.
 """
 
 import ast
@@ -31,7 +32,8 @@ class Choice:
 
     def _key(self, test: Path, module: str, far: Mapping[Path, int]) -> tuple[object, ...]:
         size = (self._project.root / test).stat().st_size
-        return not mirrors(test, Path(module)), far[test], size, test.as_posix()
+        alike = len(_words(test.stem) & _words(Path(module).stem))
+        return not mirrors(test, Path(module)), -alike, far[test], size, test.as_posix()
 
     def _distances(self, module: Path) -> dict[Path, int]:
         """How many imports lead to the module from each file."""
@@ -83,6 +85,10 @@ def mirrors(test: PurePath, module: PurePath) -> bool:
     folders, of = [*test.parts[:-1]], [*module.parts[:-1]]
     common = sum(1 for a, b in zip(reversed(folders), reversed(of), strict=False) if a == b)
     return named and (common > 0 or len(of) <= 1)
+
+
+def _words(stem: str) -> set[str]:
+    return {*stem.lower().split("_")} - {"test", "", "of", "and"}
 
 
 def _names(path: Path) -> Iterator[str]:

@@ -191,10 +191,17 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_With(self, node: ast.With) -> None:
-        (item, *more) = node.items
-        if not more and _last(item.context_expr) in self._locks and item.optional_vars is None:
-            start, end = self._start(node), self._end(item.context_expr)
-            self._add("drop-lock", start, end, "if True")
+        for place, item in enumerate(node.items):
+            if _last(item.context_expr) not in self._locks or item.optional_vars is not None:
+                continue
+            end = self._end(item.context_expr)
+            if len(node.items) == 1:
+                self._add("drop-lock", self._start(node), end, "if True")
+            elif place:
+                self._add("drop-lock", self._end(node.items[place - 1].context_expr), end, "")
+            else:
+                after = self._start(node.items[1].context_expr)
+                self._add("drop-lock", self._start(item.context_expr), after, "")
         self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:

@@ -360,6 +360,7 @@ class TestOneTurnForAll(LockContract):
         parts = scene.given(
             TorchParts,
             use_threads=lambda number: None,
+            THREADS=SimpleNamespace(use=lambda number: None),
             choose_device=lambda *_, **__: CPU,
             choose_precision=lambda *_, **__: FULL,
             **dict.fromkeys(made, takes),
