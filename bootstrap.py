@@ -61,10 +61,12 @@ from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.grouping import Grouping
+from hexfusion.application.jobs.job import Meters
 from hexfusion.application.jobs.progress import ReadProgress
-from hexfusion.application.jobs.queue import JobQueue, Meters
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
+from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.pictures.faces import NoFaceRestorer
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.vaes import VaeCatalog
@@ -75,7 +77,6 @@ from hexfusion.application.system.health import ReadHealth
 from hexfusion.application.system.memory import ReadMemory
 from hexfusion.application.system.options import ChangeOptions, ReadOptions, UnusedOptions
 from hexfusion.application.system.sysinfo import ReadSysinfo
-from hexfusion.application.waiting_room import WaitingRoom
 from hexfusion.domain.errors import HexfusionError
 from hexfusion.domain.filenames import NameRules
 from hexfusion.domain.flags import FlagError, Flags, command_line, help_text, parse_flags

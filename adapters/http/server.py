@@ -30,7 +30,7 @@ from hexfusion.adapters.http.downloads.downloader import Limits
 from hexfusion.adapters.http.errors import TooLarge
 from hexfusion.adapters.http.wire.json_results import to_json
 from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
-from hexfusion.application.waiting_room import WAITING, places
+from hexfusion.application.jobs.waiting_room import WAITING, places
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from PIL.Image import Image
 
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.receiving import in_colour, receive
 from hexfusion.application.pictures.upscaling import Stoppable
 from hexfusion.application.ports.interrogate import Interrogator

@@ -7,7 +7,7 @@ from functools import partial
 from PIL import Image
 
 from hexfusion.application.extras.upscale_step import Enlarged, UpscaleStep
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.faces import NoFaceRestorer, check_faces
 from hexfusion.application.pictures.receiving import check_together, in_colour, receive
 from hexfusion.application.ports.faces import FaceRestorer

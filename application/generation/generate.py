@@ -12,8 +12,9 @@ from hexfusion.application.describing.extra_parameters import vae_facts
 from hexfusion.application.describing.infotext import Description, describe
 from hexfusion.application.generation.extra_networks import ExtraNetworks, NoNetworks, comments_of
 from hexfusion.application.inpainting.finishing import Finish, Finished
+from hexfusion.application.jobs.job import Clock, Job
 from hexfusion.application.jobs.progress import timestamp
-from hexfusion.application.jobs.queue import Clock, Job, JobQueue
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.captions import OpenFont
 from hexfusion.application.pictures.faces import NoFaceRestorer, restored
 from hexfusion.application.pictures.upscaling import PlainUpscaler

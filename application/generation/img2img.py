@@ -14,8 +14,8 @@ from hexfusion.application.describing.extra_parameters import (
 )
 from hexfusion.application.generation.generate import Generate, Start
 from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
+from hexfusion.application.jobs.job import Abandoned, Job
 from hexfusion.application.jobs.orders import Prepared
-from hexfusion.application.jobs.queue import Abandoned, Job
 from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img

@@ -5,8 +5,8 @@ from functools import partial
 
 from hexfusion.application.describing.extra_parameters import hires_extra
 from hexfusion.application.generation.generate import Generate, Start
+from hexfusion.application.jobs.job import Abandoned, Job
 from hexfusion.application.jobs.orders import Prepared
-from hexfusion.application.jobs.queue import Abandoned, Job
 from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.planning import plan_txt2img
 from hexfusion.application.planning.prefill import prefill

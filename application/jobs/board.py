@@ -14,8 +14,9 @@ from typing import Any
 
 from PIL.Image import Image
 
+from hexfusion.application.jobs.job import Abandoned, Clock, JobState
 from hexfusion.application.jobs.orders import Entry, Order, Outcome, check_same
-from hexfusion.application.jobs.queue import Abandoned, Clock, JobQueue, JobState
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.status import JobStatus, of_record
 from hexfusion.application.ports.jobs import JobRecord, JobStore, JobStoreError

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from hexfusion.application.jobs.queue import Abandoned, Clock, Job
+from hexfusion.application.jobs.job import Abandoned, Clock, Job
 from hexfusion.application.ports.jobs import JobRecord
 from hexfusion.domain.errors import JobConflict
 

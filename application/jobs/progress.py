@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState, JobView, visible
+from hexfusion.application.jobs.job import Job, JobState, JobView, visible
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.jobs import JobRecord
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.errors import NotFound

@@ -11,33 +11,9 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from hexfusion.application.job import (
-    NO_METERS,
-    Abandoned,
-    Clock,
-    Job,
-    JobState,
-    JobView,
-    Meters,
-    new_task_id,
-    visible,
-)
 from hexfusion.application.jobs.grouping import GROUPING, Grouping, next_of, note_overtaken
+from hexfusion.application.jobs.job import NO_METERS, Clock, Job, JobState, Meters, visible
 from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
-
-__all__ = [
-    "NO_METERS",
-    "Abandoned",
-    "Clock",
-    "Job",
-    "JobQueue",
-    "JobState",
-    "JobView",
-    "Meters",
-    "Ready",
-    "new_task_id",
-    "visible",
-]
 
 #: Files of the checkpoints that render without being loaded first.
 Ready = Callable[[], Collection[str]]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hexfusion.application.jobs.queue import JobState
+from hexfusion.application.jobs.job import JobState
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.ports.jobs import JobRecord
 from hexfusion.domain.progress import Progress

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from PIL.Image import Image
 
+from hexfusion.application.jobs.job import Job, JobState, visible
 from hexfusion.application.jobs.progress import Finished, place_in
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState, visible
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.options import OptionsStore
 
 

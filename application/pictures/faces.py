@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL.Image import Image
 
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance, go_on

@@ -3,7 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from hexfusion.application.jobs.queue import Clock
+from hexfusion.application.jobs.job import Clock
 from hexfusion.domain.filenames.facts import FormatTime
 
 

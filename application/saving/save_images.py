@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from hexfusion.application.describing.infotext import Description
 from hexfusion.application.inpainting.finishing import Finished
-from hexfusion.application.jobs.queue import Clock
+from hexfusion.application.jobs.job import Clock
 from hexfusion.application.pictures.grids import background_colour, grid_by_options
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.application.planning import JobPlan

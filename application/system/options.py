@@ -4,8 +4,8 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.ports.options import OptionsStore
-from hexfusion.application.waiting_room import WaitingRoom
 from hexfusion.domain.options import REGISTRY, Options, OptionValue, WritePolicy
 
 CHECKPOINT = "sd_model_checkpoint"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hexfusion.application.jobs.queue import Clock
+from hexfusion.application.jobs.job import Clock
 from hexfusion.application.ports.options import OptionsStore
 
 #: In A1111's order. What it tells of its own installation is null here.

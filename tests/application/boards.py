@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.job import Job, JobState, Meters
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState, Meters
+from hexfusion.application.jobs.queue import JobQueue
 
 PATIENCE = 10.0
 

@@ -15,8 +15,9 @@ from hexfusion.application.catalogues.vaes import Vaes
 from hexfusion.application.generation.generate import Generate
 from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
+from hexfusion.application.jobs.job import Clock
 from hexfusion.application.jobs.progress import ReadProgress
-from hexfusion.application.jobs.queue import Clock, JobQueue
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.images import ImageArchive
 from hexfusion.application.ports.inference import Inference

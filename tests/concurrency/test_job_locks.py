@@ -7,8 +7,9 @@ from PIL import Image
 
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.job import Job, JobState
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.domain.errors import JobCancelled, NotFound, ServerStopping
 from tests.concurrency.guarded import Guard, LockContract, Scene
 

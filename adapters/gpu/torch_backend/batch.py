@@ -15,6 +15,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import conditi
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedder, telling
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.extra_networks.job import JobAdditions
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.infotext_facts import facts_of
@@ -39,7 +40,6 @@ from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     sample_from_latent,
     sample_from_noise,
 )
-from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.application.pictures.upscaling import resize, upscale_by
 from hexfusion.application.ports.inference import Observer, Rendered, Sources, Verdict
 from hexfusion.application.ports.upscale import Upscaler

@@ -10,6 +10,7 @@ import torch
 from hexfusion.adapters.gpu.torch_backend.batch import Batch
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
 from hexfusion.adapters.gpu.torch_backend.devices import cuda_memory
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
@@ -19,7 +20,6 @@ from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
 from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency
-from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.ports.inference import Observer, Rendered, Resident, Sources
 from hexfusion.application.ports.upscale import Upscaler

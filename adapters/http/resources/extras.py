@@ -15,8 +15,8 @@ from hexfusion.adapters.http.wire.exchange import body_of
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.jobs.queue import Job
 from hexfusion.domain.extras import ExtrasRequest
 
 _PICTURE = Meta(description="The picture, in base64, as a data URI, or its http(s) address.")

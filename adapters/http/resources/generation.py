@@ -17,8 +17,8 @@ from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.job import Abandoned
 from hexfusion.application.jobs.orders import Order, Prepared
-from hexfusion.application.jobs.queue import Abandoned
 from hexfusion.application.pictures.picture_files import decoded_picture
 from hexfusion.application.pictures.receiving import receive_all
 from hexfusion.application.results import Generated

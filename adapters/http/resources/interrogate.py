@@ -15,8 +15,8 @@ from hexfusion.adapters.http.wire.exchange import Absent, body_of
 from hexfusion.adapters.http.wire.json_results import to_json
 from hexfusion.application.describing.interrogate import KIND
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.jobs.queue import Job
 from hexfusion.domain.interrogation import MODELS
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.results import Generated
 from hexfusion.application.scripts.selectable.stage import Plain, Selectable, Setting, Stage, Work
 from hexfusion.application.scripts.selectable.tools import Tools

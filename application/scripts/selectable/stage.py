@@ -12,7 +12,7 @@ import msgspec
 from PIL.Image import Image
 
 from hexfusion.application.inpainting.init_pictures import InitPictures
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.results import Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles

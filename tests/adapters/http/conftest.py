@@ -23,9 +23,10 @@ from hexfusion.application.describing.picture_info import ReadPictureInfo
 from hexfusion.application.extras.extras import ProcessExtras
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.orders import Prepared
 from hexfusion.application.jobs.progress import ProgressReport, ProgressState
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.planning.prefill import prefill

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from hexfusion.adapters.http.downloads.downloader import Limits
-from hexfusion.adapters.http.fetch_memory import Answer, MemoryDownload, Moved, Net
+from hexfusion.adapters.http.downloads.downloads_memory import Answer, MemoryDownload, Moved, Net
 from hexfusion.application.ports.download import LocalResource
 from tests.contracts.download import AT_ONCE, MOST, DownloadContract
 

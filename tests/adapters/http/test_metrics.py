@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hexfusion.adapters.http.app import create_app
 from hexfusion.adapters.http.metrics import Metrics
-from hexfusion.application.jobs.queue import Job, JobQueue, Meters
+from hexfusion.application.jobs.job import Job, Meters
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.inference import Resident
 from hexfusion.application.system.health import Health
 from hexfusion.domain.checkpoints import Checkpoint

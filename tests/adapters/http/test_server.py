@@ -17,7 +17,8 @@ from hexfusion.adapters.http.app import create_app
 from hexfusion.adapters.http.downloads.downloader import Limits
 from hexfusion.adapters.http.server import ROOMS, SPARE_THREADS, Server, threads_for
 from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.domain.flags.own import OWN
 from hexfusion.domain.generation import Txt2Img
 

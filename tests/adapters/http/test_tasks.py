@@ -11,7 +11,8 @@ from falcon import testing
 from PIL import Image
 
 from hexfusion.adapters.http.app import create_app
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.queue import JobQueue
 
 PROGRESS = "/internal/progress"
 

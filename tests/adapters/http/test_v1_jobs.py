@@ -15,7 +15,8 @@ from hexfusion.adapters.http.access.gate import Gate
 from hexfusion.adapters.http.app import create_app
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import MAX_WATCHERS
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.jobs import JobRecord
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.generation import Txt2Img

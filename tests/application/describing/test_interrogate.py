@@ -10,7 +10,7 @@ from hexfusion.adapters.gpu.interrogator_fake import FakeInterrogator
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
 from hexfusion.adapters.storage.settings.terms_memory import MemoryTerms
 from hexfusion.application.describing.interrogate import ERROR, Interrogate
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import go_on
 from hexfusion.domain.errors import InvalidRequest, ModelUnavailable, NotFound

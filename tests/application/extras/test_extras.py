@@ -7,7 +7,8 @@ from PIL import Image
 
 from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
 from hexfusion.application.extras.extras import ProcessExtras
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.domain.errors import InvalidRequest, JobCancelled, NotFound, Unsupported
 from hexfusion.domain.extras import ExtrasRequest

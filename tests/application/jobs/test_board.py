@@ -10,8 +10,8 @@ import weakref
 import pytest
 
 from hexfusion.application.jobs.board import MAX_ID, JobBoard
+from hexfusion.application.jobs.job import Job, JobState
 from hexfusion.application.jobs.orders import Entry
-from hexfusion.application.jobs.queue import Job, JobState
 from hexfusion.domain.errors import (
     InvalidRequest,
     JobCancelled,

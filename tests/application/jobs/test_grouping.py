@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hexfusion.application.jobs.grouping import Grouping, next_of, note_overtaken
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.queue import JobQueue
 
 
 @dataclass

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.progress import ReadProgress
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress, TaskReport
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.progress import Progress

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState, Meters, new_task_id
+from hexfusion.application.jobs.job import Job, JobState, Meters, new_task_id
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import MAX_CLOSING, JobBoard
+from hexfusion.application.jobs.job import JobState
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.jobs.queue import JobState
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.ports.jobs import JobStoreError
 from hexfusion.domain.errors import NotFound, QueueFull, TooManyWatchers

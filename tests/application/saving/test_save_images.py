@@ -11,7 +11,7 @@ import pytest
 
 from hexfusion.adapters.gpu.fake import FakeInference
 from hexfusion.adapters.storage.results.images_memory import MemoryImages
-from hexfusion.application.jobs.queue import Job
+from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.picture_files import read_infotext
 from hexfusion.application.ports.images import ArchiveError
 from hexfusion.application.saving.named_files import PictureFiles

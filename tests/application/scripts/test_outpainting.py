@@ -125,7 +125,7 @@ def test_what_is_wrong_is_told_before_any_work(request_, said):
 
 def test_an_interrupt_leaves_the_sides_to_come():
     it = world()
-    from hexfusion.application.jobs.queue import Job
+    from hexfusion.application.jobs.job import Job
 
     for request in (mk2(sides=SIDES), poor(sides=SIDES)):
         make = it.img2img.prepare(request, InitPictures([PICTURE]))

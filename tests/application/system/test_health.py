@@ -7,7 +7,8 @@ import pytest
 from hexfusion.adapters.gpu.fake import FakeInference
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
 from hexfusion.application.catalogues.checkpoints import Models
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.system.health import Health, ReadHealth
 from hexfusion.domain.errors import CheckpointError
 from tests.application.worlds import OTHER, TINY, Catalog

@@ -19,6 +19,7 @@ from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.use import (
     decode_small,
     encode_small,
 )
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.latents.init_latents import (
     encode_pictures,
     fitted,
@@ -32,7 +33,6 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
 )
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import Computation, in_force
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
-from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.domain.geometry import CELL
 from hexfusion.domain.plan import Plan, PreviewContent
 

@@ -18,12 +18,12 @@ from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, lo
 from hexfusion.adapters.gpu.torch_backend.decoding import vae_files  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import files as decoder_files  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.taesd import decoder  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.extra_networks import store as additions  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency import residency  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency  # noqa: E402
-from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies  # noqa: E402
 from hexfusion.domain.errors import CheckpointError  # noqa: E402
 from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan  # noqa: E402
 from hexfusion.domain.vaes import VaeFile  # noqa: E402

@@ -128,7 +128,7 @@ def test_an_interrupt_ends_the_lines():
     it = world()
     stop = it.jobs.interrupt
     make = it.txt2img.prepare(lines("a", "b", "c"))
-    from hexfusion.application.jobs.queue import Job
+    from hexfusion.application.jobs.job import Job
 
     with it.jobs.admit(Job("txt2img", lambda: 0.0)) as job:
         stop()

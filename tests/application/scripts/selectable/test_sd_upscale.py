@@ -236,7 +236,7 @@ def test_options_that_change_meanwhile_do_not_reach_it():
     it = world()
     make = it.img2img.prepare(request(16, "None", 2), InitPictures([PICTURE]))
     it.options.update({"samples_save": False, "add_model_name_to_info": False})
-    from hexfusion.application.jobs.queue import Job
+    from hexfusion.application.jobs.job import Job
 
     with it.jobs.admit(Job("img2img", lambda: 0.0)) as job:
         result = make(job)

@@ -7,6 +7,7 @@ import torch
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_vae
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, infer_vae
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import copied
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import (
     LatentRgb,
@@ -20,7 +21,6 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
     to_bytes,
     to_pictures,
 )
-from hexfusion.adapters.gpu.torch_backend.vae_copies import copied
 from hexfusion.domain.errors import NotANumber
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, vae_layout
 from tests.golden.sampling_vectors import distance, section

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.residency.placement import (
@@ -28,7 +29,6 @@ from hexfusion.adapters.gpu.torch_backend.residency.placement import (
     Placing,
     choose_placing,
 )
-from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.plan import LoraPlan, NetworksPlan, Plan, PreviewPlan
 from tests.adapters.gpu.torch_backend.layouts import SMALL, random_tensors, sd1_layout

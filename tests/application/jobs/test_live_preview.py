@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from hexfusion.application.jobs.queue import Job, JobState
+from hexfusion.application.jobs.job import Job, JobState
 
 PATIENCE = 10.0
 

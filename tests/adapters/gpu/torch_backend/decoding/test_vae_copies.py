@@ -16,12 +16,12 @@ from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_va
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, infer_vae
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies, copied
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import decode
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computing
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
-from hexfusion.adapters.gpu.torch_backend.vae_copies import VaeCopies, copied
 from hexfusion.domain.errors import NotANumber
 from hexfusion.domain.plan import NetworkTweaks, PreviewPlan
 from tests.adapters.gpu.torch_backend.layouts import random_tensors, vae_layout

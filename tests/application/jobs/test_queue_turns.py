@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from hexfusion.application.jobs.job import Job, JobState, Meters
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.jobs.queue import Job, JobQueue, JobState, Meters
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.domain.errors import JobCancelled, ServerStopping
 from tests.application.boards import PATIENCE, make_board, wait_for
 

@@ -9,7 +9,7 @@ from enum import Enum
 
 from PIL.Image import Image
 
-from hexfusion.application.live_preview import LivePreview, Shown
+from hexfusion.application.jobs.live_preview import LivePreview, Shown
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.progress import Progress
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
+from hexfusion.application.jobs.waiting_room import WaitingRoom, places
 from hexfusion.application.system.options import ChangeOptions
-from hexfusion.application.waiting_room import WaitingRoom, places
 from hexfusion.domain.errors import TooManyWaiting
 from tests.application.boards import PATIENCE, start, wait_for
 
