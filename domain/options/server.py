@@ -7,7 +7,7 @@ from hexfusion.domain.options.reasons import (
     EXTENSIONS,
     INTERFACE_ROUTES,
     NEVER_MAPPED,
-    PROFILER,
+    NOT_PROFILED,
     WRITTEN_BY_SERVER,
 )
 
@@ -72,19 +72,22 @@ PROFILER = Section(
     "Profiler",
     (
         Option("profiling_explanation", PROFILING_HELP, explanation=True),
-        Option("profiling_enable", False, "profile each job", no_effect=PROFILER),
+        Option("profiling_enable", False, "profile each job", no_effect=NOT_PROFILED),
         Option(
             "profiling_activities",
             ("CPU",),
             "devices profiled",
             choices=("CPU", "CUDA"),
-            no_effect=PROFILER,
+            no_effect=NOT_PROFILED,
         ),
-        Option("profiling_record_shapes", True, "profile tensor shapes", no_effect=PROFILER),
-        Option("profiling_profile_memory", True, "profile memory", no_effect=PROFILER),
-        Option("profiling_with_stack", True, "profile Python stacks", no_effect=PROFILER),
+        Option("profiling_record_shapes", True, "profile tensor shapes", no_effect=NOT_PROFILED),
+        Option("profiling_profile_memory", True, "profile memory", no_effect=NOT_PROFILED),
+        Option("profiling_with_stack", True, "profile Python stacks", no_effect=NOT_PROFILED),
         Option(
-            "profiling_filename", "trace.json", "the profile of the last job", no_effect=PROFILER
+            "profiling_filename",
+            "trace.json",
+            "the profile of the last job",
+            no_effect=NOT_PROFILED,
         ),
     ),
 )
