@@ -170,12 +170,18 @@ def test_tests_are_those_that_import_it_nearest_first(shop):
     assert choice.tests("shop/till.py") == ["tests/test_till.py"]
     assert choice.tests("shop/alone.py") == []
     (shop / "tests/test_a.py").write_text("import shop.price\n")
-    (shop / "tests/test_all_prices_and_price.py").write_text("import shop.till\n")
+    (shop / "tests/test_prices.py").write_text("import shop.till\n")
+    (shop / "tests/test_locks.py").write_text("import shop.till\n")
     assert Choice(Project(shop)).tests("shop/price.py") == [
         "tests/test_price.py",  # mirrors it
-        "tests/test_all_prices_and_price.py",  # sounds like it
+        "tests/test_prices.py",  # sounds like it
         "tests/test_a.py",  # imports it
+        "tests/test_locks.py",  # imports what imports it
         "tests/test_till.py",
+    ]
+    assert Choice(Project(shop)).tests("shop/price.py", "drop-lock")[1:3] == [
+        "tests/test_locks.py",
+        "tests/test_prices.py",
     ]
 
 

@@ -2,13 +2,14 @@
 
 Without a record of what each test runs, imports tell: a test file sees the modules that it imports,
 those that these import, and so on. One whose path mirrors the module's comes first
-(`tests/a/test_b.py` for `a/b.py`), then those whose names share words with the module's, then by
-the number of imports between, then the smaller file.
+(`tests/a/test_b.py` for `a/b.py`), then those whose names share words with the module's or the
+fault's kind, then by the number of imports between, then the smaller file.
 """
 
 import ast
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePath
 
@@ -24,16 +25,17 @@ class Choice:
             name: path for path in project.files if path.suffix == ".py" for name in _names(path)
         }
 
-    def tests(self, module: str) -> list[str]:
-        """The test files that could see a fault in the module at that path."""
+    def tests(self, module: str, kind: str = "") -> list[str]:
+        """The test files that could see a fault of that kind in the module at that path."""
         far = self._distances(Path(module))
         tests = [path for path in self._project.tests() if path in far]
-        return [path.as_posix() for path in sorted(tests, key=lambda t: self._key(t, module, far))]
 
-    def _key(self, test: Path, module: str, far: Mapping[Path, int]) -> tuple[object, ...]:
-        size = (self._project.root / test).stat().st_size
-        alike = len(_words(test.stem) & _words(Path(module).stem))
-        return not mirrors(test, Path(module)), -alike, far[test], size, test.as_posix()
+        def key(test: Path) -> tuple[object, ...]:
+            size = (self._project.root / test).stat().st_size
+            alike = len(_words(test.stem) & (_words(Path(module).stem) | _words(kind)))
+            return not mirrors(test, Path(module)), -alike, far[test], size, test.as_posix()
+
+        return [path.as_posix() for path in sorted(tests, key=key)]
 
     def _distances(self, module: Path) -> dict[Path, int]:
         """How many imports lead to the module from each file."""
@@ -88,7 +90,8 @@ def mirrors(test: PurePath, module: PurePath) -> bool:
 
 
 def _words(stem: str) -> set[str]:
-    return {*stem.lower().split("_")} - {"test", "", "of", "and"}
+    """One and many are the same; so a test of locks goes first where one is dropped."""
+    return {word.rstrip("s") for word in re.split(r"[_-]", stem.lower())} - {"test", "", "of"}
 
 
 def _names(path: Path) -> Iterator[str]:

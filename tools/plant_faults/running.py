@@ -66,7 +66,7 @@ class Bench:
 
     def run(self, fault: Fault) -> Result:
         """Plant it, run tests until one fails or time is up, take it out."""
-        tests = self._choice.tests(fault.path)
+        tests = self._choice.tests(fault.path, fault.kind)
         file = self._copy / fault.path
         source = file.read_bytes()
         started = time.monotonic()
