@@ -25,7 +25,7 @@ from hexfusion.adapters.http.server import Server
 from hexfusion.domain.flags import parse_flags
 from hexfusion.domain.sampling.samplers import SAMPLERS
 from hexfusion.domain.sampling.schedulers import SCHEDULERS
-from tests.sight import assert_mixing_would_show
+from tests.sight import assert_differ
 
 #: `long`: it takes half a minute, with few tests.
 pytestmark = [pytest.mark.torch, pytest.mark.long]
@@ -124,7 +124,7 @@ def compare_with_lone_runs(port: int, pair: Sequence[Mapping[str, Any]]) -> None
     alone = [ask(port, request) for request in requests]
     assert ask_at_once(port, requests) == alone
     # Or the test would prove nothing: the pixels differ, not just the infotext.
-    assert_mixing_would_show(*(Image.open(BytesIO(b64decode(images[0]))) for images, _ in alone))
+    assert_differ(*(Image.open(BytesIO(b64decode(images[0]))) for images, _ in alone))
 
 
 @settings(max_examples=5, deadline=None)
