@@ -2,6 +2,7 @@
 
 import ast
 import os
+from collections import Counter
 
 import pytest
 
@@ -53,6 +54,13 @@ def test_every_folder_of_modules_is_a_package():
 def test_a_file_holds_one_idea():
     lengths = {path: len((ROOT / path).read_bytes().splitlines()) for path in python_files()}
     assert not {path: lines for path, lines in lengths.items() if lines > 500}
+
+
+def test_a_folder_can_be_read_at_a_glance():
+    """About a dozen modules in most, two dozen at most."""
+    sizes = Counter(path.parent for path in python_files(*ROOMS) if path.name != "__init__.py")
+    assert not {folder: size for folder, size in sizes.items() if size > 24}
+    assert sum(size <= 14 for size in sizes.values()) > len(sizes) * 0.8
 
 
 def test_no_module_is_named_for_having_no_idea():
