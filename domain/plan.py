@@ -15,7 +15,7 @@ from hexfusion.domain.sampling.options import SamplingOptions
 from hexfusion.domain.sampling.parameters import SamplerParameters
 from hexfusion.domain.sampling.samplers import Sampler
 from hexfusion.domain.sampling.steps import img2img_steps
-from hexfusion.domain.soft_inpainting import SoftInpainting
+from hexfusion.domain.scripts.soft_inpainting import SoftInpainting
 from hexfusion.domain.upscalers import UpscaleSettings
 from hexfusion.domain.vaes import VaeFile
 

@@ -8,11 +8,10 @@ from hexfusion.application.planning.texts import old_timeline_matters
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import Img2Img
 from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra, PerImage
-from hexfusion.domain.options import REGISTRY, Options
+from hexfusion.domain.options import Options
 from hexfusion.domain.plan import HiresPlan, Pass, Plan, SamplingPlan
 from hexfusion.domain.sampling.names import effective_scheduler
 from hexfusion.domain.sampling.schedulers import AUTOMATIC, find_scheduler
-from hexfusion.domain.soft_inpainting import LABELS
 from hexfusion.domain.upscalers import LATENT_MODES
 
 #: What infotext calls `inpainting_fill`; it passes over the original, and what is unknown.
@@ -20,9 +19,9 @@ MASKED_CONTENT = {0: "fill", 2: "latent noise", 3: "latent nothing"}
 
 
 def extra_parameters(plan: JobPlan, options: Options, own: Mapping[str, Extra]) -> dict[str, Extra]:
-    """Settings that are not the default and reach a pass, in A1111's order; `own` are what only
-    this kind of job has."""
-    extra = {**hypertile_extra(plan, options), **own}
+    """Settings that are not the default and reach a pass, in A1111's order; `own` are what its
+    scripts and its kind of job have."""
+    extra = dict(own)
     passes = plan.first.passes
     chosen = plan.sampling.options
     if (shown := _schedule_shown(plan.sampling)) and plan.sampling.scheduler != AUTOMATIC.label:
@@ -127,44 +126,6 @@ def _parameter_extra(sampling: SamplingPlan) -> dict[str, Extra]:
     if sampler.takes_s_noise and chosen.s_noise != 1.0:
         extra["Sigma noise"] = chosen.s_noise
     return extra
-
-
-def hypertile_extra(plan: JobPlan, options: Options) -> dict[str, Extra]:
-    """What is on, and its settings where they are not the default (spec scripts.md 14)."""
-    extra: dict[str, Extra] = {}
-    first, hires = plan.first.tweaks, plan.first.hires
-    if first.hypertile_unet:
-        extra["Hypertile U-Net"] = True
-    elif hires and hires.tweaks.hypertile_unet:
-        extra["Hypertile U-Net second pass"] = True
-    if extra:
-        extra |= _hypertile_settings("U-Net", "unet", options)
-    if first.hypertile_vae:
-        extra["Hypertile VAE"] = True
-        extra |= _hypertile_settings("VAE", "vae", options)
-    return extra
-
-
-def _hypertile_settings(label: str, network: str, options: Options) -> dict[str, Extra]:
-    values = {
-        f"Hypertile {label} {name}": options[f"hypertile_{key}_{network}"]
-        for name, key in (
-            ("max depth", "max_depth"),
-            ("max tile size", "max_tile"),
-            ("swap size", "swap_size"),
-        )
-        if options[f"hypertile_{key}_{network}"] != REGISTRY[f"hypertile_{key}_{network}"].default
-    }
-    return {key: value for key, value in values.items() if isinstance(value, int)}
-
-
-def soft_extra(plan: JobPlan) -> dict[str, Extra]:
-    """What soft inpainting adds (spec scripts.md 14)."""
-    soft = plan.first.init.soft if plan.first.init else None
-    if soft is None:
-        return {}
-    settings = {f"Soft inpainting {LABELS[name]}": getattr(soft, name) for name in LABELS}
-    return {"Soft inpainting enabled": True, **settings}
 
 
 def img2img_extra(

@@ -25,6 +25,7 @@ from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.upscale import Upscaler
 from hexfusion.application.results import Encoding, Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles, SaveImages
+from hexfusion.application.scripts.always_on.reading import Given
 from hexfusion.application.scripts.selectable.tools import (
     MatchedNoise,
     Tools,
@@ -34,12 +35,11 @@ from hexfusion.application.scripts.selectable.tools import (
 )
 from hexfusion.application.system.options import UnusedOptions
 from hexfusion.domain.generation import Txt2Img
-from hexfusion.domain.img2img import AnyRequest, Img2Img
+from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra
 from hexfusion.domain.options import Options
 from hexfusion.domain.plan import Plan
 from hexfusion.domain.prompts import Style
-from hexfusion.domain.scripts.extra_options import extra_keys, extra_overrides
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,11 @@ class Generate:
         self._faces = faces or NoFaceRestorer()
         self._unused = unused or UnusedOptions()
 
-    def _overridden(self, request: AnyRequest, base: Options) -> Options:
+    def _overridden(self, request: AnyRequest, base: Options, always_on: Given) -> Options:
         """The stored options `base` as the request sees them. Raises `InvalidRequest`,
         `OptionError`."""
-        keys = extra_keys(base, of_pictures=isinstance(request, Img2Img))
-        extra = extra_overrides(request.alwayson_scripts, keys)
-        options = base.with_overrides({**extra, **(request.override_settings or {})})
+        overrides = {**always_on.overrides(), **(request.override_settings or {})}
+        options = base.with_overrides(overrides)
         self._unused(options)
         return options
 

@@ -7,11 +7,7 @@ from functools import partial
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.describing.extra_parameters import (
-    encoder_extra,
-    img2img_extra,
-    soft_extra,
-)
+from hexfusion.application.describing.extra_parameters import encoder_extra, img2img_extra
 from hexfusion.application.generation.generate import Generate, Start
 from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
 from hexfusion.application.jobs.job import Abandoned, Job
@@ -21,13 +17,15 @@ from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img
 from hexfusion.application.planning.prefill import prefill
 from hexfusion.application.results import Generated
+from hexfusion.application.scripts.always_on.reading import Effects, Given, read_always_on
+from hexfusion.application.scripts.always_on.registry import SCRIPTS
+from hexfusion.application.scripts.always_on.script import Asked
 from hexfusion.application.scripts.selectable.registry import IMG2IMG
 from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
 from hexfusion.application.scripts.selectable.stage import Work
 from hexfusion.domain.img2img import Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
-from hexfusion.domain.soft_inpainting import asked_for
 from hexfusion.domain.upscalers import upscale_settings
 
 #: What such a job is called.
@@ -72,24 +70,27 @@ class GenerateImg2Img(Generate):
         """
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
-        work, plain = Work(request, pictures, lists), partial(self._plain, base)
         script = selected(request, IMG2IMG)
+        always_on = read_always_on(request, SCRIPTS, base)
+        plain = partial(self._plain, base, always_on)
+        work = Work(request, pictures, lists)
         if script is None:
             return plain(work)
-        setting = setting_of(work, self._overridden(request, base), self._tools, plain)
+        setting = setting_of(work, self._overridden(request, base, always_on), self._tools, plain)
         # A script may use others, too, which it finds out as it goes.
         models = self._choose(request, base, setting.options).files
         return Prepared(prepared(script, setting, as_echoed(request)), models)
 
-    def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
+    def _plain(self, base: Options, always_on: Given, work: Work) -> Prepared[Generated]:
         request, pictures = work.request, work.pictures
         assert isinstance(request, Img2Img)
         assert pictures is not None, "an image-to-image request comes with pictures"
-        options = self._overridden(request, base)
+        options = self._overridden(request, base, always_on)
         request = as_echoed(request)
         models = self._choose(request, base, options)
         masked = pictures.mask is not None
-        meant = as_meant(request, base, masked=masked)
+        meant = as_meant(request, base)
+        effects = always_on.effects(Asked(meant, options, masked=masked))
         plan = plan_img2img(
             meant,
             options,
@@ -102,6 +103,7 @@ class GenerateImg2Img(Generate):
             after=work.after,
             inversion=work.inversion,
         )
+        plan = effects.plan(plan)
         if upscaler := options.text("upscaler_for_img2img"):
             self._upscaler.check(upscaler, upscale_settings(options))
         if plan.faces:
@@ -110,14 +112,18 @@ class GenerateImg2Img(Generate):
         self._saving.check(request, plan, options, always=work.saves)
 
         def make(job: Job) -> Generated:
-            start = self._start(meant, options, work, plan)
+            start = self._start(meant, options, work, plan, effects)
             return self._make(request, base, options, plan, start, job)
 
         return Prepared(make, plan.files)
 
-    def _start(self, request: Img2Img, options: Options, work: Work, plan: JobPlan) -> Start:
-        pictures = work.pictures
-        assert pictures is not None
+    def _start(
+        self, request: Img2Img, options: Options, work: Work, plan: JobPlan, effects: Effects
+    ) -> Start:
+        pictures, init = work.pictures, plan.first.init
+        assert pictures is not None and init is not None
+        # A script may have decided otherwise.
+        request = msgspec.structs.replace(request, mask_round=init.round_mask)
         upscaler = options.text("upscaler_for_img2img")
         upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
         prepared = prepare(
@@ -128,7 +134,7 @@ class GenerateImg2Img(Generate):
             sources=prepared.sources,
             finishes=prepared.finishes,
             extra=lambda settled: {
-                **soft_extra(settled),
+                **effects.extra(settled),
                 **img2img_extra(request, prepared.inpainting, masked=masked),
                 **encoder_extra(settled),
             },
@@ -155,18 +161,13 @@ def as_echoed(request: Img2Img) -> Img2Img:
     return msgspec.structs.replace(request, init_images=None, mask=None)
 
 
-def as_meant(request: Img2Img, base: Options, *, masked: bool) -> Img2Img:
-    """The request with what follows from others of its fields, which it is not to echo.
+def as_meant(request: Img2Img, base: Options) -> Img2Img:
+    """The request with what it means, which it is not to echo.
 
-    Without a noise multiplier it means that of the stored options: what its own overrides say of it
-    comes too late in A1111 (spec api.md 5.3). Soft inpainting rounds no mask.
+    Without a noise multiplier that of the stored options: what its own overrides say of it comes
+    too late in A1111 (spec api.md 5.3).
     """
     multiplier = request.initial_noise_multiplier
     if multiplier is None:
         multiplier = base.number("initial_noise_multiplier")
-    soft = masked and asked_for(request.alwayson_scripts) is not None
-    return msgspec.structs.replace(
-        request,
-        initial_noise_multiplier=multiplier,
-        mask_round=request.mask_round and not soft,
-    )
+    return msgspec.structs.replace(request, initial_noise_multiplier=multiplier)

@@ -11,6 +11,9 @@ from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.planning import plan_txt2img
 from hexfusion.application.planning.prefill import prefill
 from hexfusion.application.results import Generated
+from hexfusion.application.scripts.always_on.reading import Given, read_always_on
+from hexfusion.application.scripts.always_on.registry import SCRIPTS
+from hexfusion.application.scripts.always_on.script import Asked
 from hexfusion.application.scripts.selectable.registry import TXT2IMG
 from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
 from hexfusion.application.scripts.selectable.stage import Work
@@ -62,21 +65,25 @@ class GenerateTxt2Img(Generate):
         """
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
-        work, plain = Work(request, lists=lists), partial(self._plain, base)
         script = selected(request, TXT2IMG)
+        always_on = read_always_on(request, SCRIPTS, base)
+        plain = partial(self._plain, base, always_on)
+        work = Work(request, lists=lists)
         if script is None:
             return plain(work)
-        setting = setting_of(work, self._overridden(request, base), self._tools, plain)
+        setting = setting_of(work, self._overridden(request, base, always_on), self._tools, plain)
         # A script may use others, too, which it finds out as it goes.
         models = self._choose(request, base, setting.options).files
         return Prepared(prepared(script, setting, request), models)
 
-    def _plain(self, base: Options, work: Work) -> Prepared[Generated]:
+    def _plain(self, base: Options, always_on: Given, work: Work) -> Prepared[Generated]:
         request = work.request
         assert isinstance(request, Txt2Img)
-        options = self._overridden(request, base)
+        options = self._overridden(request, base, always_on)
         models = self._choose(request, base, options)
+        effects = always_on.effects(Asked(request, options))
         plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, work.lists)
+        plan = effects.plan(plan)
         hires = plan.first.hires
         if hires and hires.upscaler not in LATENT_MODES:
             self._upscaler.check(hires.upscaler, hires.upscaling)
@@ -85,7 +92,7 @@ class GenerateTxt2Img(Generate):
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options, always=work.saves)
         start = Start(
-            lambda settled: hires_extra(request, settled),
+            lambda settled: {**effects.extra(settled), **hires_extra(request, settled)},
             before=work.extra,
             samples=work.samples,
             grid=work.grid,

@@ -63,7 +63,6 @@ def plan_hires(
     checkpoint: Checkpoint,
     first: SamplingPlan,
     prompts: Prompts,
-    seed: int,
 ) -> HiresPlan:
     """The second pass of a `sized` request over one batch, whose prompts these are.
 
@@ -86,7 +85,7 @@ def plan_hires(
         denoising_strength=request.denoising_strength or 0.0,
         text=plan_text(prompts, options, sampling, first, fields),
         sampling=sampling,
-        tweaks=plan_tweaks(request, options, seed, second_pass=True),
+        tweaks=plan_tweaks(request, options, second_pass=True),
         first_pass_encoder=options.flag("hires_fix_use_firstpass_conds"),
         keep_first_pass=request.save_images and options.flag("save_images_before_highres_fix"),
     )

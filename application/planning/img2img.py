@@ -22,7 +22,6 @@ from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
 from hexfusion.domain.plan import InitPlan, Inversion, MaskedContent, Plan
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.samplers import BY_NAME
-from hexfusion.domain.soft_inpainting import asked_for
 
 CONTENT: dict[int, MaskedContent] = {2: "noise", 3: "nothing"}
 """What inpainting_fill makes of the latent; other fills paint the picture, or leave it."""
@@ -53,11 +52,11 @@ def plan_img2img(
     size = batch_size(request, pictures)
     seeds, subseeds = plan_seeds(request, lists, draw_seed)
     prompts = job_prompts(request, lists, options, styles)
-    init = plan_init(request, options, seeds[:size], masked=masked, after=after)
+    init = plan_init(request, options, seeds[:size], after=after)
 
     @cache
     def make(main: Prompts) -> Plan:
-        plan = plan_first_pass(request, options, models, main, seed=seeds[0], init=init)
+        plan = plan_first_pass(request, options, models, main, init=init)
         return _inverting(plan, inversion, options, len(main.positive))
 
     return JobPlan(
@@ -100,7 +99,6 @@ def plan_init(
     options: Options,
     seeds: Sequence[int],
     *,
-    masked: bool,
     after: int | None = None,
 ) -> InitPlan:
     """How each batch starts from its pictures; `seeds` are those of the job's first batch."""
@@ -114,5 +112,4 @@ def plan_init(
         content_seeds=tuple(seeds),
         round_mask=request.mask_round,
         image_cfg_scale=request.image_cfg_scale,
-        soft=asked_for(request.alwayson_scripts) if masked else None,
     )

@@ -113,7 +113,11 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
             hires = plan.hires and msgspec.structs.replace(plan.hires, **settled(plan.hires))
             return msgspec.structs.replace(plan, **settled(plan), hires=hires)
 
-        return msgspec.structs.replace(self, batches=tuple(map(batch, self.batches)))
+        return self.each(batch)
+
+    def each(self, change: Callable[[Plan], Plan]) -> "JobPlan":
+        """The same with every batch changed."""
+        return msgspec.structs.replace(self, batches=tuple(map(change, self.batches)))
 
 
 def plan_batches(
@@ -138,11 +142,9 @@ def plan_first_pass(
     models: ModelChoice,
     prompts: Prompts,
     *,
-    seed: int,
     init: InitPlan | None = None,
 ) -> Plan:
-    """One batch with these prompts and a single pass, still without noise; `seed` is the job's
-    first."""
+    """One batch with these prompts and a single pass, still without noise."""
     sampling = plan_sampling(request, options)
     return Plan(
         checkpoint=models.checkpoint,
@@ -152,7 +154,7 @@ def plan_first_pass(
         text=plan_text(prompts, options, sampling),
         sampling=sampling,
         refiner=plan_refiner(request, options, models),
-        tweaks=plan_tweaks(request, options, seed, of_picture=init is not None),
+        tweaks=plan_tweaks(request, options, of_picture=init is not None),
         init=init,
         mask_weight=options.number("inpainting_mask_weight"),
         auto_vae_precision=options.flag("auto_vae_precision"),

@@ -4,15 +4,13 @@ A1111 has no bounds and crashes, or works for ever; we name the field instead.
 """
 
 import math
-from collections.abc import Sequence
 
-from hexfusion.domain import generation, soft_inpainting
-from hexfusion.domain.errors import InvalidRequest, NotFound, Unsupported
+from hexfusion.domain import generation
+from hexfusion.domain.errors import InvalidRequest, Unsupported
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import PictureLists
-from hexfusion.domain.scripts import extra_options
 
 #: Pixels that a mask may be blurred by: the work grows with it.
 MAX_BLUR = 256
@@ -22,16 +20,12 @@ _NUMBERS = (
     "denoising_strength", "refiner_switch_at",
 )  # fmt: skip
 
-#: Scripts that are part of A1111's form and take no arguments, or none that its API heeds.
-_WITHOUT_EFFECT = ("sampler", "seed", "refiner", "hypertile", "comments")
-
 
 def check_txt2img(request: Txt2Img) -> None:
     """Raises `InvalidRequest` for a value out of bounds, `Unsupported` for what is not built."""
     _check(request)
     _finite(request, "hr_scale")
     _check_hires(request)
-    _refuse_scripts(request, (*_WITHOUT_EFFECT, extra_options.TITLE))
 
 
 def check_img2img(request: Img2Img, *, masked: bool) -> None:
@@ -47,7 +41,6 @@ def check_img2img(request: Img2Img, *, masked: bool) -> None:
     _finite(request, "initial_noise_multiplier", "image_cfg_scale")
     if masked and request.latent_mask:
         raise Unsupported("latent_mask", "not available over this API, as in A1111")
-    _refuse_scripts(request, (*_WITHOUT_EFFECT, extra_options.TITLE, soft_inpainting.TITLE))
 
 
 def _check(request: AnyRequest) -> None:
@@ -108,12 +101,6 @@ def within(field: str, value: int, low: int, high: int) -> None:
     """Raises `InvalidRequest` unless low <= value <= high."""
     if not low <= value <= high:
         raise InvalidRequest(field, f"must be from {low} to {high}, not {value}")
-
-
-def _refuse_scripts(request: AnyRequest, known: Sequence[str]) -> None:
-    for title in request.alwayson_scripts:
-        if title.lower() not in known:
-            raise NotFound("script", title)
 
 
 def check_options(request: AnyRequest, options: Options) -> None:

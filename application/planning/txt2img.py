@@ -47,7 +47,7 @@ def plan_txt2img(
 
     @cache
     def make(main: Prompts, hires: Prompts) -> Plan:
-        return plan_batch(request, options, models, main, hires, seed=seeds[0])
+        return plan_batch(request, options, models, main, hires)
 
     return JobPlan(
         batches=plan_batches(
@@ -70,11 +70,9 @@ def plan_batch(
     models: ModelChoice,
     prompts: Prompts,
     second_prompts: Prompts,
-    *,
-    seed: int,
 ) -> Plan:
-    """One batch of a `sized` request, still without noise; `seed` is the job's first."""
-    plan = plan_first_pass(request, options, models, prompts, seed=seed)
+    """One batch of a `sized` request, still without noise."""
+    plan = plan_first_pass(request, options, models, prompts)
     if not request.enable_hr:
         return plan
     hires = plan_hires(
@@ -83,7 +81,6 @@ def plan_batch(
         checkpoint=models.hires or models.checkpoint,
         first=plan.sampling,
         prompts=second_prompts,
-        seed=seed,
     )
     where, refiner = options.text("hires_fix_refiner_pass"), plan.refiner
     return msgspec.structs.replace(

@@ -1,14 +1,19 @@
 """Use-case: which scripts there are. Source: spec scripts.md 3."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.upscale import Upscaler
+from hexfusion.application.scripts.always_on.registry import SCRIPTS
+from hexfusion.application.scripts.always_on.script import AlwaysOn
 from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
 from hexfusion.application.scripts.selectable.stage import Selectable
-from hexfusion.domain.scripts import Script, form_of, img2img_scripts, txt2img_scripts
-from hexfusion.domain.scripts.extra_options import extra_arguments
+from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.img2img import AnyRequest, Img2Img
+from hexfusion.domain.options import Options
+from hexfusion.domain.sampling.samplers import SAMPLERS
+from hexfusion.domain.scripts import Script, form_of
 from hexfusion.domain.upscalers import upscale_settings
 
 
@@ -24,27 +29,45 @@ class ListScripts:
         """Those of text-to-image, then those of image-to-image; of each those that a request may
         select first. With the checkpoints, samplers and upscalers there are to choose from."""
         options = self._options.snapshot()
-        titles = [each.title for each in self._models.list()]
         hidden = options.texts("hide_samplers")
-        upscalers = [each.name for each in self._upscaler.list(upscale_settings(options))]
-        return [
-            *selectable_scripts(TXT2IMG, upscalers),
-            *txt2img_scripts(titles, hidden, extra_arguments(options, of_pictures=False)),
-            *selectable_scripts(IMG2IMG, upscalers, of_pictures=True),
-            *img2img_scripts(titles, hidden, extra_arguments(options, of_pictures=True)),
-        ]
+        lists = {
+            "checkpoints": [each.title for each in self._models.list()],
+            "samplers": [each.name for each in SAMPLERS if each.name not in hidden],
+            "upscalers": [each.name for each in self._upscaler.list(upscale_settings(options))],
+        }
+        return listed_scripts(lists, options)
 
 
-def selectable_scripts(
-    scripts: Sequence[Selectable], upscalers: Sequence[str], *, of_pictures: bool = False
+def listed_scripts(
+    lists: Mapping[str, Sequence[str]], options: Options, always_on: Sequence[AlwaysOn] = SCRIPTS
 ) -> list[Script]:
-    """As they are listed: by title in lower case, with their forms."""
-    return [
-        Script(
-            name=each.title.lower(),
-            always_on=False,
-            of_pictures=of_pictures,
-            arguments=form_of(each.arguments, {each.upscalers or "": upscalers}),
-        )
-        for each in scripts
-    ]
+    """As they are listed where these are the options. `lists` are those that only the server knows,
+    by the names that choices are `among`."""
+    scripts: list[Script] = []
+    kinds: tuple[tuple[type[AnyRequest], Sequence[Selectable]], ...]
+    kinds = ((Txt2Img, TXT2IMG), (Img2Img, IMG2IMG))
+    for kind, selectable in kinds:
+        of_pictures = kind is Img2Img
+        scripts += [
+            Script(
+                name=each.title.lower(),
+                always_on=False,
+                of_pictures=of_pictures,
+                arguments=form_of(each.arguments, lists),
+            )
+            for each in selectable
+        ]
+        scripts += [
+            Script(
+                name=each.name,
+                of_pictures=of_pictures,
+                arguments=(
+                    form_of(each.arguments_of(kind, options), lists)
+                    if each.listing == "described"
+                    else None
+                ),
+            )
+            for each in always_on
+            if kind in each.kinds and each.listing != "hidden"
+        ]
+    return scripts

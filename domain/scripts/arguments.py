@@ -1,10 +1,11 @@
-"""Arguments of selectable scripts: a list by position becomes a struct, and the struct a form.
+"""Arguments of scripts: a list by position becomes a struct, and the struct a form and infotext.
 
 A struct of arguments names its fields in the order of the list, each with the control that A1111's
 form has for it. Source: spec scripts.md 1, 3; api.md 8.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
@@ -15,14 +16,25 @@ from hexfusion.domain.scripts.form import Number, ScriptArgument
 FIELD = "script_args"
 
 
-class Control(msgspec.Struct, frozen=True):
-    """What a form has for an argument: any value passes, for the script to judge."""
+class _InInfotext(msgspec.Struct, frozen=True, kw_only=True):
+    infotext: str = ""
+
+
+class Control(_InInfotext, frozen=True):
+    """What a form has for an argument: any value passes, for the script to judge.
+
+    `infotext` is the label under which infotext tells the value; "" where it does not.
+    """
 
     label: str
 
     def read(self, value: object) -> object:
         """The argument's value out of JSON. Raises `ValueError`, saying what it must be."""
         return value
+
+    def written(self, text: str) -> object:
+        """The value that infotext tells in these words, for `read` to judge."""
+        return text
 
     def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
         """As it is listed; `choices` replace its own where only the server knows them."""
@@ -43,6 +55,9 @@ class Switch(Control, frozen=True):
             return bool(value)
         raise ValueError("true or false")
 
+    def written(self, text: str) -> bool:
+        return text != "False"
+
 
 class Slider(Control, frozen=True):
     """A number. A form offers `minimum` to `maximum`; up to `most` is taken."""
@@ -60,6 +75,9 @@ class Slider(Control, frozen=True):
             raise ValueError(f"from {self.minimum} to {most}")
         return value
 
+    def written(self, text: str) -> Number:
+        return _number(text)
+
     def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
         return ScriptArgument(self.label, default, self.minimum, self.maximum, self.step)
 
@@ -74,6 +92,32 @@ class Whole(Slider, frozen=True):
         return int(number)
 
 
+class NumberBox(Control, frozen=True):
+    """A whole number, whatever its size."""
+
+    def read(self, value: object) -> int:
+        whole = isinstance(value, float) and value.is_integer()
+        if isinstance(value, bool) or not (whole or isinstance(value, int)):
+            raise ValueError("a whole number")
+        return int(value)
+
+    def written(self, text: str) -> Number:
+        return _number(text)
+
+    def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
+        return ScriptArgument(self.label, default, step=1)
+
+
+def _number(text: str) -> Number:
+    """Raises `ValueError`, saying what it must be."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    raise ValueError("a number")
+
+
 class Text(Control, frozen=True):
     """Any text."""
 
@@ -85,16 +129,22 @@ class Text(Control, frozen=True):
 
 class Choice(Control, frozen=True):
     """One of the choices, by its text; `numbered` ones by their number, from 0, too, and in any
-    case. Without choices of its own, the script judges what is named."""
+    case. A default of None is the first of them.
+
+    `among` names a list that only the server knows ("upscalers"): the script judges what is named.
+    """
 
     choices: tuple[str, ...] = ()
     numbered: bool = False
+    among: str = ""
 
     def read(self, value: object) -> object:
         if self.numbered:
             return self._numbered(value)
+        if self.among and isinstance(value, str):
+            return value
         if value not in self.choices:
-            raise ValueError(f"one of {', '.join(self.choices)}")
+            raise ValueError(f"one of {self.among or ', '.join(self.choices)}")
         return value
 
     def _numbered(self, value: object) -> object:
@@ -103,7 +153,10 @@ class Choice(Control, frozen=True):
         return value if not self.choices else chosen(value, self.choices)
 
     def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
-        return ScriptArgument(self.label, default, choices=tuple(choices or self.choices))
+        offered = tuple(choices or self.choices)
+        if default is None and offered:
+            default = offered[0]
+        return ScriptArgument(self.label, default, choices=offered)
 
 
 class Several(Control, frozen=True):
@@ -142,45 +195,87 @@ class Arguments(msgspec.Struct, frozen=True):
 A = TypeVar("A", bound=Arguments)
 
 
-def read_arguments(kind: type[A], title: str, given: Sequence[object]) -> A:
+def read_arguments(
+    kind: type[A],
+    title: str,
+    given: Sequence[object],
+    *,
+    field: str = FIELD,
+    missing: A | None = None,
+) -> A:
     """The arguments in the list; what is over is passed over, as in A1111 (spec api.md 8).
 
-    Raises `InvalidRequest("script_args", ...)` naming the first that is wrong, or for too few.
+    `missing` has those that the list may leave out at its end. Raises `InvalidRequest(field, ...)`
+    naming the first that is wrong, or for too few.
     """
-    controls = list(_controls(kind))
-    if len(given) < len(controls):
+    controls = controls_of(kind)
+    if missing is None and len(given) < len(controls):
         labels = ", ".join(control.label or "(anything)" for _, control in controls)
         message = f"{title} takes {len(controls)}: {labels}; {len(given)} came"
-        raise InvalidRequest(FIELD, message)
-    values: dict[str, Any] = {}
+        raise InvalidRequest(field, message)
+    values = {} if missing is None else msgspec.structs.asdict(missing)
     for number, ((name, control), value) in enumerate(zip(controls, given, strict=False)):
         try:
             values[name] = control.read(value)
         except (ValueError, OverflowError) as error:
-            raise wrong(title, number, control.label, str(error), value) from error
+            raise wrong(title, number, control.label, str(error), value, field) from error
     return kind(**values)
 
 
-def wrong(title: str, number: int, label: str, wanted: str, value: object) -> InvalidRequest:
+def wrong(
+    title: str, number: int, label: str, wanted: str, value: object, field: str = FIELD
+) -> InvalidRequest:
     """What to raise for an argument, counted from 0."""
     shown = repr(value)[:80]
-    return InvalidRequest(FIELD, f"{title}: [{number}] {label} must be {wanted}, not {shown}")
+    return InvalidRequest(field, f"{title}: [{number}] {label} must be {wanted}, not {shown}")
 
 
 def form_of(
-    kind: type[Arguments], choices: Mapping[str, Sequence[str]]
+    kind: type[Arguments], lists: Mapping[str, Sequence[str]]
 ) -> tuple[ScriptArgument, ...]:
-    """The arguments as clients list them; `choices` are those that only the server knows, by
-    field."""
+    """The arguments as clients list them; `lists` are those that only the server knows, by the
+    names that choices are `among`."""
     defaults = {each.name: each.default for each in msgspec.structs.fields(kind)}
     return tuple(
-        control.argument(defaults[name], choices.get(name)) for name, control in _controls(kind)
+        control.argument(
+            defaults[name], lists.get(control.among) if isinstance(control, Choice) else None
+        )
+        for name, control in controls_of(kind)
     )
 
 
-def _controls(kind: type[Arguments]) -> Iterator[tuple[str, Control]]:
+def infotext_of(arguments: Arguments) -> dict[str, Any]:
+    """What infotext tells of the arguments, by label, in their order."""
+    controls = controls_of(type(arguments))
+    return {
+        control.infotext: getattr(arguments, name) for name, control in controls if control.infotext
+    }
+
+
+def arguments_from_infotext(kind: type[A], told: Mapping[str, object]) -> A:
+    """The arguments that infotext tells, by label; those it does not tell keep their defaults.
+
+    Raises `InvalidRequest("infotext", ...)` naming the label whose value is none.
+    """
+    values = {}
+    for name, control in controls_of(kind):
+        if control.infotext and control.infotext in told:
+            text = str(told[control.infotext])
+            try:
+                values[name] = control.read(control.written(text))
+            except (ValueError, OverflowError) as error:
+                message = f"{control.infotext}: {text[:80]!r} is not {error}"
+                raise InvalidRequest("infotext", message) from error
+    return kind(**values)
+
+
+@lru_cache(256)  # not all for ever: some are made as options say
+def controls_of(kind: type[Arguments]) -> tuple[tuple[str, Control], ...]:
+    """The fields' names, each with its control."""
     hints = get_type_hints(kind, include_extras=True)
+    controls = []
     for name in kind.__struct_fields__:
         hint = hints[name]
         assert get_origin(hint) is Annotated, f"{kind.__name__}.{name} has no control"
-        yield name, hint.__metadata__[0]
+        controls.append((name, hint.__metadata__[0]))
+    return tuple(controls)

@@ -18,5 +18,7 @@ class SdUpscale(Arguments, frozen=True):
         "<p>Enlarges the picture, then repaints it tile by tile; width and height are a tile's</p>"
     )
     overlap: Annotated[int, Whole("Tile overlap", 0, 256, 16, MAX_SIDE)] = 64
-    upscaler: Annotated[int | float | str, Choice("Upscaler", numbered=True)] = "None"
+    upscaler: Annotated[int | float | str, Choice("Upscaler", numbered=True, among="upscalers")] = (
+        "None"
+    )
     factor: Annotated[float, Slider("Scale Factor", 1.0, 4.0, 0.05, MAX_FACTOR)] = 2.0

@@ -28,5 +28,5 @@ IMG2IMG: tuple[Selectable, ...] = (
     Selectable(of_outpainting.MK2, of_outpainting.OutpaintingMk2, outpainting_mk2),
     Selectable(of_outpainting.POOR_MANS, of_outpainting.PoorMansOutpainting, poor_mans_outpainting),
     *_OF_BOTH,
-    Selectable(of_upscale.TITLE, of_upscale.SdUpscale, sd_upscale, upscalers="upscaler"),
+    Selectable(of_upscale.TITLE, of_upscale.SdUpscale, sd_upscale),
 )

@@ -218,12 +218,8 @@ Play = Callable[[Stage], Outcome]
 
 @dataclass(frozen=True)
 class Selectable:
-    """A script that a request may select.
-
-    `upscalers` names the field of `arguments` whose choices are the upscalers there are.
-    """
+    """A script that a request may select."""
 
     title: str
     arguments: type[Arguments]
     prepare: Callable[[Any, Setting], Play]
-    upscalers: str | None = None

@@ -31,8 +31,7 @@ from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskP
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.planning.prefill import prefill
 from hexfusion.application.results import Encoding, Generated, Picture
-from hexfusion.application.scripts.listing import selectable_scripts
-from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
+from hexfusion.application.scripts.listing import listed_scripts
 from hexfusion.application.system.fetching import FetchPicture
 from hexfusion.application.system.health import Health
 from hexfusion.application.system.options import ChangeOptions, ReadOptions
@@ -45,7 +44,7 @@ from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.names import resolve_request
-from hexfusion.domain.scripts import img2img_scripts, txt2img_scripts
+from hexfusion.domain.sampling.samplers import SAMPLERS
 from hexfusion.domain.vaes import VaeFile
 from tests.contracts.network_catalog import safetensors
 
@@ -237,12 +236,14 @@ class House:
             refresh_loras=networks.refresh_loras,
             refresh_embeddings=networks.refresh_embeddings,
             embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),
-            scripts=lambda: [
-                *selectable_scripts(TXT2IMG, ["None"]),
-                *txt2img_scripts([TINY.title, TINY_B.title]),
-                *selectable_scripts(IMG2IMG, ["None"], of_pictures=True),
-                *img2img_scripts([TINY.title, TINY_B.title]),
-            ],
+            scripts=lambda: listed_scripts(
+                {
+                    "checkpoints": [TINY.title, TINY_B.title],
+                    "samplers": [each.name for each in SAMPLERS],
+                    "upscalers": ["None"],
+                },
+                self.stored,
+            ),
             unload_checkpoint=lambda: self.heard.append(("unload",)),
             reload_checkpoint=lambda: self.heard.append(("reload",)),
             about=lambda: {"app": "hexfusion", "version": "1.2.3", "a1111": "v1.10.1"},

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from hexfusion.domain.soft_inpainting import SoftInpainting
+from hexfusion.domain.scripts.soft_inpainting import SoftInpainting
 
 REACH = 2
 """Cells to each side that a filtered cell looks at."""

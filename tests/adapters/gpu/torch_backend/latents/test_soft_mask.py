@@ -13,7 +13,7 @@ from hexfusion.adapters.gpu.torch_backend.latents.soft_mask import (  # noqa: E4
     mixed,
     ranked_mean,
 )
-from hexfusion.domain.soft_inpainting import SoftInpainting  # noqa: E402
+from hexfusion.domain.scripts.soft_inpainting import SoftInpainting  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -1,0 +1,34 @@
+"""Soft inpainting: its arguments, which travel as they are from the request to the backend.
+
+Source: spec images.md 8, scripts.md 14.
+"""
+
+from typing import Annotated
+
+from hexfusion.domain.scripts.arguments import Arguments, Slider, Switch
+from hexfusion.domain.scripts.form import Number
+
+TITLE = "Soft Inpainting"
+
+
+def _slider(label: str, minimum: Number, maximum: Number, step: Number) -> Slider:
+    told = f"Soft inpainting {label.lower()}"
+    return Slider(label, minimum, maximum, step, infotext=told)
+
+
+class SoftInpainting(Arguments, frozen=True):
+    """A mask's border decided by what changed.
+
+    While it is painted, the old picture shines through where the mask is not white: less so at high
+    noise the higher `power` is, in the end by `scale`; `detail` keeps contrasts where both mix.
+    Afterwards what changed little is the old picture: less than `threshold` is little, `contrast`
+    is how sharp the border is there, and `mask_influence` how much the mask still counts.
+    """
+
+    enabled: Annotated[bool, Switch("Soft inpainting", infotext="Soft inpainting enabled")] = False
+    power: Annotated[float, _slider("Schedule bias", 0, 8, 0.1)] = 1
+    scale: Annotated[float, _slider("Preservation strength", 0, 8, 0.05)] = 0.5
+    detail: Annotated[float, _slider("Transition contrast boost", 1, 32, 0.5)] = 4
+    mask_influence: Annotated[float, _slider("Mask influence", 0, 1, 0.05)] = 0
+    threshold: Annotated[float, _slider("Difference threshold", 0, 8, 0.25)] = 0.5
+    contrast: Annotated[float, _slider("Difference contrast", 0, 8, 0.25)] = 2

@@ -1,0 +1,74 @@
+"""docs/adding-an-always-on-script.md, done: its diff makes a script, listed, checked and heeded."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs.copies import patched, used
+
+#: What a fresh process does with the copy: lists the scripts, and makes pictures with the new one.
+USE = """
+import json, os, sys
+from falcon.testing import TestClient
+from hexfusion import bootstrap
+from hexfusion.domain.flags import parse_flags
+
+argv = ["--data-dir", "data", "--threads", "1", "--backend", sys.argv[1]]
+container = bootstrap.assemble(parse_flags(argv, {}, absolute=os.path.abspath))
+client = TestClient(bootstrap.build_app(container))
+hires = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.7, "hr_upscaler": "Latent"}
+request = {"prompt": "a red circle", "seed": 1, "steps": 2, "width": 64, "height": 64, **hires}
+
+def asked(**fields):
+    return client.simulate_post("/sdapi/v1/txt2img", json={**request, **fields})
+
+def scripted(*arguments):
+    return {"alwayson_scripts": {"Hires guidance": {"args": arguments}}}
+
+def made(**fields):
+    reply = asked(**fields).json
+    return {"picture": reply["images"][0], "text": json.loads(reply["info"])["infotexts"][0]}
+
+plain, guided = made(), made(**scripted(True, 2))
+refused = asked(**scripted(True, 99))
+print(json.dumps({
+    "from": bootstrap.__file__,
+    "scripts": client.simulate_get("/sdapi/v1/scripts").json,
+    "described": client.simulate_get("/sdapi/v1/script-info").json,
+    "plain": plain,
+    "off": made(**scripted(False, 2)),
+    "guided": guided,
+    "again": made(infotext=guided["text"]),
+    "single": made(enable_hr=False, **scripted(True, 2)),
+    "refused": [refused.status_code, refused.json],
+}))
+"""
+
+
+@pytest.mark.parametrize("backend", ["fake", pytest.param("torch", marks=pytest.mark.torch)])
+def test_its_diff_makes_a_script(tmp_path: Path, backend: str) -> None:
+    copy = patched("adding-an-always-on-script.md", tmp_path)
+    made = used(copy, USE, backend)
+    assert Path(made["from"]).parent == copy
+    titles = made["scripts"]["txt2img"]
+    assert titles[titles.index("Hypertile") + 1] == "hires guidance"
+    assert "hires guidance" not in made["scripts"]["img2img"]
+    (described,) = (each for each in made["described"] if each["name"] == "hires guidance")
+    assert (described["is_alwayson"], described["is_img2img"]) == (True, False)
+    switch, slider = described["args"]
+    assert (switch["label"], switch["value"]) == ("Hires guidance", False)
+    assert (slider["minimum"], slider["maximum"], slider["step"]) == (1, 30, 0.5)
+
+    status, body = made["refused"]
+    assert status == 422
+    (problem,) = body["detail"]
+    assert problem["loc"] == ["body", "alwayson_scripts"]
+    assert problem["msg"] == "Hires guidance: [1] Hires CFG must be from 1 to 30, not 99"
+
+    plain, guided = made["plain"], made["guided"]
+    assert "Hires guidance: True, Hires CFG scale: 2, " in guided["text"]
+    assert "guidance" not in plain["text"]
+    assert guided["picture"] != plain["picture"]
+    assert made["off"] == plain
+    assert made["again"] == guided
+    assert "guidance" not in made["single"]["text"]
