@@ -147,17 +147,24 @@ class Adding(Effect[Louder]):
         return arguments if arguments.on else None
 
     def plan(self, value: Louder, plan: JobPlan) -> JobPlan:
-        return plan.each(
-            lambda each: msgspec.structs.replace(each, cfg_scale=each.cfg_scale + value.by)
-        )
+        return with_scale(plan, scale_of(plan) + value.by)
 
     def extra(self, value: Louder, plan: JobPlan):
-        return {**infotext_of(value), "Louder in the end": plan.first.cfg_scale}
+        return {**infotext_of(value), "Louder in the end": scale_of(plan)}
 
 
 class Doubling(Adding):
     def plan(self, value: Louder, plan: JobPlan) -> JobPlan:
-        return plan.each(lambda each: msgspec.structs.replace(each, cfg_scale=each.cfg_scale * 2))
+        return with_scale(plan, scale_of(plan) * 2)
+
+
+def scale_of(plan: JobPlan) -> float:
+    return plan.sampling.cfg_scale
+
+
+def with_scale(plan: JobPlan, scale: float) -> JobPlan:
+    sampling = msgspec.structs.replace(plan.sampling, cfg_scale=scale)
+    return plan.each(lambda each: msgspec.structs.replace(each, sampling=sampling))
 
 
 def test_scripts_take_effect_in_their_order():
@@ -169,10 +176,11 @@ def test_scripts_take_effect_in_their_order():
     given = read_always_on(request, scripts, Options())
     effects = given.effects(Asked(request, Options()))
     plan = effects.plan(planned(request))
-    assert plan.first.cfg_scale == (7 + 3) * 2
+    assert scale_of(plan) == (7 + 3) * 2
     assert effects.extra(plan) == {"Louder": True, "Louder by": 2, "Louder in the end": 20}
     backwards = read_always_on(request, scripts[::-1], Options())
-    assert backwards.effects(Asked(request, Options())).plan(planned(request)).first.cfg_scale == 17
+    plan = backwards.effects(Asked(request, Options())).plan(planned(request))
+    assert scale_of(plan) == 7 * 2 + 3
     silent = read_always_on(Txt2Img(), scripts, Options()).effects(Asked(request, Options()))
     assert silent.active == ()
 
