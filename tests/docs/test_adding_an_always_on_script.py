@@ -4,20 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.copies import patched, used
-
 #: What a fresh process does with the copy: lists the scripts, and makes pictures with the new one.
 USE = """
-import json, os, sys
-from falcon.testing import TestClient
-from hexfusion import bootstrap
-from hexfusion.domain.flags import parse_flags
-
-argv = ["--data-dir", "data", "--threads", "1", "--backend", sys.argv[1]]
-container = bootstrap.assemble(parse_flags(argv, {}, absolute=os.path.abspath))
-client = TestClient(bootstrap.build_app(container))
 hires = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.7, "hr_upscaler": "Latent"}
-request = {"prompt": "a red circle", "seed": 1, "steps": 2, "width": 64, "height": 64, **hires}
+request |= {"steps": 2, **hires}
 
 def asked(**fields):
     return client.simulate_post("/sdapi/v1/txt2img", json={**request, **fields})
@@ -46,10 +36,10 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("backend", ["fake", pytest.param("torch", marks=pytest.mark.torch)])
-def test_its_diff_makes_a_script(tmp_path: Path, backend: str) -> None:
-    copy = patched("adding-an-always-on-script.md", tmp_path)
-    made = used(copy, USE, backend)
-    assert Path(made["from"]).parent == copy
+def test_its_diff_makes_a_script(page, backend: str) -> None:
+    script = page("adding-an-always-on-script")
+    made = script.use(USE, "--backend", backend)
+    assert Path(made["from"]).parent == script.folder
     titles = made["scripts"]["txt2img"]
     assert titles[titles.index("Hypertile") + 1] == "hires guidance"
     assert "hires guidance" not in made["scripts"]["img2img"]
