@@ -1,10 +1,16 @@
 """What generation gives back: pictures with their infotext, and how they are to be sent."""
 
+import os
+import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL.Image import Image
 
+from hexfusion.application.pictures.picture_files import encode_picture
+from hexfusion.application.planning.limits import within
 from hexfusion.application.saving.save_images import JobFiles
+from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import Info
 from hexfusion.domain.img2img import AnyRequest
 
@@ -16,6 +22,36 @@ class Picture:
 
     image: Image
     infotext: str | None
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        quality: int = 80,
+        lossless: bool = False,
+        embed: bool = True,
+    ) -> None:
+        """Write it to a file, with its infotext in it, whole or not at all.
+
+        The format is by the suffix: .png, .jpg, .jpeg or .webp, in any case. `quality` is 1 to 100,
+        for JPEG and WebP, `lossless` for WebP. Without `embed` no text is written. A file that is
+        there is replaced; its folder has to be there.
+
+        Raises `InvalidRequest` naming the argument; `OSError`.
+        """
+        within("quality", quality, 1, 100)
+        path = Path(path)
+        format = path.suffix.removeprefix(".")
+        try:
+            data = encode_picture(self.image, format, self.infotext, quality, embed, lossless)
+        except InvalidRequest as error:
+            raise InvalidRequest("path", error.message) from error
+        temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

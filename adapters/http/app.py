@@ -35,10 +35,10 @@ from hexfusion.adapters.http.resources import (
 from hexfusion.adapters.http.resources import extra_networks as networks
 from hexfusion.adapters.http.resources import not_built as later
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.base64_pictures import Fetch
 from hexfusion.application.catalogues.embeddings import EmbeddingLists
 from hexfusion.application.describing.picture_info import PictureInfo
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.pictures.base64_pictures import Fetch
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.system.health import Health
 from hexfusion.application.system.sysinfo import Report

@@ -1,21 +1,23 @@
 """Use-case: find words for a picture. Source: spec api.md 12.3, images.md 12."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from PIL.Image import Image
 
 from hexfusion.application.jobs.job import Job
-from hexfusion.application.pictures.receiving import in_colour, receive
+from hexfusion.application.pictures.receiving import Sent, in_colour, receive
 from hexfusion.application.pictures.upscaling import Stoppable
 from hexfusion.application.ports.interrogate import Interrogator
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.terms import TermStore
-from hexfusion.application.ports.upscale import Advance
-from hexfusion.domain.errors import HexfusionError, NotFound
+from hexfusion.application.ports.upscale import Advance, go_on
+from hexfusion.domain.errors import HexfusionError, ModelUnavailable, NotFound
 from hexfusion.domain.interrogation import (
     DEEPDANBOORU,
     MODELS,
+    CaptionSearch,
+    Score,
     TermList,
     best,
     caption_search,
@@ -43,7 +45,7 @@ class Interrogate:
         self._terms = terms
         self._options = options
 
-    def prepare(self, model: str, picture: bytes) -> Callable[[Job], str]:
+    def prepare(self, model: str, picture: Sent) -> Callable[[Job], str]:
         """What comes back does the work when its job has its turn.
 
         The options count as they are now. Raises, at once, `NotFound("model", ...)`,
@@ -95,3 +97,24 @@ class Interrogate:
         settings = term_settings(options)
         read = (term_list(*named, settings) for named in self._terms.terms().items())
         return [each for each in read if each and each.terms]
+
+
+class NoInterrogator:
+    """The `Interrogator` port with nothing behind it, for backends that have none."""
+
+    def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
+        """See `Interrogator.caption`."""
+        raise ModelUnavailable("this backend finds no words for pictures")
+
+    def rank(
+        self, picture: Image, lists: Sequence[Sequence[str]], advance: Advance = go_on
+    ) -> Iterator[Sequence[float]]:
+        """See `Interrogator.rank`."""
+        raise ModelUnavailable("this backend finds no words for pictures")
+
+    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
+        """See `Interrogator.tags`."""
+        raise ModelUnavailable("this backend finds no words for pictures")
+
+    def release(self) -> None:
+        """See `Interrogator.release`: it holds nothing."""

@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Meta
 from PIL.Image import Image
 
-from hexfusion.application.pictures.picture_files import infotext_so_far, open_picture
-from hexfusion.application.pictures.png_chunks import without_pixels
+from hexfusion.application.pictures.receiving import Sent, looked_at
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.infotext import (
     ParameterValue,
@@ -60,10 +59,10 @@ class ReadPictureInfo:
         self._styles = styles
         self._lora_named = lora_named
 
-    def __call__(self, picture: bytes) -> PictureInfo:
+    def __call__(self, picture: Sent) -> PictureInfo:
         """Raises InvalidRequest("image", ...) for bytes that are no picture, or too large a one."""
-        image = open_picture(without_pixels(picture))
-        text = infotext_so_far(image) or ""
+        image, infotext = looked_at(picture)
+        text = infotext or ""
         items = {str(key): value for key, value in image.info.items() if key not in _TECHNICAL}
         if isinstance(items.get("transparency"), bytes) and image.mode in ("P", "RGB"):
             del items["transparency"]  # A1111 makes it an alpha channel (spec api.md 7.1)

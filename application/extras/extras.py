@@ -9,11 +9,11 @@ from PIL import Image
 from hexfusion.application.extras.upscale_step import Enlarged, UpscaleStep
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.faces import NoFaceRestorer, check_faces
-from hexfusion.application.pictures.receiving import check_together, in_colour, receive
+from hexfusion.application.pictures.receiving import Sent, check_together, in_colour, receive
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.upscale import Upscaler
-from hexfusion.application.results import Encoding
+from hexfusion.application.results import Encoding, Picture
 from hexfusion.domain.errors import JobCancelled
 from hexfusion.domain.extras import (
     CODEFORMER,
@@ -26,6 +26,7 @@ from hexfusion.domain.extras import (
     steps_in_order,
 )
 from hexfusion.domain.faces import FaceRestoration
+from hexfusion.domain.field_types import check_fields
 from hexfusion.domain.options import Options
 from hexfusion.domain.upscalers import upscale_settings
 
@@ -37,11 +38,11 @@ KIND = "extras"
 class Extras:
     """What became of the pictures.
 
-    Each has in `info` the texts it came with and, as `postprocessing`, what was done to it.
+    Each image has in `info` the texts it came with and, as `postprocessing`, what was done to it.
     `html_info` tells that of the last.
     """
 
-    pictures: tuple[Image.Image, ...]
+    pictures: tuple[Picture, ...]
     html_info: str
     encoding: Encoding
 
@@ -61,13 +62,14 @@ class ProcessExtras:
         self._cache = Enlarged()
 
     def prepare(
-        self, request: ExtrasRequest, pictures: Sequence[bytes], field: str = "image"
+        self, request: ExtrasRequest, pictures: Sequence[Sent], field: str = "image"
     ) -> Callable[[Job], Extras]:
         """What comes back does the work when its job has its turn.
 
         Raises, at once, what is wrong with the request: `InvalidRequest` naming `field` for what
         is no picture, `NotFound` for an upscaler, `ModelUnavailable`, `Unsupported`.
         """
+        check_fields(request, ExtrasRequest, bounds=True)
         options = self._options.snapshot()
         upscale = UpscaleStep(
             self._upscaler,
@@ -107,7 +109,7 @@ class ProcessExtras:
         job: Job,
     ) -> Extras:
         """Raises `JobCancelled` if the only picture was skipped."""
-        made: list[Image.Image] = []
+        made: list[Picture] = []
         done: dict[str, object] = {}
         for number, picture in enumerate(pictures):
             if job.cancelled():
@@ -123,7 +125,7 @@ class ProcessExtras:
             image.info = dict(picture.info)
             if options.flag("enable_pnginfo"):
                 image.info["postprocessing"] = description(done)
-            made.append(image)
+            made.append(Picture(image, image.info.get("parameters")))
             job.show([image])
         if pictures and not made:
             raise JobCancelled("no picture was finished")

@@ -23,6 +23,7 @@ from hexfusion.application.scripts.always_on.script import Asked
 from hexfusion.application.scripts.selectable.registry import IMG2IMG
 from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
 from hexfusion.application.scripts.selectable.stage import Work
+from hexfusion.domain.field_types import check_fields
 from hexfusion.domain.img2img import Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
@@ -68,6 +69,8 @@ class GenerateImg2Img(Generate):
         Raises, at once, what is wrong with the request; pictures may still turn out to be too
         narrow for it.
         """
+        check_fields(request, Img2Img)
+        check_fields(lists, PictureLists, "lists")
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         script = selected(request, IMG2IMG)

@@ -17,6 +17,7 @@ from hexfusion.application.scripts.always_on.script import Asked
 from hexfusion.application.scripts.selectable.registry import TXT2IMG
 from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
 from hexfusion.application.scripts.selectable.stage import Work
+from hexfusion.domain.field_types import check_fields
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
@@ -63,6 +64,8 @@ class GenerateTxt2Img(Generate):
 
         Raises, at once, what is wrong with the request; nothing here waits or touches the model.
         """
+        check_fields(request, Txt2Img)
+        check_fields(lists, PictureLists, "lists")
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         script = selected(request, TXT2IMG)

@@ -166,7 +166,14 @@ def decoded_picture(data: bytes, field: str) -> Image:
     A colour that means transparency becomes an alpha channel (spec api.md 7.1). Raises as
     `open_picture` does, also where the file is cut short.
     """
-    image = open_picture(data, field)
+    return made_ready(open_picture(data, field), field)
+
+
+def made_ready(image: Image, field: str) -> Image:
+    """A new picture: decoded, the right way up, transparency as an alpha channel.
+
+    Raises `InvalidRequest` naming `field` where its file is cut short.
+    """
     try:
         image.load()
         image = _upright(image)
@@ -178,11 +185,11 @@ def decoded_picture(data: bytes, field: str) -> Image:
 
 
 def _upright(image: Image) -> Image:
-    """Turned as its EXIF says; as it is where that says nothing, or nothing that is EXIF."""
+    """A copy, turned as its EXIF says, if that says something and is EXIF at all."""
     try:
         return exif_transpose(image)
     except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return image
+        return image.copy()
 
 
 def flatten(image: Image, background: str, option: str) -> Image:

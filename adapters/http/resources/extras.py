@@ -10,13 +10,13 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
 from hexfusion.adapters.http.wire.exchange import body_of
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.orders import Order
+from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.domain.extras import ExtrasRequest
 
 _PICTURE = Meta(description="The picture, in base64, as a data URI, or its http(s) address.")
@@ -113,6 +113,6 @@ def _encode_all(result: Extras) -> bytes:
 def _pictures(result: Extras) -> list[str]:
     how = result.encoding
     return [
-        picture_text(each, how.format, quality=how.quality, embed=how.embed)
+        picture_text(each.image, how.format, quality=how.quality, embed=how.embed)
         for each in result.pictures
     ]

@@ -10,7 +10,6 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
 from hexfusion.adapters.http.wire.exchange import Absent, body_of
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
@@ -19,6 +18,7 @@ from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Abandoned
 from hexfusion.application.jobs.orders import Order, Prepared
+from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.application.pictures.picture_files import decoded_picture
 from hexfusion.application.pictures.receiving import receive_all
 from hexfusion.application.results import Generated

@@ -10,13 +10,13 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
 from hexfusion.adapters.http.wire.exchange import Absent, body_of
 from hexfusion.adapters.http.wire.json_results import to_json
 from hexfusion.application.describing.interrogate import KIND
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.orders import Order
+from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.domain.interrogation import MODELS
 
 

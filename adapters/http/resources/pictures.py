@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.base64_pictures import Fetch, picture_bytes
 from hexfusion.adapters.http.wire.exchange import answer, body_of
 from hexfusion.application.describing.picture_info import PictureInfo
+from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 
 
 class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):

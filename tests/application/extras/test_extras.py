@@ -62,10 +62,10 @@ class World:
 def test_both_upscalers_are_blended():
     """Spec images.md 10.1."""
     it = World()
-    one = it(upscaler_1="Lanczos").pictures[0]
-    two = it(upscaler_1="Nearest").pictures[0]
+    one = it(upscaler_1="Lanczos").pictures[0].image
+    two = it(upscaler_1="Nearest").pictures[0].image
     mixed = it(upscaler_1="Lanczos", upscaler_2="Nearest", extras_upscaler_2_visibility=0.25)
-    assert mixed.pictures[0].tobytes() == Image.blend(one, two, 0.25).tobytes()
+    assert mixed.pictures[0].image.tobytes() == Image.blend(one, two, 0.25).tobytes()
     assert mixed.html_info == (
         "<p>Postprocess upscale by: 2, Postprocess upscaler: Lanczos, "
         "Postprocess upscaler 2: Nearest</p>"
@@ -84,7 +84,7 @@ def test_without_a_first_upscaler_nothing_is_done():
     it = World()
     result = it(upscaler_2="Nope", extras_upscaler_2_visibility=1.0)
     assert (it.upscaler.asked, result.html_info) == ([], "<p></p>")
-    assert result.pictures[0].tobytes() == photo().tobytes()
+    assert result.pictures[0].image.tobytes() == photo().tobytes()
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_an_unknown_upscaler(fields):
 def test_alpha_stays_with_what_has_no_network_and_goes_with_a_crop():
     """Spec images.md 10.3."""
     picture = png(photo(mode="RGBA"))
-    assert World()(picture, upscaler_1="Lanczos").pictures[0].mode == "RGBA"
+    assert World()(picture, upscaler_1="Lanczos").pictures[0].image.mode == "RGBA"
     to_size = {"resize_mode": 1, "upscaling_resize_w": 64, "upscaling_resize_h": 64}
-    cropped = World()(picture, upscaler_1="Lanczos", **to_size).pictures[0]
+    cropped = World()(picture, upscaler_1="Lanczos", **to_size).pictures[0].image
     assert (cropped.mode, cropped.size) == ("RGB", (64, 64))
 
 
@@ -110,11 +110,11 @@ def test_a_crop_may_leave_black_bars():
     """40x24 to 30x24 is enlarged by 1, which the crop cuts; 24 to 20 leaves what was there."""
     to_size = {"resize_mode": 1, "upscaling_resize_w": 33, "upscaling_resize_h": 20}
     made = World()(png(Image.new("RGB", (40, 24), "white")), upscaler_1="None", **to_size)
-    assert made.pictures[0].size == (40, 24)  # None does nothing at all
+    assert made.pictures[0].image.size == (40, 24)  # None does nothing at all
     made = World()(png(Image.new("RGB", (40, 24), "white")), upscaler_1="Nearest", **to_size)
     # Enlarged to (32, 16), and put at (16 - 16, 10 - 8).
-    assert made.pictures[0].size == (33, 20)
-    assert made.pictures[0].getbbox() == (0, 2, 32, 18)
+    assert made.pictures[0].image.size == (33, 20)
+    assert made.pictures[0].image.getbbox() == (0, 2, 32, 18)
 
 
 def test_steps_go_as_the_options_say():
@@ -129,7 +129,7 @@ def test_steps_go_as_the_options_say():
     without = World(postprocessing_disable_in_extras=["Upscale"])(png(FACE), **fields)
     assert without.html_info == "<p>CodeFormer visibility: 1.0, CodeFormer weight: 0.123</p>"
     how = FaceRestoration(model="CodeFormer", weight=0.12345)
-    assert without.pictures[0].tobytes() == FakeFaceRestorer().restore(FACE, how).tobytes()
+    assert without.pictures[0].image.tobytes() == FakeFaceRestorer().restore(FACE, how).tobytes()
 
 
 def test_mended_faces_may_be_seen_in_part():
@@ -137,7 +137,7 @@ def test_mended_faces_may_be_seen_in_part():
     made = World()(png(FACE), gfpgan_visibility=0.25)
     mended = FakeFaceRestorer().restore(FACE, FaceRestoration(model="GFPGAN"))
     expected = Image.blend(FACE, mended, 0.25)
-    assert made.pictures[0].tobytes() == expected.tobytes() != FACE.tobytes()
+    assert made.pictures[0].image.tobytes() == expected.tobytes() != FACE.tobytes()
     assert made.html_info == "<p>GFPGAN visibility: 0.25</p>"
 
 
@@ -146,14 +146,14 @@ def test_codeformers_weight_is_the_requests_and_not_the_options():
     made = World(code_former_weight=0.0)(
         png(FACE), codeformer_visibility=1.0, codeformer_weight=1.0
     )
-    assert made.pictures[0].tobytes() == FACE.tobytes()  # the fake's at 1
+    assert made.pictures[0].image.tobytes() == FACE.tobytes()  # the fake's at 1
 
 
 def test_pictures_without_colour_or_with_alpha_have_faces_too():
     """A1111 fails on these at a visibility below 1 (spec images.md 10.2)."""
     for mode in ("RGBA", "L", "P"):
         made = World()(png(FACE.convert(mode)), gfpgan_visibility=0.5)
-        assert made.pictures[0].mode == "RGB"
+        assert made.pictures[0].image.mode == "RGB"
 
 
 def test_networks_are_unloaded_if_an_option_says_so():
@@ -186,11 +186,11 @@ def test_a_missing_face_restorer_says_so(field):
 
 def test_without_embedding_there_is_no_text():
     """Spec images.md 10.3."""
-    assert World()(upscaler_1="Lanczos").pictures[0].info == {
+    assert World()(upscaler_1="Lanczos").pictures[0].image.info == {
         "postprocessing": "Postprocess upscale by: 2, Postprocess upscaler: Lanczos"
     }
     it = World(enable_pnginfo=False)(upscaler_1="Lanczos")
-    assert it.pictures[0].info == {}
+    assert it.pictures[0].image.info == {}
     assert not it.encoding.embed
 
 
@@ -200,8 +200,8 @@ class TestCache:
     def test_another_crop_of_the_same_is_at_hand(self):
         it = World()
         size = {"resize_mode": 1, "upscaling_resize_w": 64, "upscaling_resize_h": 64}
-        whole = it(upscaler_1="Lanczos", upscaling_crop=False, **size).pictures[0]
-        crop = it(upscaler_1="Lanczos", upscaling_crop=True, **size).pictures[0]
+        whole = it(upscaler_1="Lanczos", upscaling_crop=False, **size).pictures[0].image
+        crop = it(upscaler_1="Lanczos", upscaling_crop=True, **size).pictures[0].image
         assert len(it.upscaler.asked) == 1
         left = 32 - whole.width // 2
         assert (
@@ -249,13 +249,13 @@ class TestStopping:
         it = World()
         it.upscaler.on_upscale = lambda advance: it.job.interrupt()
         result = it(png(), png(photo(48, 24)), upscaler_1="Lanczos")
-        assert [each.size for each in result.pictures] == [(80, 48)]
+        assert [each.image.size for each in result.pictures] == [(80, 48)]
 
     def test_a_skip_drops_the_picture_in_hand(self):
         it = World()
         it.upscaler.on_upscale = lambda advance: it.job.skip() if len(it.upscaler.asked) == 1 else 0
         result = it(png(), png(photo(48, 24)), upscaler_1="Lanczos")
-        assert [each.size for each in result.pictures] == [(96, 48)]
+        assert [each.image.size for each in result.pictures] == [(96, 48)]
 
     def test_a_skip_of_the_only_picture_leaves_nothing_to_answer(self):
         it = World()

@@ -14,6 +14,7 @@ from hexfusion.domain.errors import (
     Unsupported,
 )
 from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.picture_lists import PictureLists
 from tests.application.worlds import world
 
 
@@ -261,3 +262,22 @@ def test_a_failing_backend_frees_its_slot():
 
 def test_verdicts_are_three():
     assert {verdict.name for verdict in Verdict} == {"CONTINUE", "SKIP", "INTERRUPT"}
+
+
+def test_a_wrong_type_from_python_is_named():
+    it = world()
+    for wrong, field in (({"steps": "20"}, "steps"), ({"width": None}, "width")):
+        with pytest.raises(InvalidRequest) as caught:
+            it.txt2img(Txt2Img(**wrong))
+        assert caught.value.field == field
+    with pytest.raises(InvalidRequest, match="seeds: must be a tuple of integers or None"):
+        it.txt2img(Txt2Img(), lists=PictureLists(seeds=("1",)))
+    with pytest.raises(InvalidRequest, match="request: must be Txt2Img, not "):
+        it.txt2img("a cat")
+
+
+def test_lists_may_be_lists():
+    made = world().txt2img(
+        small(n_iter=2), lists=PictureLists(prompts=["a", "b"], seeds=[5, 9], subseeds=[1, 2])
+    )
+    assert (made.info.all_prompts, made.info.all_seeds) == (["a", "b"], [5, 9])

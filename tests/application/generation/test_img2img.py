@@ -295,3 +295,8 @@ def test_progress_counts_the_steps_that_are_made():
     it.img2img._inference = Watching()
     made(small(steps=20, denoising_strength=0.5), it=it)
     assert [of for _, of in seen] == [11] * 11
+
+
+def test_a_wrong_type_from_python_is_named():
+    with pytest.raises(InvalidRequest, match=r"^mask_blur: must be an integer or None, not '4'"):
+        world().img2img(Img2Img(mask_blur="4"), InitPictures([Image.new("RGB", (64, 64))]))

@@ -99,3 +99,36 @@ def test_pictures_that_are_too_large_together():
         with pytest.raises(InvalidRequest) as caught:
             check([largest] * (count + 1), "imageList")
         assert caught.value.field == "imageList"
+
+
+def test_an_image_of_a_python_callers_is_read_as_its_file_would_be(tmp_path):
+    """Opened from a file or made: upright, its text at hand, and the caller's own left alone."""
+    image = Image.new("RGB", (16, 8), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "photo.png").write_bytes(encoded(image, exif=exif))
+    opened = Image.open(tmp_path / "photo.png")
+    assert receive(opened).size == (8, 16)
+    assert opened.size == (16, 8)
+    described = Image.open(io.BytesIO(encode_picture(image, "jpeg", "a cat\nSteps: 1")))
+    assert receive(described).info["parameters"] == "a cat\nSteps: 1"
+    (plain,) = receive_all([image], "image")
+    plain.putpixel((0, 0), (0, 0, 0))
+    assert image.getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_an_image_has_the_bounds_of_a_file(tmp_path):
+    with pytest.raises(InvalidRequest, match=r"^image: a picture may have 1 to \d+ pixels, not 0x"):
+        receive(Image.new("RGB", (0, 4)))
+    with pytest.raises(InvalidRequest, match=r"^image: a picture may have 1 to"):
+        receive(Image.new("1", (2**15, 2**12)))
+    large = Image.new("1", (8192, 8192))
+    check_together([large] * 4, "image")
+    with pytest.raises(InvalidRequest, match=r"^image: pictures together may have"):
+        check_together([large] * 5, "image")
+
+
+def test_an_image_whose_file_is_cut_short():
+    half = Image.open(io.BytesIO(encoded(Image.effect_noise((64, 64), 100))[:2000]))
+    with pytest.raises(InvalidRequest, match="Invalid encoded image"):
+        receive(half)
