@@ -14,14 +14,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hexfusion.application.results import Generated, Picture
+    from hexfusion.application.studio import Studio
     from hexfusion.bootstrap import build
+    from hexfusion.domain.errors import HexfusionError
+    from hexfusion.domain.extras import ExtrasRequest
     from hexfusion.domain.generation import Txt2Img
     from hexfusion.domain.img2img import Img2Img
+    from hexfusion.domain.picture_lists import PictureLists
 
-__all__ = ["Img2Img", "Txt2Img", "build"]
+__all__ = [
+    "ExtrasRequest",
+    "Generated",
+    "HexfusionError",
+    "Img2Img",
+    "Picture",
+    "PictureLists",
+    "Studio",
+    "Txt2Img",
+    "build",
+]
 
 _ORIGINS = {
+    "ExtrasRequest": "hexfusion.domain.extras",
+    "Generated": "hexfusion.application.results",
+    "HexfusionError": "hexfusion.domain.errors",
     "Img2Img": "hexfusion.domain.img2img",
+    "Picture": "hexfusion.application.results",
+    "PictureLists": "hexfusion.domain.picture_lists",
+    "Studio": "hexfusion.application.studio",
     "Txt2Img": "hexfusion.domain.generation",
     "build": "hexfusion.bootstrap",
 }

@@ -1,154 +1,53 @@
 """Wiring: the one place that knows every part.
 
-`build` makes the use-cases for a Python caller, `build_app` the WSGI application, `main` is the
-console script `hexfusion`. Reading order: Container, build, main.
+`build` makes a `Studio` for a Python caller, `build_app` the WSGI application, `main` is the
+console script `hexfusion`. Reading order: build, main, Container. What a part is made of is told
+where the part is: `adapters/*/parts.py`, `application/from_flags.py`.
 """
 
-import faulthandler
-import logging
 import os
-import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from dependency_injector import containers, providers
+from falcon import App, Request, Response
 
+from hexfusion.adapters import machine
+from hexfusion.adapters.gpu.backends import make_parts
 from hexfusion.adapters.gpu.matched_noise import matched_noise
-from hexfusion.adapters.gpu.parts import Backend, FakeParts, Parts
-from hexfusion.adapters.http.access.access_log import AccessLog
-from hexfusion.adapters.http.access.from_flags import accounts, cors, rate_limit, tls
-from hexfusion.adapters.http.access.gate import Gate
-from hexfusion.adapters.http.app import Services, create_app
+from hexfusion.adapters.gpu.parts import Backend, Files, Parts, parts_of
+from hexfusion.adapters.http.access.from_flags import tls
+from hexfusion.adapters.http.app import Services
 from hexfusion.adapters.http.downloads.downloader import Downloader
-from hexfusion.adapters.http.metrics import Metrics
-from hexfusion.adapters.http.server import serve, threads_for
-from hexfusion.adapters.machine import (
-    Process,
-    read_machine,
-    read_ram,
-    return_large_pictures,
-    share_freed_memory,
-)
+from hexfusion.adapters.http.from_flags import make_app, serve_app
+from hexfusion.adapters.http.metrics import Metrics, watching
+from hexfusion.adapters.storage import parts as storage
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.folders import files_below
 from hexfusion.adapters.storage.fonts import open_font
-from hexfusion.adapters.storage.parts import (
-    file_catalog,
-    file_networks,
-    file_terms,
-    file_vaes,
-    hash_cache,
-    image_archive,
-    job_store,
-)
-from hexfusion.adapters.storage.settings.options_file import FileOptions
-from hexfusion.adapters.storage.settings.styles_files import FileStyles
 from hexfusion.adapters.storage.starter import starter_captioner
-from hexfusion.application.catalogues.checkpoints import Models
+from hexfusion.application import from_flags as made
+from hexfusion.application.catalogues.checkpoints import Checkpoints
 from hexfusion.application.catalogues.embeddings import ListEmbeddings
 from hexfusion.application.catalogues.upscalers import ListUpscalers
-from hexfusion.application.catalogues.vaes import Vaes
 from hexfusion.application.describing.interrogate import Interrogate
 from hexfusion.application.describing.picture_info import ReadPictureInfo
 from hexfusion.application.extras.extras import ProcessExtras
-from hexfusion.application.generation.extra_networks import ExtraNetworks
 from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
-from hexfusion.application.jobs.board import JobBoard
-from hexfusion.application.jobs.grouping import Grouping
 from hexfusion.application.jobs.job import Meters
 from hexfusion.application.jobs.progress import ReadProgress
-from hexfusion.application.jobs.queue import JobQueue
-from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
-from hexfusion.application.jobs.waiting_room import WaitingRoom
-from hexfusion.application.pictures.faces import NoFaceRestorer
-from hexfusion.application.ports.options import OptionsStore
-from hexfusion.application.ports.vaes import VaeCatalog
-from hexfusion.application.saving.save_images import SaveImages
 from hexfusion.application.scripts.listing import ListScripts
+from hexfusion.application.studio import Studio
 from hexfusion.application.system.fetching import FetchPicture
 from hexfusion.application.system.health import ReadHealth
 from hexfusion.application.system.memory import ReadMemory
-from hexfusion.application.system.options import ChangeOptions, ReadOptions, UnusedOptions
-from hexfusion.application.system.sysinfo import ReadSysinfo
-from hexfusion.domain.errors import HexfusionError
-from hexfusion.domain.filenames import NameRules
-from hexfusion.domain.flags import FlagError, Flags, command_line, help_text, parse_flags
-from hexfusion.domain.seeds import SEED_RANGE
-from hexfusion.domain.vaes import VaeFile
-
-#: The A1111 whose behaviour we give; what infotext calls the version (docs/adr/0004).
-A1111_VERSION = "v1.10.1"
-
-#: Seconds that jobs have to end in when the server is told to stop.
-GRACE = 30.0
-
-log = logging.getLogger("hexfusion")
-
-
-def torch_parts(flags: Flags, options: OptionsStore) -> Parts:
-    """The real ones. torch and diffusers are imported here, and only when they are chosen."""
-    from hexfusion.adapters.gpu.torch_backend.parts import TorchParts
-
-    return TorchParts(
-        flags, options, files_below=files_below, write=write_atomically, book=starter_captioner
-    )
-
-
-def vae_choice(flags: Flags, catalog: VaeCatalog) -> Vaes:
-    """Who chooses VAEs; `--vae-path` leaves no choice."""
-    path = flags.text("vae_path")
-    forced = VaeFile(name=Path(path).name, filename=path) if path else None
-    return Vaes(catalog, forced=forced, hashing=not flags.switch("no_hashing"))
-
-
-def retention(flags: Flags) -> Retention:
-    """How long they are kept."""
-    return Retention(
-        seconds=flags.integer("job_retention"),
-        jobs=flags.integer("job_limit"),
-        bytes=flags.integer("job_memory") << 20,
-    )
-
-
-def job_grouping(flags: Flags) -> Grouping:
-    """How far jobs may be overtaken."""
-    return Grouping(flags.integer("overtakes"), flags.integer("overtaking_time"))
-
-
-def waiting_room(what: str, flags: Flags) -> WaitingRoom:
-    """Where those wait who want that, outside the queue."""
-    return WaitingRoom(what, flags.integer("loads_waiting"))
-
-
-def name_rules(flags: Flags) -> NameRules:
-    """What file names may hold."""
-    return NameRules(
-        max_length=flags.integer("filenames_max_length"),
-        unix=flags.switch("unix_filenames_sanitization"),
-    )
-
-
-def process_control(flags: Flags) -> Process | None:
-    """What clients may do to this process: nothing, unless `--api-server-stop`."""
-    return Process(os.environ) if flags.switch("api_server_stop") else None
-
-
-def about() -> Mapping[str, str]:
-    """Which server this is."""
-    return {"app": "hexfusion", "version": version("hexfusion"), "a1111": A1111_VERSION}
-
-
-def watching(metrics: Metrics, jobs: JobQueue, memory: ReadMemory, backend: Backend) -> Metrics:
-    """These metrics, showing the queue and the memory too: the queue itself needs them first."""
-    metrics.watch(jobs, memory, backend.resident)
-    return metrics
+from hexfusion.application.system.options import ReadOptions, UnusedOptions
+from hexfusion.application.system.version import A1111_VERSION
+from hexfusion.domain.flags import FlagError, Flags, FlagValue, arguments, help_text, parse_flags
 
 
 class Container(containers.DeclarativeContainer):
@@ -156,83 +55,41 @@ class Container(containers.DeclarativeContainer):
 
     flags = providers.Dependency(instance_of=Flags)
     clock = providers.Object(time.time)
-    draw_seed = providers.Object(lambda: secrets.randbelow(SEED_RANGE))
-    version = providers.Object(A1111_VERSION)
+    draw_seed = providers.Object(machine.draw_seed)
 
     # Adapters: what the ports are plugged into.
-    options = providers.Singleton(
-        FileOptions, providers.Factory(Path, flags.provided["ui_settings_file"])
-    )
-    parts = providers.Selector(
-        flags.provided["backend"],
-        torch=providers.Singleton(torch_parts, flags, options),
-        fake=providers.Singleton(FakeParts),
-    )
-    backend = providers.Callable(lambda parts: parts.inference, parts)
-    upscaler = providers.Callable(lambda parts: parts.upscaler, parts)
-    interrogator = providers.Callable(lambda parts: parts.interrogator, parts)
-    faces = providers.Callable(lambda parts: parts.faces, parts)
-    hashes = providers.Singleton(hash_cache, flags)
-    catalog = providers.Singleton(file_catalog, flags, hashes)
-    vae_catalog = providers.Singleton(file_vaes, flags, hashes)
-    styles = providers.Singleton(
-        lambda flags: FileStyles([Path(file) for file in flags.texts("styles_file")]), flags
-    )
-    networks = providers.Singleton(file_networks, flags, hashes)
-    archive = providers.Singleton(image_archive, flags, options)
+    options = providers.Singleton(storage.file_options, flags)
+    styles = providers.Singleton(storage.file_styles, flags)
+    hashes = providers.Singleton(storage.hash_cache, flags)
+    catalog = providers.Singleton(storage.file_catalog, flags, hashes)
+    vae_catalog = providers.Singleton(storage.file_vaes, flags, hashes)
+    networks = providers.Singleton(storage.file_networks, flags, hashes)
+    archive = providers.Singleton(storage.image_archive, flags, options)
+    job_store = providers.Singleton(storage.job_store, flags)
+    terms = providers.Singleton(storage.file_terms, flags)
+    files = providers.Object(Files(files_below, write_atomically, starter_captioner))
+    parts = providers.Singleton(make_parts, flags, options, files)
+    backend = parts.provided.inference
+    upscaler = parts.provided.upscaler
+    interrogator = parts.provided.interrogator
+    faces = parts.provided.faces
+    download = providers.Singleton(Downloader)
+    metrics = providers.Singleton(Metrics)
+    process = providers.Singleton(machine.process_control, flags)
 
     # Use-cases.
-    loads = providers.Singleton(waiting_room, "a checkpoint to load", flags)
-    searches = providers.Singleton(waiting_room, "files to be looked for", flags)
+    vaes = providers.Singleton(made.vaes, flags, vae_catalog)
+    loads = providers.Singleton(made.waiting_room, flags, "a checkpoint to load")
+    searches = providers.Singleton(made.waiting_room, flags, "files to be looked for")
     unused_options = providers.Singleton(UnusedOptions)
-    metrics = providers.Singleton(Metrics)
-    vaes = providers.Singleton(vae_choice, flags, vae_catalog)
-    models = providers.Singleton(
-        lambda catalog, host, vaes, flags: Models(
-            catalog, host, hashing=not flags.switch("no_hashing"), vaes=vaes
-        ),
-        catalog,
-        backend,
-        vaes,
-        flags,
-    )
-    jobs = providers.Singleton(
-        JobQueue,
-        clock,
-        slots=flags.provided["slots"],
-        max_waiting=flags.provided["queue"],
-        meters=providers.Factory(Meters, metrics.provided.step, metrics.provided.job),
-        grouping=providers.Singleton(job_grouping, flags),
-        ready=models.provided.ready,
-    )
-    board = providers.Singleton(
-        JobBoard,
-        jobs,
-        providers.Singleton(job_store, flags),
-        clock,
-        providers.Singleton(retention, flags),
-    )
-    saving = providers.Singleton(
-        SaveImages,
-        archive,
-        styles=styles.provided.styles,
-        clock=clock,
-        rules=providers.Singleton(name_rules, flags),
-        history=providers.Callable(lambda flags: not flags.switch("no_prompt_history"), flags),
-    )
-    extra_networks = providers.Singleton(
-        lambda catalog, flags: ExtraNetworks(
-            catalog,
-            hashing=not flags.switch("no_hashing"),
-            strict=flags.switch("strict_networks"),
-        ),
-        networks,
-        flags,
-    )
-    interrogate = providers.Singleton(
-        Interrogate, interrogator, providers.Singleton(file_terms, flags), options
-    )
-    noise = providers.Object(matched_noise)
+    models = providers.Singleton(made.models, flags, catalog, backend, vaes)
+    checkpoints = providers.Singleton(Checkpoints, models, options)
+    extra_networks = providers.Singleton(made.extra_networks, flags, networks)
+    meters = providers.Singleton(Meters, metrics.provided.step, metrics.provided.job)
+    jobs = providers.Singleton(made.job_queue, flags, clock, meters, models.provided.ready)
+    board = providers.Singleton(made.job_board, flags, jobs, job_store, clock)
+    saving = providers.Singleton(made.save_images, flags, archive, styles, clock)
+    interrogate = providers.Singleton(Interrogate, interrogator, terms, options)
     txt2img = providers.Singleton(
         GenerateTxt2Img,
         backend,
@@ -244,59 +101,51 @@ class Container(containers.DeclarativeContainer):
         styles=styles.provided.styles,
         draw_seed=draw_seed,
         clock=clock,
-        version=version,
+        version=A1111_VERSION,
         upscaler=upscaler,
         networks=extra_networks,
         open_font=providers.Object(open_font),
-        matched_noise=noise,
+        matched_noise=providers.Object(matched_noise),
         faces=faces,
         words=interrogate.provided.words,
         unused=unused_options,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
+    extras = providers.Singleton(ProcessExtras, upscaler, options, faces)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
-    pending_tasks = providers.Singleton(ListPendingTasks, jobs)
-    download = providers.Singleton(Downloader)
     fetch = providers.Singleton(FetchPicture, download, options)
-    png_info = providers.Singleton(
+    picture_info = providers.Singleton(
         ReadPictureInfo,
         options,
         styles=styles.provided.styles,
         lora_named=extra_networks.provided.lora_named,
     )
-    extras = providers.Singleton(ProcessExtras, upscaler, options, faces)
-    list_upscalers = providers.Singleton(ListUpscalers, upscaler, options)
+    upscalers = providers.Singleton(ListUpscalers, upscaler, options)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
     change_options = providers.Singleton(
-        ChangeOptions,
-        options,
-        find_checkpoint=catalog.provided.resolve,
-        policy=flags.provided.write_policy.call(),
-        on_change=providers.Dict(
-            sd_model_checkpoint=models.provided.load,
-            sd_vae=models.provided.load_vae,
-            sd_vae_overrides_per_model_preferences=models.provided.load_vae,
-        ),
-        loads=loads,
-        unused=unused_options,
+        made.change_options, flags, options, catalog, models, loads, unused_options
     )
-    list_embeddings = providers.Singleton(ListEmbeddings, networks, models, options)
-    list_scripts = providers.Singleton(ListScripts, models, options, upscaler)
-    memory = providers.Singleton(ReadMemory, providers.Object(read_ram), backend)
-    health = providers.Singleton(ReadHealth, models, options, jobs)
-    sysinfo = providers.Singleton(
-        ReadSysinfo,
-        providers.Object(read_machine),
-        options,
-        clock,
-        version=version,
-        data_path=flags.provided["data_dir"],
-        command_line=providers.Callable(command_line, flags),
+    memory = providers.Singleton(ReadMemory, providers.Object(machine.read_ram), backend)
+
+    studio = providers.Singleton(
+        Studio,
+        txt2img=txt2img,
+        img2img=img2img,
+        extras=extras,
+        interrogate=interrogate,
+        picture_info=picture_info,
+        fetch=fetch,
+        jobs=jobs,
+        progress=progress,
+        read_options=read_options,
+        change_options=change_options,
+        checkpoints=checkpoints,
+        vaes=vaes,
+        networks=networks,
+        upscalers=upscalers,
+        clock=clock,
     )
-
-    process = providers.Callable(process_control, flags)
-
     services = providers.Singleton(
         Services,
         txt2img=txt2img,
@@ -304,129 +153,96 @@ class Container(containers.DeclarativeContainer):
         board=board,
         progress=progress,
         task_progress=task_progress,
-        pending_tasks=pending_tasks,
+        pending_tasks=providers.Singleton(ListPendingTasks, jobs),
         interrupt=jobs.provided.interrupt,
         skip=jobs.provided.skip,
-        png_info=png_info,
+        png_info=picture_info,
         fetch=fetch,
         extras=extras,
         interrogate=interrogate,
-        upscalers=list_upscalers,
-        face_restorers=providers.Factory(lambda faces: faces.list, faces),
+        upscalers=upscalers,
+        face_restorers=faces.provided.list,
         read_options=read_options,
         change_options=change_options,
-        checkpoints=models.provided.list,
-        refresh_checkpoints=providers.Factory(
-            lambda room, models, options: room.bounded(lambda: models.refresh(options.snapshot())),
-            searches,
-            models,
-            options,
-        ),
+        checkpoints=checkpoints.provided.list,
+        refresh_checkpoints=searches.provided.bounded.call(checkpoints.provided.refresh),
         vaes=vaes.provided.list,
         refresh_vaes=searches.provided.bounded.call(vaes.provided.refresh),
         refresh_loras=searches.provided.bounded.call(networks.provided.refresh_loras),
         refresh_embeddings=searches.provided.bounded.call(networks.provided.refresh_embeddings),
         styles=styles.provided.styles,
         networks=networks,
-        embeddings=list_embeddings,
-        scripts=list_scripts,
-        unload_checkpoint=loads.provided.bounded.call(models.provided.unload),
-        reload_checkpoint=providers.Factory(
-            lambda room, models, options: room.bounded(lambda: models.load(options.snapshot())),
-            loads,
-            models,
-            options,
-        ),
+        embeddings=providers.Singleton(ListEmbeddings, networks, models, options),
+        scripts=providers.Singleton(ListScripts, models, options, upscaler),
+        unload_checkpoint=loads.provided.bounded.call(checkpoints.provided.unload),
+        reload_checkpoint=loads.provided.bounded.call(checkpoints.provided.load),
         memory=memory,
-        health=health,
+        health=providers.Singleton(ReadHealth, models, options, jobs),
         metrics=providers.Singleton(watching, metrics, jobs, memory, backend),
         cmd_flags=flags.provided.wire,
-        about=providers.Object(about),
-        sysinfo=sysinfo,
+        about=providers.Object(machine.about),
+        sysinfo=providers.Singleton(
+            made.sysinfo, flags, providers.Object(machine.read_machine), options, clock
+        ),
         process=process,
     )
 
 
-def build(argv: Sequence[str] = (), **parts: Any) -> Services:
-    """The use-cases, wired as the flags in `argv` say.
+def build(
+    argv: Sequence[str] = (),
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    backend: str | Backend | Parts | None = None,
+    **flags: FlagValue | os.PathLike[str],
+) -> Studio:
+    """The library: what makes pictures, as the flags say.
 
-    `parts` replaces members of the Container: `build(backend=MyBackend())`.
+    `argv` are flags as on the command line of `hexfusion`. Any may be given by name as well, and
+    then counts more: `build(no_half=True, threads=2)`. `data_dir` is where models and settings are
+    (default: `$HEXFUSION_DATA` or ./data). `backend` is the name of one (`torch`, `fake`, or what
+    an installed package declares), or an object: what renders and keeps models in memory, or all
+    the parts of a backend. Nothing is loaded yet. Raises `FlagError`.
     """
-    return assemble(parse_flags(argv, os.environ, absolute=os.path.abspath), **parts).services()
+    named = {"data_dir": data_dir, **flags}
+    if isinstance(backend, str):
+        named["backend"] = backend
+    plain = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in named.items()}
+    words = [*argv, *arguments(plain)]
+    container = assemble(parse_flags(words, os.environ, absolute=os.path.abspath))
+    if not (backend is None or isinstance(backend, str)):
+        container.parts.override(providers.Object(parts_of(backend)))
+    return container.studio()
 
 
-def assemble(flags: Flags, **parts: Any) -> Container:
-    """A container for these flags, with `parts` put in the places they name.
+def assemble(flags: Flags, **parts: object) -> Container:
+    """A container for these flags, with `parts` in the places of it that they name.
 
     A backend of one's own has no upscaler, interrogator or face restorer but one's own.
     """
     container = Container(flags=providers.Object(flags))
     if "backend" in parts:
-        parts.setdefault("parts", FakeParts(faces=NoFaceRestorer()))
+        parts = {"parts": parts_of(parts["backend"]), **parts}
+        del parts["backend"]
     for name, part in parts.items():
         getattr(container, name).override(providers.Object(part))
     return container
 
 
-def build_app(container: Container) -> Any:
+def build_app(container: Container) -> App[Request, Response]:
     """The WSGI application of a container's use-cases. Raises `FlagError`."""
-    flags: Flags = container.flags()
-    gate = Gate(accounts(flags), rate_limit(flags))
-    pages = cors(flags)
-    return create_app(
-        container.services(),
-        version=version("hexfusion"),
-        max_body=flags.max_body,
-        gate=gate,
-        cors=pages,
-        log=AccessLog(write_line) if flags.switch("api_log") else None,
-    )
-
-
-def write_line(line: str) -> None:
-    """To standard output at once, and as a whole though many threads write."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def load_model(container: Container) -> None:
-    """Load the configured checkpoint, and say so; a failure is told, not fatal."""
-    started = time.perf_counter()
-    try:
-        checkpoint = container.models().load(container.options().snapshot())
-    except HexfusionError as error:
-        log.error("no checkpoint is loaded: %s", error)
-    else:
-        log.info("loaded %s in %.1f s", checkpoint.title, time.perf_counter() - started)
-
-
-def stop_jobs(container: Container) -> None:
-    """Tell jobs that the server stops, after all threads' stacks if an option wants those."""
-    if container.options().snapshot().flag("dump_stacks_on_signal"):
-        faulthandler.dump_traceback(all_threads=True)
-    container.board().stop(GRACE)
+    return make_app(container.flags(), container.services(), machine.own_version())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Start the server; returns the exit status."""
+    """The console script: start the server; returns the exit status."""
     try:
-        arguments = sys.argv[1:] if argv is None else argv
-        flags = parse_flags(arguments, os.environ, absolute=os.path.abspath)
-    except FlagError as error:
-        print(f"hexfusion: {error}", file=sys.stderr)
-        return 2
-    if flags.switch("help"):
-        print(help_text())
-        return 0
-    logging.basicConfig(
-        level=flags.text("loglevel").upper() or "INFO", format="%(levelname)s %(name)s: %(message)s"
-    )
-    for option in (*flags.ignored(), *flags.unknown):
-        log.warning("%s has no effect here", option)
-    share_freed_memory()
-    return_large_pictures()
-    container = assemble(flags)
-    try:
+        words = sys.argv[1:] if argv is None else argv
+        flags = parse_flags(words, os.environ, absolute=os.path.abspath)
+        if flags.switch("help"):
+            print(help_text())
+            return 0
+        machine.prepare(flags)
+        container = assemble(flags)
         certificate, app = tls(flags), build_app(container)
         container.unused_options()(container.options().snapshot())
     except FlagError as error:
@@ -434,30 +250,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if not flags.switch("skip_load_model_at_start"):
         # In the background: the port answers at once, and the first request waits for the model.
-        threading.Thread(target=load_model, args=(container,), daemon=True).start()
-    scheme = "https" if certificate else "http"
-    try:
-        serve(
-            app,
-            host=flags.host,
-            port=flags.port,
-            threads=threads_for(
-                flags.integer("slots"), flags.integer("queue"), flags.integer("loads_waiting")
-            ),
-            max_body=flags.max_body,
-            keep_alive=flags.integer("timeout_keep_alive"),
-            prefix=flags.text("subpath"),
-            trusted_proxy=flags.text("trusted_proxy"),
-            tls=certificate,
-            on_ready=lambda port: log.info("ready: %s://%s:%d/docs", scheme, flags.host, port),
-            grace=GRACE,
-            on_stop=lambda: stop_jobs(container),
-            busy=lambda: container.board().busy,
-        )
-    except OSError as error:
-        print(f"hexfusion: cannot listen on {flags.host}:{flags.port}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        threading.Thread(target=container.checkpoints().load_and_tell, daemon=True).start()
+    return serve_app(flags, app, container.board(), container.options(), certificate)
 
 
 if __name__ == "__main__":

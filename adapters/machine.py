@@ -4,13 +4,19 @@ Source: spec api.md 14 (/memory), 15 (server-stop and its kin), 16 (/internal/sy
 """
 
 import ctypes
+import logging
 import os
 import platform
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+
+from hexfusion.application.system.version import A1111_VERSION
+from hexfusion.domain.flags import Flags
+from hexfusion.domain.seeds import SEED_RANGE
 
 #: Variables of the environment that a report may show: none of them holds a secret.
 _SHOWN = (
@@ -51,6 +57,31 @@ def read_machine() -> Mapping[str, object]:
         "Environment": {name: os.environ[name] for name in _SHOWN if name in os.environ},
         "Packages": sorted({f"{each.name}=={each.version}" for each in distributions()}),
     }
+
+
+def draw_seed() -> int:
+    """A seed that nobody can foresee."""
+    return secrets.randbelow(SEED_RANGE)
+
+
+def own_version() -> str:
+    """The installed version of Hexfusion; of a checkout that is not installed none is known."""
+    return _version("hexfusion") or "0+unknown"
+
+
+def about() -> Mapping[str, str]:
+    """Which server this is."""
+    return {"app": "hexfusion", "version": own_version(), "a1111": A1111_VERSION}
+
+
+def prepare(flags: Flags) -> None:
+    """Make this process ready to be a server. To be called before there are threads."""
+    level = flags.text("loglevel").upper() or "INFO"
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for option in (*flags.ignored(), *flags.unknown):
+        logging.getLogger("hexfusion").warning("%s has no effect here", option)
+    share_freed_memory()
+    return_large_pictures()
 
 
 def share_freed_memory() -> None:
@@ -119,3 +150,8 @@ class Process:
     def kill(self) -> None:
         """Leave at once; every connection drops."""
         self._leave(0)
+
+
+def process_control(flags: Flags) -> Process | None:
+    """What clients may do to this process: nothing, unless `--api-server-stop`."""
+    return Process(os.environ) if flags.switch("api_server_stop") else None

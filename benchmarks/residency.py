@@ -20,8 +20,9 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks import harness
-from hexfusion.adapters.http.app import Services
+from hexfusion.application.studio import Studio
 from hexfusion.bootstrap import build
+from hexfusion.domain.errors import NotFound
 from hexfusion.domain.generation import Txt2Img
 
 _LOADER = "hexfusion.adapters.gpu.torch_backend.residency.residency"
@@ -87,17 +88,20 @@ def linked(folder: Path, checkpoint: Path, count: int) -> Path:
     return folder
 
 
-def known(studio: Services, id: str) -> bool:
+def known(studio: Studio, id: str) -> bool:
     """Whether a job of that id waits or runs."""
-    report = studio.task_progress(id)
-    return report.queued or report.active
+    try:
+        studio.progress(id, picture=False)
+    except NotFound:
+        return False
+    return True
 
 
 def run(data: Path, way: Way, requests: int, steps: int) -> Outcome:
     """All clients come at once, those for the first checkpoint first, then in turn."""
     flags = ["--data-dir", str(data), "--overtakes", str(way.overtakes), "--queue", str(requests)]
     studio = build([*flags, "--threads", "1", "--no-hashing", "--no-download-sd-model"])
-    studio.change_options({"sd_checkpoints_limit": way.kept})
+    studio.set_options({"sd_checkpoints_limit": way.kept})
 
     def ask(number: int) -> tuple[bytes, float]:
         request = Txt2Img(

@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from benchmarks import harness
 from hexfusion import bootstrap
-from hexfusion.adapters.http.app import Services
+from hexfusion.application.studio import Studio
 from hexfusion.domain.generation import Txt2Img
 
 #: Classes of diffusers and transformers, by what they are to a picture. Of the autoencoder, txt2img
@@ -147,7 +147,7 @@ def time_pictures(
             yield Timing(checkpoint.stem, case.size, case.steps, wall, watch.seconds, watch.calls)
 
 
-def picture(use: Services, case: Case, prompt: str) -> None:
+def picture(use: Studio, case: Case, prompt: str) -> None:
     request = Txt2Img(
         prompt=prompt,
         negative_prompt=f"not {prompt}",
@@ -156,7 +156,7 @@ def picture(use: Services, case: Case, prompt: str) -> None:
         width=case.size,
         height=case.size,
     )
-    use.txt2img(request, abandoned=lambda: False)
+    use.txt2img(request)
 
 
 def time_start(checkpoint: Path, case: Case, flags: Sequence[str]) -> Start:

@@ -10,8 +10,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hexfusion.application.jobs.job import Job
-from hexfusion.application.jobs.queue import JobQueue
-from hexfusion.application.ports.inference import Resident
+from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.ports.inference import ModelHost, Resident
 
 ReadMemory = Callable[[], Mapping[str, Mapping[str, object]]]
 
@@ -102,6 +102,12 @@ class Metrics:
         """Everything, in the form that the scraper asks for, and its media type."""
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
+
+
+def watching(metrics: Metrics, queue: JobQueue, memory: ReadMemory, host: ModelHost) -> Metrics:
+    """These metrics, showing the queue and the memory too: the queue itself needs them first."""
+    metrics.watch(queue, memory, host.resident)
+    return metrics
 
 
 class MetricsPage:

@@ -9,12 +9,24 @@ from hexfusion.adapters.storage.catalogues.vaes_files import FileVaes, vae_folde
 from hexfusion.adapters.storage.results.images_files import FileImages
 from hexfusion.adapters.storage.results.jobs_files import FileJobs
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.adapters.storage.settings.options_file import FileOptions
+from hexfusion.adapters.storage.settings.styles_files import FileStyles
 from hexfusion.adapters.storage.settings.terms_files import FileTerms
 from hexfusion.adapters.storage.starter import install_starter
 from hexfusion.application.ports.jobs import JobStore
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.saving.save_images import FOLDERS
 from hexfusion.domain.flags import Flags
+
+
+def file_options(flags: Flags) -> FileOptions:
+    """The settings, which clients may change."""
+    return FileOptions(Path(flags.text("ui_settings_file")))
+
+
+def file_styles(flags: Flags) -> FileStyles:
+    """Styles for prompts."""
+    return FileStyles([Path(file) for file in flags.texts("styles_file")])
 
 
 def hash_cache(flags: Flags) -> HashCache:

@@ -1,16 +1,21 @@
 """Use-cases: which checkpoint a job uses, and which are there (spec networks.md 1.2, 1.5)."""
 
+import logging
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 
 from hexfusion.application.catalogues.vaes import Vaes
 from hexfusion.application.ports.checkpoints import ModelCatalog
 from hexfusion.application.ports.inference import ModelHost
+from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.checkpoints import Checkpoint, find_closest
 from hexfusion.domain.errors import HexfusionError, ModelUnavailable, NotFound
 from hexfusion.domain.options import Options, OptionValue
 
 _KEY = "sd_model_checkpoint"
+
+_log = logging.getLogger("hexfusion")
 
 
 class Models:
@@ -146,3 +151,37 @@ class Models:
         except ModelUnavailable:
             return {}
         return {_KEY: checkpoint.title, "sd_checkpoint_hash": checkpoint.sha256}
+
+
+class Checkpoints:
+    """The same for those who have no options at hand: the stored ones count."""
+
+    def __init__(self, models: Models, options: OptionsStore) -> None:
+        self._models = models
+        self._options = options
+
+    def list(self) -> Sequence[Checkpoint]:
+        """All checkpoints, as shown."""
+        return self._models.list()
+
+    def refresh(self) -> None:
+        """Look for files again."""
+        self._models.refresh(self._options.snapshot())
+
+    def load(self) -> Checkpoint:
+        """See `Models.load`."""
+        return self._models.load(self._options.snapshot())
+
+    def load_and_tell(self) -> None:
+        """Load it when the server starts, and say so; a failure is told, not fatal."""
+        started = time.perf_counter()
+        try:
+            checkpoint = self.load()
+        except HexfusionError as error:
+            _log.error("no checkpoint is loaded: %s", error)
+        else:
+            _log.info("loaded %s in %.1f s", checkpoint.title, time.perf_counter() - started)
+
+    def unload(self) -> None:
+        """See `Models.unload`."""
+        self._models.unload()

@@ -58,9 +58,9 @@ OWN = (
         "backend",
         Kind.TEXT,
         "torch",
-        "what makes the pictures; fake draws discs at once and needs no torch",
+        "what makes the pictures: torch; fake, which draws discs at once and needs no torch; or "
+        "what an installed package declares",
         _WORKS,
-        choices=("torch", "fake"),
     ),
     Flag(
         "strict_networks",

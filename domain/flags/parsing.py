@@ -7,7 +7,7 @@ be shortened as long as it stays clear which one is meant.
 import difflib
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from hexfusion.domain.flags.flag import Flag, FlagError, FlagValue, Kind
@@ -27,7 +27,7 @@ def parse_flags(
     """
     given, unknown = _read([*argv, *_split(environ.get("COMMANDLINE_ARGS", ""))])
     if unknown and "IGNORE_CMD_ARGS_ERRORS" not in environ:
-        raise FlagError(unknown[0], f"no such flag{_resembling(unknown[0])}; see --help")
+        raise FlagError(unknown[0], f"no such flag{resembling(unknown[0], _BY_OPTION)}; see --help")
     data = absolute(str(given.get("data_dir") or environ.get("HEXFUSION_DATA") or "data"))
     models = absolute(str(given.get("models_dir") or f"{data}/models"))
 
@@ -88,8 +88,9 @@ def _find(name: str) -> Flag | None:
     return _BY_OPTION[options[0]] if options else None
 
 
-def _resembling(name: str) -> str:
-    close = difflib.get_close_matches(name.partition("=")[0], _BY_OPTION, n=1)
+def resembling(name: str, names: Iterable[str]) -> str:
+    """A question that names the one of `names` which may have been meant, or nothing."""
+    close = difflib.get_close_matches(name.partition("=")[0], list(names), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from hexfusion.domain.flags import FLAGS, Effect
-from tests.architecture.source import tree
+from tests.architecture.source import imports, python_files, tree
 
 #: Methods of Flags that stand for several flags at once.
 STAND_FOR = {
@@ -18,19 +18,20 @@ STAND_FOR = {
 }
 
 
-#: bootstrap.py, and what adapters make of the flags.
-WIRING = (
-    Path("bootstrap.py"),
-    Path("adapters/http/access/from_flags.py"),
-    Path("adapters/storage/parts.py"),
-    Path("adapters/gpu/torch_backend/parts.py"),
-)
+def wiring() -> list[Path]:
+    """The files that are given the flags: bootstrap.py and what parts make of them."""
+    shipped = python_files("bootstrap.py", "application", "adapters")
+    return [
+        path
+        for path in shipped
+        if "hexfusion.domain.flags.Flags" in dict(imports(tree(path))).values()
+    ]
 
 
 def read_by_wiring() -> set[str]:
     """Flags that the wiring names, as a text or as an attribute."""
     found: set[str] = set()
-    for node in (node for path in WIRING for node in ast.walk(tree(path))):
+    for node in (node for path in wiring() for node in ast.walk(tree(path))):
         if isinstance(node, ast.Attribute):
             found |= STAND_FOR.get(node.attr, {node.attr})
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -1,12 +1,12 @@
 """What this backend consists of, made as the flags say."""
 
 import threading
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
+from hexfusion.adapters.gpu.parts import Files
 from hexfusion.adapters.gpu.torch_backend.devices import (
     THREADS,
     choose_device,
@@ -16,7 +16,6 @@ from hexfusion.adapters.gpu.torch_backend.devices import (
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
-from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from hexfusion.adapters.gpu.torch_backend.precision import Precision, choose_precision
@@ -32,20 +31,10 @@ from hexfusion.domain.flags import Flags
 class TorchParts:
     """Its adapters, over one device that they take turns on. Nothing is loaded yet."""
 
-    def __init__(
-        self,
-        flags: Flags,
-        options: OptionsStore,
-        *,
-        files_below: FilesBelow,
-        write: Callable[[Path, bytes], None],
-        book: Callable[[], bytes],
-    ) -> None:
+    def __init__(self, flags: Flags, options: OptionsStore, files: Files, /) -> None:
         self._flags = flags
         self._options = options
-        self._files_below = files_below
-        self._write = write
-        self._book = book
+        self._files = files
         self._turn = threading.Lock()
         THREADS.use(flags.threads)
 
@@ -82,8 +71,8 @@ class TorchParts:
             device,
             self._precision_on(device).unet,
             self._turn,
-            files_below=self._files_below,
-            write=self._write,
+            files_below=self._files.below,
+            write=self._files.write,
             free=lambda: self.inference.free(),
         )
 
@@ -115,11 +104,11 @@ class TorchParts:
         device = self._device_for("interrogate")
         return TorchInterrogator(
             places(Path(flags.models_dir), Path(given) if given else None),
-            self._book,
+            self._files.captioner,
             device,
             self._precision_on(device).unet,
             self._turn,
-            files_below=self._files_below,
+            files_below=self._files.below,
             free=lambda: self.inference.free(),
         )
 
@@ -131,7 +120,7 @@ class TorchParts:
             CODEFORMER: [Path(flags.text("codeformer_models_path"))],
             GFPGAN: [Path(flags.text(dest)) for dest in ("gfpgan_models_path", "gfpgan_dir")],
         }
-        catalogue = FaceCatalogue(folders, self._files_below, flags.text("gfpgan_model"))
+        catalogue = FaceCatalogue(folders, self._files.below, flags.text("gfpgan_model"))
         devices = {name: self._device_for(name.lower()) for name in FACE_RESTORERS}
         return TorchFaceRestorer(catalogue, devices, self._turn, free=lambda: self.inference.free())
 

@@ -4,13 +4,16 @@ What is wrong with a flag is told at start, by `FlagError`.
 """
 
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hexfusion.adapters.http.access.access_log import AccessLog
 from hexfusion.adapters.http.access.accounts import Accounts, parse_tokens, parse_users
 from hexfusion.adapters.http.access.cors import Cors
+from hexfusion.adapters.http.access.gate import Gate
 from hexfusion.adapters.http.access.rate_limit import RateLimit, parse_rate
 from hexfusion.adapters.http.access.tls import server_context
 from hexfusion.domain.flags import FLAGS, FlagError, Flags
@@ -41,6 +44,11 @@ def accounts(flags: Flags) -> Accounts:
     return Accounts(users, tokens)
 
 
+def gate(flags: Flags) -> Gate:
+    """Who is let in."""
+    return Gate(accounts(flags), rate_limit(flags))
+
+
 def rate_limit(flags: Flags) -> RateLimit | None:
     """How often each client may call."""
     if "api_rate" not in flags.given:
@@ -66,3 +74,14 @@ def tls(flags: Flags) -> ssl.SSLContext | None:
         raise FlagError("--tls-certfile", "goes with --tls-keyfile: give both or none")
     with blaming("tls_certfile"):
         return server_context(certfile, keyfile)
+
+
+def access_log(flags: Flags) -> AccessLog | None:
+    """Whether every request is told of, on standard output."""
+    return AccessLog(write_line) if flags.switch("api_log") else None
+
+
+def write_line(line: str) -> None:
+    """To standard output at once, and as a whole though many threads write."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

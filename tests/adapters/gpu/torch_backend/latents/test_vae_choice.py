@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from base64 import b64decode
 from collections.abc import Sequence
@@ -42,7 +43,9 @@ def use(data: Path) -> Services:
 
 
 def build(data: Path, *flags: str) -> Services:
-    return bootstrap.build(["--data-dir", str(data), "--threads", "1", "--no-half", *flags])
+    argv = ["--data-dir", str(data), "--threads", "1", "--no-half", *flags]
+    settings = bootstrap.parse_flags(argv, {}, absolute=os.path.abspath)
+    return bootstrap.assemble(settings).services()
 
 
 def make(use: Services, **settings: object) -> Picture:

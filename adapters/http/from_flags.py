@@ -1,0 +1,75 @@
+"""The application and its server, as the flags say."""
+
+import faulthandler
+import logging
+import ssl
+import sys
+
+import falcon
+
+from hexfusion.adapters.http.access.from_flags import access_log, cors, gate
+from hexfusion.adapters.http.app import Services, create_app
+from hexfusion.adapters.http.server import serve, threads_for
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.domain.flags import Flags
+
+#: Seconds that jobs have to end in when the server is told to stop.
+GRACE = 30.0
+
+log = logging.getLogger("hexfusion")
+
+
+def make_app(
+    flags: Flags, services: Services, version: str
+) -> falcon.App[falcon.Request, falcon.Response]:
+    """The WSGI application. Raises `FlagError`."""
+    return create_app(
+        services,
+        version=version,
+        max_body=flags.max_body,
+        gate=gate(flags),
+        cors=cors(flags),
+        log=access_log(flags),
+    )
+
+
+def stop_jobs(board: JobBoard, options: OptionsStore) -> None:
+    """Tell jobs that the server stops, after all threads' stacks if option dump_stacks_on_signal
+    wants those on standard error."""
+    if options.snapshot().flag("dump_stacks_on_signal"):
+        faulthandler.dump_traceback(all_threads=True)
+    board.stop(GRACE)
+
+
+def serve_app(
+    flags: Flags,
+    app: falcon.App[falcon.Request, falcon.Response],
+    board: JobBoard,
+    options: OptionsStore,
+    tls: ssl.SSLContext | None,
+) -> int:
+    """Serve until told to stop, then end the board's jobs; returns the exit status."""
+    scheme = "https" if tls else "http"
+    try:
+        serve(
+            app,
+            host=flags.host,
+            port=flags.port,
+            threads=threads_for(
+                flags.integer("slots"), flags.integer("queue"), flags.integer("loads_waiting")
+            ),
+            max_body=flags.max_body,
+            keep_alive=flags.integer("timeout_keep_alive"),
+            prefix=flags.text("subpath"),
+            trusted_proxy=flags.text("trusted_proxy"),
+            tls=tls,
+            on_ready=lambda port: log.info("ready: %s://%s:%d/docs", scheme, flags.host, port),
+            grace=GRACE,
+            on_stop=lambda: stop_jobs(board, options),
+            busy=lambda: board.busy,
+        )
+    except OSError as error:
+        print(f"hexfusion: cannot listen on {flags.host}:{flags.port}: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,128 @@
+"""The use-cases that flags have a say in, made as the flags say."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hexfusion.application.catalogues.checkpoints import Models
+from hexfusion.application.catalogues.vaes import Vaes
+from hexfusion.application.generation.extra_networks import ExtraNetworks
+from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.grouping import Grouping
+from hexfusion.application.jobs.job import Clock, Meters
+from hexfusion.application.jobs.queue import JobQueue, Ready
+from hexfusion.application.jobs.retention import Retention
+from hexfusion.application.jobs.waiting_room import WaitingRoom
+from hexfusion.application.ports.checkpoints import ModelCatalog
+from hexfusion.application.ports.extra_networks import NetworkCatalog
+from hexfusion.application.ports.images import ImageArchive
+from hexfusion.application.ports.inference import ModelHost
+from hexfusion.application.ports.jobs import JobStore
+from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.styles import StyleStore
+from hexfusion.application.ports.vaes import VaeCatalog
+from hexfusion.application.saving.save_images import SaveImages
+from hexfusion.application.system.options import ChangeOptions, UnusedOptions
+from hexfusion.application.system.sysinfo import ReadSysinfo
+from hexfusion.application.system.version import A1111_VERSION
+from hexfusion.domain.filenames import NameRules
+from hexfusion.domain.flags import Flags, command_line
+from hexfusion.domain.vaes import VaeFile
+
+
+def vaes(flags: Flags, catalog: VaeCatalog) -> Vaes:
+    """Who chooses VAEs; `--vae-path` leaves no choice."""
+    path = flags.text("vae_path")
+    forced = VaeFile(name=Path(path).name, filename=path) if path else None
+    return Vaes(catalog, forced=forced, hashing=not flags.switch("no_hashing"))
+
+
+def models(flags: Flags, catalog: ModelCatalog, host: ModelHost, vaes: Vaes) -> Models:
+    """Who chooses checkpoints."""
+    return Models(catalog, host, hashing=not flags.switch("no_hashing"), vaes=vaes)
+
+
+def extra_networks(flags: Flags, catalog: NetworkCatalog) -> ExtraNetworks:
+    """Who finds what prompts name."""
+    return ExtraNetworks(
+        catalog, hashing=not flags.switch("no_hashing"), strict=flags.switch("strict_networks")
+    )
+
+
+def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQueue:
+    """Whose turn it is: how many work and wait, and how far they may be overtaken."""
+    return JobQueue(
+        clock,
+        slots=flags.integer("slots"),
+        max_waiting=flags.integer("queue"),
+        meters=meters,
+        grouping=Grouping(flags.integer("overtakes"), flags.integer("overtaking_time")),
+        ready=ready,
+    )
+
+
+def waiting_room(flags: Flags, what: str) -> WaitingRoom:
+    """How many may wait for that outside the queue."""
+    return WaitingRoom(what, flags.integer("loads_waiting"))
+
+
+def job_board(flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock) -> JobBoard:
+    """Who knows jobs by their ids, and how long finished ones are kept."""
+    retention = Retention(
+        seconds=flags.integer("job_retention"),
+        jobs=flags.integer("job_limit"),
+        bytes=flags.integer("job_memory") << 20,
+    )
+    return JobBoard(jobs, store, clock, retention)
+
+
+def save_images(
+    flags: Flags, archive: ImageArchive, styles: StyleStore, clock: Clock
+) -> SaveImages:
+    """Who saves pictures: what file names may hold, and whether there is a history."""
+    rules = NameRules(
+        max_length=flags.integer("filenames_max_length"),
+        unix=flags.switch("unix_filenames_sanitization"),
+    )
+    history = not flags.switch("no_prompt_history")
+    return SaveImages(archive, styles=styles.styles, clock=clock, rules=rules, history=history)
+
+
+def change_options(
+    flags: Flags,
+    options: OptionsStore,
+    catalog: ModelCatalog,
+    models: Models,
+    loads: WaitingRoom,
+    unused: UnusedOptions,
+) -> ChangeOptions:
+    """What clients may change, what is loaded when they do, and how many may wait for that."""
+    return ChangeOptions(
+        options,
+        find_checkpoint=catalog.resolve,
+        policy=flags.write_policy(),
+        on_change={
+            "sd_model_checkpoint": models.load,
+            "sd_vae": models.load_vae,
+            "sd_vae_overrides_per_model_preferences": models.load_vae,
+        },
+        loads=loads,
+        unused=unused,
+    )
+
+
+def sysinfo(
+    flags: Flags,
+    machine: Callable[[], Mapping[str, object]],
+    options: OptionsStore,
+    clock: Clock,
+) -> ReadSysinfo:
+    """Who reports on the server."""
+    given: Sequence[str] = command_line(flags)
+    return ReadSysinfo(
+        machine,
+        options,
+        clock,
+        version=A1111_VERSION,
+        data_path=flags.text("data_dir"),
+        command_line=given,
+    )

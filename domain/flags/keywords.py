@@ -1,0 +1,46 @@
+"""Flags by keyword, as a Python caller gives them, written as a command line."""
+
+import json
+from collections.abc import Mapping
+
+from hexfusion.domain.flags.flag import Flag, FlagError, FlagValue, Kind
+from hexfusion.domain.flags.flags import FLAGS
+from hexfusion.domain.flags.parsing import resembling
+
+
+def arguments(settings: Mapping[str, FlagValue]) -> list[str]:
+    """The command line that says the same: `{"no_half": True, "threads": 2}` is `--no-half
+    --threads=2`.
+
+    A switch takes True and False; None, and False for a switch, is a flag not given. What a value
+    has to be is told where the command line is read. Raises `FlagError` for what is no flag, and
+    for a value that no command line could hold.
+    """
+    return [word for dest, value in settings.items() for word in _words(_flag(dest), value)]
+
+
+def _flag(dest: str) -> Flag:
+    if dest not in FLAGS:
+        raise FlagError(dest, f"no such flag{resembling(dest, FLAGS)}; see hexfusion --help")
+    return FLAGS[dest]
+
+
+def _words(flag: Flag, value: FlagValue) -> list[str]:
+    if value is None:
+        return []
+    if flag.kind is Kind.SWITCH:
+        if not isinstance(value, bool):
+            raise FlagError(flag.option, f"must be True or False, not {value!r}")
+        return [flag.option] if value else []
+    if isinstance(value, bool):
+        raise FlagError(flag.option, f"takes a value, not {value!r}")
+    match value:
+        case str() | int():
+            return [f"{flag.option}={value}"]
+        case Mapping() if flag.kind is Kind.OBJECT:
+            return [f"{flag.option}={json.dumps(dict(value))}"]
+        case list() | tuple() if flag.kind is Kind.PATHS:
+            return [f"{flag.option}={each}" for each in value]
+        case list() | tuple() if flag.kind is Kind.WORDS and value:
+            return [flag.option, *map(str, value)]
+    raise FlagError(flag.option, f"cannot be {value!r}")
