@@ -2,10 +2,10 @@
 
 import sys
 
-from hexfusion import bootstrap
-from hexfusion.domain.generation import Txt2Img
+import hexfusion
 
-use = bootstrap.build(sys.argv[1:])
-result = use.txt2img(Txt2Img(prompt="a red circle on a blue background", width=256, height=256))
-result.pictures[0].image.save("picture.png")
-print(result.pictures[0].infotext)
+studio = hexfusion.build(sys.argv[1:])
+request = hexfusion.Txt2Img(prompt="a red circle on a blue background", width=256, height=256)
+made = studio.txt2img(request)
+made.pictures[0].save("picture.png")
+print(made.infotext)

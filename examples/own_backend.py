@@ -7,11 +7,13 @@ from random import Random
 
 from PIL import Image
 
-from hexfusion import bootstrap
+import hexfusion
+from hexfusion.adapters.gpu.parts import Files, OwnParts
 from hexfusion.application.ports.inference import Observer, Rendered, Resident, Sources, Verdict
+from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import Unsupported
-from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.flags import Flags
 from hexfusion.domain.plan import Plan
 from hexfusion.domain.vaes import VaeFile
 
@@ -46,6 +48,15 @@ def clouds(plan: Plan, image: int, step: int, size: tuple[int, int]) -> Image.Im
     return colours.resize(size, Image.Resampling.BICUBIC)
 
 
+def make_parts(flags: Flags, options: OptionsStore, files: Files) -> OwnParts:
+    """For `hexfusion --backend clouds`: what an installed package's entry point names.
+
+    [project.entry-points."hexfusion.backends"]
+    clouds = "own_backend:make_parts"
+    """
+    return OwnParts(Clouds())
+
+
 if __name__ == "__main__":
-    use = bootstrap.build(sys.argv[1:], backend=Clouds())
-    use.txt2img(Txt2Img(prompt="a sunset", steps=5)).pictures[0].image.save("picture.png")
+    studio = hexfusion.build(sys.argv[1:], backend=Clouds())
+    studio.txt2img(hexfusion.Txt2Img(prompt="a sunset", steps=5)).pictures[0].save("picture.png")
