@@ -49,6 +49,8 @@ test-api: $(STAMP) ## try 10,000 requests against the OpenAPI document (fetches 
 check: $(STAMP) ## lint, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@# mypy finds the package by its installed name, which no folder of the checkout has.
+	@mkdir -p build/typing && ln -sfn ../.. build/typing/hexfusion
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

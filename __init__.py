@@ -48,10 +48,12 @@ _ORIGINS = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _ORIGINS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ORIGINS[name]), name)
+if not TYPE_CHECKING:  # to a type checker a name that is not above does not exist
+
+    def __getattr__(name: str) -> object:
+        if name not in _ORIGINS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_ORIGINS[name]), name)
 
 
 def __dir__() -> list[str]:
