@@ -47,7 +47,7 @@ from hexfusion.application.system.health import ReadHealth
 from hexfusion.application.system.memory import ReadMemory
 from hexfusion.application.system.options import ReadOptions, UnusedOptions
 from hexfusion.application.system.version import A1111_VERSION
-from hexfusion.domain.flags import FlagError, Flags, FlagValue, arguments, help_text, parse_flags
+from hexfusion.domain.flags import FlagError, Flags, Setting, arguments, help_text, parse_flags
 
 
 class Container(containers.DeclarativeContainer):
@@ -193,7 +193,7 @@ def build(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     backend: str | Backend | Parts | None = None,
-    **flags: FlagValue | os.PathLike[str],
+    **flags: Setting,
 ) -> Studio:
     """The library: what makes pictures, as the flags say.
 
@@ -203,26 +203,21 @@ def build(
     an installed package declares), or an object: what renders and keeps models in memory, or all
     the parts of a backend. Nothing is loaded yet. Raises `FlagError`.
     """
-    named = {"data_dir": data_dir, **flags}
-    if isinstance(backend, str):
-        named["backend"] = backend
-    plain = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in named.items()}
-    words = [*argv, *arguments(plain)]
-    container = assemble(parse_flags(words, os.environ, absolute=os.path.abspath))
-    if not (backend is None or isinstance(backend, str)):
-        container.parts.override(providers.Object(parts_of(backend)))
-    return container.studio()
+    name = backend if isinstance(backend, str) else None
+    words = [*argv, *arguments({"data_dir": data_dir, "backend": name, **flags})]
+    settings = parse_flags(words, os.environ, absolute=os.path.abspath)
+    return assemble(settings, backend=None if isinstance(backend, str) else backend).studio()
 
 
-def assemble(flags: Flags, **parts: object) -> Container:
-    """A container for these flags, with `parts` in the places of it that they name.
+def assemble(flags: Flags, *, backend: Backend | Parts | None = None, **parts: object) -> Container:
+    """A container for these flags; `parts` take the places in it that they name.
 
-    A backend of one's own has no upscaler, interrogator or face restorer but one's own.
+    A backend that is given, rather than named by a flag, has no upscaler, interrogator or face
+    restorer but its own.
     """
     container = Container(flags=providers.Object(flags))
-    if "backend" in parts:
-        parts = {"parts": parts_of(parts["backend"]), **parts}
-        del parts["backend"]
+    if backend is not None:
+        parts = {"parts": parts_of(backend), **parts}
     for name, part in parts.items():
         getattr(container, name).override(providers.Object(part))
     return container

@@ -5,7 +5,7 @@ from hexfusion.domain.flags.command_line import command_line
 from hexfusion.domain.flags.flag import Effect, Flag, FlagError, FlagValue, Kind
 from hexfusion.domain.flags.flags import FLAGS, Flags
 from hexfusion.domain.flags.help import help_text
-from hexfusion.domain.flags.keywords import arguments
+from hexfusion.domain.flags.keywords import Setting, arguments
 from hexfusion.domain.flags.own import OWN
 from hexfusion.domain.flags.parsing import parse_flags
 
@@ -19,6 +19,7 @@ __all__ = [
     "FlagValue",
     "Flags",
     "Kind",
+    "Setting",
     "arguments",
     "command_line",
     "help_text",

@@ -2,13 +2,25 @@
 
 import json
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from hexfusion.domain.flags.flag import Flag, FlagError, FlagValue, Kind
 from hexfusion.domain.flags.flags import FLAGS
 from hexfusion.domain.flags.parsing import resembling
 
 
-def arguments(settings: Mapping[str, FlagValue]) -> list[str]:
+@runtime_checkable
+class Path(Protocol):
+    """What has a path's text: `pathlib.Path`."""
+
+    def __fspath__(self) -> str: ...
+
+
+Setting = FlagValue | Path
+"""What a flag may be set to by keyword."""
+
+
+def arguments(settings: Mapping[str, Setting]) -> list[str]:
     """The command line that says the same: `{"no_half": True, "threads": 2}` is `--no-half
     --threads=2`.
 
@@ -25,9 +37,11 @@ def _flag(dest: str) -> Flag:
     return FLAGS[dest]
 
 
-def _words(flag: Flag, value: FlagValue) -> list[str]:
+def _words(flag: Flag, value: Setting) -> list[str]:
     if value is None:
         return []
+    if isinstance(value, Path):
+        value = value.__fspath__()
     if flag.kind is Kind.SWITCH:
         if not isinstance(value, bool):
             raise FlagError(flag.option, f"must be True or False, not {value!r}")

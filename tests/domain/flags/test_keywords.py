@@ -1,5 +1,7 @@
 """Flags by keyword are the command line that says the same."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
 from hexfusion.domain.flags import FlagError, arguments, parse_flags
@@ -12,6 +14,7 @@ from hexfusion.domain.flags import FlagError, arguments, parse_flags
         ({"no_half": True, "medvram": False, "ckpt_dir": None}, ["--no-half"]),
         ({"threads": 2}, ["--threads=2"]),
         ({"data_dir": "--odd = name"}, ["--data-dir=--odd = name"]),
+        ({"data_dir": PurePosixPath("/a/b")}, ["--data-dir=/a/b"]),
         ({"styles_file": ("a.csv", "b.csv")}, ["--styles-file=a.csv", "--styles-file=b.csv"]),
         ({"use_cpu": ["all"]}, ["--use-cpu", "all"]),
         ({"ngrok_options": {"a": 1}}, ['--ngrok-options={"a": 1}']),
