@@ -32,8 +32,8 @@ from benchmarks import harness
 from benchmarks.replay_reasons import BEFORE, FLAGS, later, meant
 from benchmarks.shapes import differences
 from hexfusion import bootstrap
-from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
 from hexfusion.adapters.gpu.fake import FakeInference
+from hexfusion.adapters.gpu.parts import FakeParts
 from hexfusion.domain.flags import parse_flags
 
 Json = Mapping[str, Any]
@@ -126,8 +126,7 @@ class Server:
         settings = parse_flags([*given, "--api-server-stop"], {}, absolute=os.path.abspath)
         self._container = bootstrap.assemble(
             settings,
-            backend=FakeInference(seconds_per_step),
-            faces=FakeFaceRestorer(),
+            backend=FakeParts(FakeInference(seconds_per_step)),
             process=_NoProcess(),
         )
         self._container.models().load(self._container.options().snapshot())
