@@ -192,6 +192,8 @@ class Studio:
         Another checkpoint or VAE is loaded before they are. Raises `NotFound` for a checkpoint,
         `OptionError` naming what is unknown, frozen or of a wrong type, and what loading raises.
         """
+        if not isinstance(changes, Mapping):
+            raise InvalidRequest("changes", f"must be a dict by option, not {changes!r}")
         self._change_options(changes)
 
     def checkpoints(self) -> Sequence[Checkpoint]:

@@ -177,6 +177,8 @@ def made_ready(image: Image, field: str) -> Image:
     try:
         image.load()
         image = _upright(image)
+        if image.mode == "La":  # of Pillow's own making: no file has it, and little takes it
+            image = image.convert("LA")
         if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes):
             image = image.convert("RGBA")
     except Exception as error:  # see above

@@ -323,6 +323,8 @@ def test_options(studio: Studio, tmp_path: Path):
         studio.set_options({"CLIP_stop_at_last_layers": 1, "jpeg_quality": "high"})
     assert caught.value.key == "jpeg_quality"
     assert "Clip skip: 2" in studio.txt2img(SMALL).infotext  # all or none
+    with pytest.raises(InvalidRequest, match="changes: must be a dict by option, not 'png'"):
+        studio.set_options("png")
     again = hexfusion.build(data_dir=tmp_path, backend="fake")
     assert again.options()["samples_format"] == "webp"
 

@@ -132,3 +132,10 @@ def test_an_image_whose_file_is_cut_short():
     half = Image.open(io.BytesIO(encoded(Image.effect_noise((64, 64), 100))[:2000]))
     with pytest.raises(InvalidRequest, match="Invalid encoded image"):
         receive(half)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "LAB", "HSV", "I", "F"]
+)
+def test_an_image_of_any_mode_can_be_worked_on(mode):
+    assert in_colour(receive(Image.new(mode, (8, 8)))).mode in ("RGB", "RGBA")
