@@ -18,8 +18,13 @@ ABSENT = """\
 import sys
 sys.modules.update(dict.fromkeys(("torch", "diffusers", "transformers", "accelerate")))
 """
-#: These need torch by their nature, or are these very tests.
-LEFT_OUT = ("tests/architecture", "tests/adapters/gpu/torch_backend", "tests/tools/starter")
+#: These need torch by their nature, are these very tests, or start programs where it is not absent.
+LEFT_OUT = (
+    "tests/architecture",
+    "tests/adapters/gpu/torch_backend",
+    "tests/packaging",
+    "tests/tools/starter",
+)
 
 
 def test_the_tests_pass_with_torch_absent(tmp_path):
