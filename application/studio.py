@@ -20,8 +20,9 @@ from hexfusion.application.extras.extras import Extras, ProcessExtras
 from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
 from hexfusion.application.inpainting.init_pictures import InitPictures
+from hexfusion.application.jobs.job import Clock, Job
 from hexfusion.application.jobs.progress import ProgressReport, ReadProgress
-from hexfusion.application.jobs.queue import Clock, Job, JobQueue
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.application.pictures.receiving import Sent, decoded, receive_all
 from hexfusion.application.ports.extra_networks import NetworkCatalog

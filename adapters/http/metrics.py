@@ -10,7 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from hexfusion.application.jobs.job import Job
-from hexfusion.application.jobs.queue import Job, JobQueue
+from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.inference import ModelHost, Resident
 
 ReadMemory = Callable[[], Mapping[str, Mapping[str, object]]]
