@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import dotted, imports, modules, python_files, tree
+from tests.architecture.source import dotted, imports, module, modules, python_files, tree
 from tests.concurrency.sites import files, makers, sites
 
 MAKERS = [maker for path in files() for maker in makers(path)]
@@ -41,7 +41,7 @@ def _guards(suite: ast.ClassDef) -> set[str]:
 
 
 def full_name(path: Path, owner: str) -> str:
-    return ".".join([*path.with_suffix("").parts, owner])
+    return f"{module(path)}.{owner}"
 
 
 def test_locks_are_found():

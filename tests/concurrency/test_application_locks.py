@@ -2,8 +2,10 @@
 
 from PIL import Image
 
+from hexfusion.adapters.storage.catalogues.checkpoints_memory import MemoryCatalog
 from hexfusion.adapters.storage.results.images_memory import MemoryImages
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.saving.named_files import PictureFiles
 from hexfusion.application.saving.save_images import SAMPLES
@@ -75,3 +77,25 @@ class TestEnlargedLocks(LockContract):
 
         scene.run(*(lambda key=key: use(key) for key in range(3)))
         assert sum(cache.get((key,)) is not None for key in range(3)) == 2
+
+
+class TestModelsLocks(LockContract):
+    guards = {Models: [Guard("_changing", written=("_unloaded", "_failed"))]}
+
+    def play(self, scene: Scene) -> None:
+        """What is noted last is what was done last."""
+        did: list[str] = []
+
+        class Host:
+            def load(self, checkpoint, vae=None) -> None:
+                scene.stage.pause()
+                did.append("load")
+
+            def unload(self) -> None:
+                scene.stage.pause()
+                did.append("unload")
+
+        catalog = MemoryCatalog({"a.ckpt": b"a"})
+        models = scene[Models](catalog, Host())
+        scene.run(lambda: models.load(Options()), models.unload)
+        assert models._unloaded is (did[-1] == "unload")

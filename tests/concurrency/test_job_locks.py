@@ -8,6 +8,7 @@ from PIL import Image
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job, JobState
+from hexfusion.application.jobs.live_preview import LivePreview
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.domain.errors import JobCancelled, NotFound, ServerStopping
@@ -23,7 +24,6 @@ class TestJobLocks(LockContract):
         Job: [
             Guard(
                 "_lock",
-                touched=("_preview", "_preview_step", "_picture_step"),
                 written=(
                     "progress",
                     "state",
@@ -31,8 +31,7 @@ class TestJobLocks(LockContract):
                     "finished_at",
                     "changes",
                     "pictures_made",
-                    "picture_number",
-                    "_picture",
+                    "text",
                 ),
             )
         ]
@@ -53,8 +52,11 @@ class TestJobLocks(LockContract):
             job.enter(JobState.DONE)
 
         def look() -> None:
+            """Everything is of one moment."""
             for _ in range(3):
-                job.picture()
+                view = job.view()
+                if view.changes > 2:
+                    assert view.text == ("" if view.over else "a cat")
 
         def watch() -> None:
             changes = 0
@@ -65,6 +67,36 @@ class TestJobLocks(LockContract):
         scene.run(work, look, watch, job.tell)
         assert (job.state, job.pictures_made, job.changes) == (JobState.DONE, 1, 8)
         assert seen[0] <= job.changes
+
+
+class TestLivePreviewLocks(LockContract):
+    guards = {
+        LivePreview: [
+            Guard(
+                "_lock",
+                touched=("_make", "_step", "_stage", "_latest_step", "_making"),
+                written=("_latest",),
+            )
+        ]
+    }
+
+    def play(self, scene: Scene) -> None:
+        live, made = scene[LivePreview](), []
+        picture, last = Image.new("RGB", (8, 8)), Image.new("RGB", (4, 4))
+
+        def make() -> Image.Image:
+            made.append(1)
+            scene.stage.pause()
+            return picture
+
+        def work() -> None:
+            live.begin()
+            for step in (1, 2):
+                live.offer(make, step)
+            live.finish(last)
+
+        scene.run(work, live.latest, live.latest)
+        assert live.latest().image is last and len(made) <= 2
 
 
 class TestQueueLocks(LockContract):
@@ -88,6 +120,8 @@ class TestQueueLocks(LockContract):
             queue.last()
             queue.full()
             queue.waiting()
+            queue.standing()
+            queue.refusal()
             with contextlib.suppress(NotFound):
                 queue.find("1")
 
@@ -140,6 +174,8 @@ class TestBoardLocks(LockContract):
             board.finished("same")
             with contextlib.suppress(NotFound):
                 board.status("same")
+            with contextlib.suppress(NotFound):
+                board.found("same")
 
         scene.run(ask, ask, leave, look)
         assert outcomes == [b"made", b"made"]

@@ -11,6 +11,7 @@ from hexfusion.adapters.gpu.torch_backend.batch import Batch
 from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
+from hexfusion.adapters.gpu.torch_backend.devices import ProcessThreads
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
@@ -367,3 +368,20 @@ class TestOneTurnForAll(LockContract):
         )(flags, None, files_below=None, write=None, book=None)
         assert all((parts.inference, parts.upscaler, parts.faces, parts.interrogator))
         assert len(turns) == 4 and len({*map(id, turns)}) == 1
+
+
+class TestProcessThreadsLocks(LockContract):
+    guards = {ProcessThreads: [Guard("_lock", touched=("_decided",))]}
+
+    def play(self, scene: Scene) -> None:
+        """The first one decides, for all."""
+        counts = [8]
+
+        def decide(count: int) -> None:
+            scene.stage.pause()
+            counts.append(count)
+
+        torch = SimpleNamespace(set_num_threads=decide, get_num_threads=lambda: counts[-1])
+        threads = scene.given(ProcessThreads, torch=torch)()
+        scene.run(*(lambda count=count: threads.use(count) for count in (2, 3)))
+        assert len(counts) == 2
