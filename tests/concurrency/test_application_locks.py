@@ -9,7 +9,7 @@ from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.saving.named_files import PictureFiles
 from hexfusion.application.saving.save_images import SAMPLES
-from hexfusion.application.system.options import ChangeOptions
+from hexfusion.application.system.options import ChangeOptions, UnusedOptions
 from hexfusion.domain.filenames import DEFAULT_RULES
 from hexfusion.domain.options import Options
 from tests.concurrency.guarded import Guard, LockContract, Scene
@@ -99,3 +99,16 @@ class TestModelsLocks(LockContract):
         models = scene[Models](catalog, Host())
         scene.run(lambda: models.load(Options()), models.unload)
         assert models._unloaded is (did[-1] == "unload")
+
+
+class TestUnusedOptionsLocks(LockContract):
+    guards = {UnusedOptions: [Guard("_turn", touched=("_told",))]}
+
+    def play(self, scene: Scene) -> None:
+        """However many set the same option, the log has it once."""
+        lines: list[str] = []
+        tell = scene[UnusedOptions](lines.append)
+        stored = Options({"pin_memory": True})
+        scene.run(*[lambda: tell(stored)] * 3)
+        assert len(lines) == 1
+        assert "pin_memory" in lines[0]

@@ -143,7 +143,7 @@ def test_how_many_is_the_operators_choice(tmp_path: Path) -> None:
 
 def test_threads_are_kept_for_every_room() -> None:
     made = [each for each in bootstrap.Container.providers.values() if isinstance(each, Singleton)]
-    assert sum(each.provides is bootstrap.waiting_room for each in made) == ROOMS
+    assert sum(each.provides is bootstrap.made.waiting_room for each in made) == ROOMS
 
 
 class SlowCatalog(MemoryCatalog):

@@ -8,16 +8,17 @@ import torch
 from PIL import Image
 
 from hexfusion.adapters.gpu.torch_backend.batch import Batch
-from hexfusion.adapters.gpu.torch_backend.checkpoint import FULL
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
+from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.devices import ProcessThreads
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from hexfusion.adapters.gpu.torch_backend.parts import TorchParts
-from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement
+from hexfusion.adapters.gpu.torch_backend.precision import FULL
+from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement, Placing
 from hexfusion.adapters.gpu.torch_backend.upscale.tiled import _call
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
 from hexfusion.adapters.storage.folders import files_below
@@ -385,3 +386,37 @@ class TestProcessThreadsLocks(LockContract):
         threads = scene.given(ProcessThreads, torch=torch)()
         scene.run(*(lambda count=count: threads.use(count) for count in (2, 3)))
         assert len(counts) == 2
+
+
+class SmallVae(torch.nn.Module):
+    """As much of a VAE as copying it takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3, dtype=torch.float16), requires_grad=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.weight.dtype
+
+
+class TestVaeCopiesLocks(LockContract):
+    guards = {
+        VaeCopies: [
+            Guard("_lock", called=("_held.get", "_held.clear", "_held.__setitem__", "_held.values"))
+        ]
+    }
+
+    def play(self, scene: Scene) -> None:
+        """Copies are made, counted and let go of side by side; each is whole."""
+        copies = scene[VaeCopies](Placing(torch.device("cpu")))
+        vaes = [SmallVae(), SmallVae()]
+        made: list[SmallVae] = []
+
+        def copy(vae: SmallVae) -> None:
+            made.append(copies.of(vae, torch.float32))
+
+        scene.run(*(lambda vae=vae: copy(vae) for vae in vaes), copies.size, copies.drop)
+        assert [each.dtype for each in made] == [torch.float32] * 2
+        assert [each.dtype for each in vaes] == [torch.float16] * 2
+        assert copies.size() in (0, 12)
