@@ -35,10 +35,13 @@ class OptionControl(Control, frozen=True):
 
 def extra_options(kind: type[AnyRequest], options: Options) -> type[Arguments]:
     """The arguments that these options name for such a request, unset where they are left out."""
-    of = "img2img" if kind is Img2Img else "txt2img"
+    if kind is Img2Img:
+        keys = options.texts("extra_options_img2img")
+    else:
+        keys = options.texts("extra_options_txt2img")
     fields = [
         (f"option_{number}", Annotated[object, _control(key, options)], msgspec.UNSET)
-        for number, key in enumerate(options.texts(f"extra_options_{of}"))
+        for number, key in enumerate(keys)
     ]
     struct = msgspec.defstruct("ExtraOptions", fields, bases=(Arguments,), frozen=True)
     return cast(type[Arguments], struct)
