@@ -50,7 +50,6 @@ def job(*prompts, batch_size=1, hires=None):
         "checkpoint": checkpoint,
         "width": 64,
         "height": 64,
-        "cfg_scale": 7.0,
         "text": TextPlan(positive=(), negative=()),
         "sampling": sampling,
     }
