@@ -137,6 +137,14 @@ def test_a_soft_picture_is_made_again_from_its_infotext():
     assert "Soft inpainting schedule bias: 2," in looped.info.infotexts[0]
 
 
+def test_defaults_are_told_as_they_are_listed():
+    """Spec scripts.md 14: 1, 4 and 2, whole numbers."""
+    request = soft_request(alwayson_scripts={"Soft Inpainting": {"args": [True]}})
+    (text,) = world().img2img(request, InitPictures((PICTURE,), MASK)).info.infotexts
+    for told in ("schedule bias: 1,", "contrast boost: 4,", "influence: 0,", "contrast: 2,"):
+        assert told in text
+
+
 class Louder(Arguments, frozen=True):
     on: Annotated[bool, Switch("Louder", infotext="Louder")] = False
     by: Annotated[float, Slider("By", 0, 4, 0.5, infotext="Louder by")] = 2
