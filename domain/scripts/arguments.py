@@ -96,10 +96,11 @@ class NumberBox(Control, frozen=True):
     """A whole number, whatever its size."""
 
     def read(self, value: object) -> int:
-        whole = isinstance(value, float) and value.is_integer()
-        if isinstance(value, bool) or not (whole or isinstance(value, int)):
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError("a whole number")
-        return int(value)
+        return value
 
     def written(self, text: str) -> Number:
         return _number(text)
