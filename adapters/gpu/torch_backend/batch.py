@@ -28,7 +28,7 @@ from hexfusion.adapters.gpu.torch_backend.latents.latent_upscale import (
 from hexfusion.adapters.gpu.torch_backend.latents.soft_mask import SoftMask, changed_masks
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computation_of, computing, in_force
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement, Placing
-from hexfusion.adapters.gpu.torch_backend.sampling.call import Network, inside, linked
+from hexfusion.adapters.gpu.torch_backend.sampling.call import Call, Network, inside, linked
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask, Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
 from hexfusion.adapters.gpu.torch_backend.sampling.inversion import found_noise
@@ -350,10 +350,15 @@ class Batch:
         return linked(
             answering(model.unet),
             showing(beside),
-            inside(lambda: self._turn),
+            self._taking_turns,
             inside(lambda: in_force(tweaks)),
             inside(lambda: self._adding(each.networks, model)),
         )
+
+    def _taking_turns(self, call: Call, answer: Network) -> Tensor:
+        """A link: one job's call at a time."""
+        with self._turn:
+            return answer(call)
 
     def _latent_model(
         self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]

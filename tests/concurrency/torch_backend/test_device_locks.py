@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hexfusion.adapters.gpu.parts import Files
 from hexfusion.adapters.gpu.torch_backend.batch import Batch
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
@@ -37,6 +38,7 @@ CPU = torch.device("cpu")
 FAMILIES = ("ESRGAN", "RealESRGAN", "DAT", "HAT", "SwinIR", "ScuNET")
 TINY = Checkpoint(name="tiny", filename="/nowhere/tiny")
 PICTURE = Image.new("RGB", (64, 64))
+CALL = SimpleNamespace()
 
 
 class Network:
@@ -220,7 +222,7 @@ class TestCodecLocks(LockContract):
             encode=pictures,
             decode=pictures,
             to_pictures=lambda pixels: [PICTURE],
-        )(plan(TINY), [], SimpleNamespace(), turn)
+        )(plan(TINY), [], SimpleNamespace(), SimpleNamespace(retry=lambda dtype: None), turn)
         model = SimpleNamespace(vae=None, scale_factor=1.0)
         scene.run(
             lambda: codec.start(model, [PICTURE], (8, 8), torch.Generator()),
@@ -256,7 +258,7 @@ class TestBatchLocks(LockContract):
     guards = {Batch: []}
 
     def play(self, scene: Scene) -> None:
-        """One batch for each kind of model: by depth, by an instruction, by a mask."""
+        """Batches side by side; one checkpoint sees pictures beside the latent, the other none."""
         turn = scene.threading.Lock()
         network = Network(scene, turn)
 
@@ -273,26 +275,30 @@ class TestBatchLocks(LockContract):
                 return nullcontext()
 
         def sampled(latent_model, settings, texts, *_) -> torch.Tensor:
-            return latent_model.network(None, None, None, None)
+            return latent_model.network(CALL)
+
+        class Shown:
+            edits, fact = False, None
+
+            def __call__(self, picture: object) -> torch.Tensor:
+                return network()
 
         low_memory = False
         cls = scene.given(
             Batch,
-            Codec=lambda *_, **__: SimpleNamespace(decode=lambda *_: [PICTURE], retry=None),
+            Codec=lambda *_, **__: SimpleNamespace(
+                decode=lambda *_: [PICTURE], retry=None, tweaks=None, at_work=lambda: turn
+            ),
             JobAdditions=Adding,
             condition=computes,
-            predict=computes,
-            beside_depth=computes,
-            beside_editing=computes,
-            beside_inpainting=computes,
+            answering=lambda unet: computes,
+            showing=lambda beside: lambda call, answer: answer(call),
             noise_table=lambda *_, **__: None,
             sample_from_noise=sampled,
         )
         family = SimpleNamespace(
             family="SD1",
-            depth=None,
-            edits=False,
-            inpaints=False,
+            image_input=None,
             embedder=None,
             text=None,
             unet=None,
@@ -318,13 +324,14 @@ class TestBatchLocks(LockContract):
                 networks=None,
                 upscaler=None,
                 small=None,
+                copies=None,
                 placing=placing,
             )
 
         scene.run(
-            lambda: batch(depth=network).render(),
-            lambda: batch(edits=True).render(),
-            lambda: batch(inpaints=True).render(),
+            lambda: batch().render(),
+            lambda: batch(image_input=Shown()).render(),
+            lambda: batch(image_input=Shown()).render(),
         )
         low_memory = True
         scene.run(*[lambda: batch(Placement.NETWORKS).render()] * 2)
@@ -366,7 +373,7 @@ class TestOneTurnForAll(LockContract):
             choose_device=lambda *_, **__: CPU,
             choose_precision=lambda *_, **__: FULL,
             **dict.fromkeys(made, takes),
-        )(flags, None, files_below=None, write=None, book=None)
+        )(flags, None, Files(*[lambda *_: None] * 3))
         assert all((parts.inference, parts.upscaler, parts.faces, parts.interrogator))
         assert len(turns) == 4 and len({*map(id, turns)}) == 1
 

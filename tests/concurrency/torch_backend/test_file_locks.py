@@ -15,7 +15,7 @@ from hexfusion.adapters.gpu.torch_backend.files.safetensors_file import Safetens
 from hexfusion.adapters.gpu.torch_backend.patches.embeddings import EmbeddingFiles
 from hexfusion.adapters.gpu.torch_backend.upscale.spandrel_networks import library
 from hexfusion.domain.extra_networks import Embedding
-from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
+from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan, TextPlan
 from hexfusion.domain.vaes import VaeFile
 from tests.concurrency.guarded import Guard, LockContract, Scene
 
@@ -81,6 +81,7 @@ class TestSmallDecodersLocks(LockContract):
         built: list[object] = []
 
         def build(tensors: object, file: str, channels: int) -> nn.Module:
+            scene.stage.pause()
             built.append(file)
             return nn.Linear(2, 2, bias=False)
 
@@ -98,7 +99,10 @@ class TestSmallDecodersLocks(LockContract):
         def decode() -> None:
             small.taesd(sd1, "decoder")
 
-        scene.run(decode, decode, lambda: small.approximation(starter), small.size)
+        def preview() -> None:
+            small.approximation(starter)
+
+        scene.run(decode, decode, preview, preview, small.size)
         assert (sorted(built), small.size()) == (["starter.safetensors", "taesd_decoder.pth"], 32)
         scene.run(small.drop, decode)
 
@@ -123,7 +127,7 @@ class TestTextEncoderLocks(LockContract):
         cls = scene.given(
             TextEncoder,
             chunk_columns=lambda prompts, special: [prompts],
-            context=SimpleNamespace(current=lambda: None),
+            current=lambda: None,
         )
 
         class Quick(cls):
@@ -132,9 +136,11 @@ class TestTextEncoderLocks(LockContract):
                 return prompts
 
         encoder = Quick(SimpleNamespace(), SimpleNamespace(), cache_size=2)
+        texts = TextPlan(positive=(), negative=())
 
         def encode(text: str) -> None:
-            assert encoder.encode([text]) == [text] and encoder.encode([text]) == [text]
+            for _ in range(2):
+                assert encoder.encode([text], texts, 1) == [text]
 
         scene.run(*(lambda text=text: encode(text) for text in "abca"))
         assert len(encoder._cache) == 2
@@ -143,7 +149,8 @@ class TestTextEncoderLocks(LockContract):
 class TestNetworkStoreLocks(LockContract):
     guards = {
         NetworkStore: [
-            Guard("_lock", touched=("_spoken", "_last", "_alive", "_hypernetworks", "_layers"))
+            Guard("_lock", touched=("_last", "_alive", "_hypernetworks")),
+            Guard("_making", touched=("_spoken", "_layers")),
         ]
     }
 
@@ -161,11 +168,18 @@ class TestNetworkStoreLocks(LockContract):
         def read(path: object, layers: object, *, sd2: bool) -> SimpleNamespace:
             return SimpleNamespace(layers={"x": (None, None)}, embeddings={}, incomplete=0)
 
+        opened: list[object] = []
+
+        def read_hypernetwork(path: object, device: object, dtype: object) -> object:
+            scene.stage.pause()
+            opened.append(path)
+            return {1: (nn.Linear(1, 1), nn.Linear(1, 1))}
+
         cls = scene.given(
             NetworkStore,
             MergedWeights=Merged,
             read_lora=read,
-            read_hypernetwork=lambda path, device, dtype: {1: (nn.Linear(1, 1), nn.Linear(1, 1))},
+            read_hypernetwork=read_hypernetwork,
             layers_of=lambda model: {"x": "layer"},
         )
         store = cls(spare=lambda unet: 0)
@@ -182,6 +196,7 @@ class TestNetworkStoreLocks(LockContract):
             had.append(store.additions(plan, model))
 
         scene.run(add, add, store.size)
+        assert len(opened) == 1
         assert len(merged) == 1 and had[0].merged is had[1].merged
         assert had[0].vocabulary is had[1].vocabulary
         assert store.size() == 12 + 16
