@@ -10,6 +10,7 @@ from tools.plant_faults.__main__ import main
 from tools.plant_faults.choosing import Choice, mirrors
 from tools.plant_faults.faults import faults_in, is_real
 from tools.plant_faults.project import Project
+from tools.plant_faults.running import bench
 
 SOURCE = b'''"""Text: 1 < 2 and 3."""
 import threading
@@ -162,6 +163,29 @@ def test_only_the_product_gets_faults(shop):
     }
     (shop / "pyproject.toml").unlink()
     assert {path.parts[0] for path in Project(shop).sources()} == {"shop"}
+
+
+def test_a_root_that_is_a_package_itself_is_known_by_its_name(tmp_path):
+    """Its folders are packages below it, and the copy is imported by that name."""
+    files = {
+        "pyproject.toml": '[tool.importlinter]\nroot_packages = ["house"]\n',
+        "__init__.py": "",
+        "till/__init__.py": "",
+        "till/sums.py": "def twice(a):\n    return a + a if a > 0 else 0\n",
+        "tests/test_sums.py": (
+            "from house.till.sums import twice\n\n\n"
+            "def test_twice():\n    assert (twice(1), twice(0), twice(-1)) == (2, 0, 0)\n"
+        ),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    project = Project(tmp_path)
+    assert project.package == "house"
+    assert [path.as_posix() for path in project.sources()] == ["till/__init__.py", "till/sums.py"]
+    assert Choice(project).tests("till/sums.py") == ["tests/test_sums.py"]
+    with bench(project, 60) as planted:
+        assert "caught" in {planted.run(fault).outcome for fault in project.faults()}
 
 
 def test_tests_are_those_that_import_it_nearest_first(shop):

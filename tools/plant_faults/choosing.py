@@ -22,7 +22,10 @@ class Choice:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._modules = {
-            name: path for path in project.files if path.suffix == ".py" for name in _names(path)
+            name: path
+            for path in project.files
+            if path.suffix == ".py"
+            for name in _names(path, project.package)
         }
 
     def tests(self, module: str, kind: str = "") -> list[str]:
@@ -94,9 +97,13 @@ def _words(stem: str) -> set[str]:
     return {word.rstrip("s") for word in re.split(r"[_-]", stem.lower())} - {"test", "", "of"}
 
 
-def _names(path: Path) -> Iterator[str]:
+def _names(path: Path, package: str) -> Iterator[str]:
+    """What a module is imported by: from the root, and where that is a package, through it."""
     parts = _below_src(path.with_suffix("").parts)
-    yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    yield name
+    if package:
+        yield f"{package}.{name}".rstrip(".")
 
 
 def _below_src(parts: tuple[str, ...]) -> tuple[str, ...]:

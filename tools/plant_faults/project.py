@@ -13,16 +13,26 @@ _BESIDE = ("test", "doc", "tool", "bench", "example", "script", "build", ".")
 
 
 class Project:
-    """The tree at `root`. Paths are relative to it."""
+    """The tree at `root`. Paths are relative to it.
+
+    `package` is the name that the root itself is imported by, where it is a package (`package_dir
+    = {"name": "."}`), else empty.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.files = _files(self.root)
+        named = self._named()
+        is_package = len(named) == 1 and not (self.root / named[0]).is_dir()
+        self.package = named[0] if is_package and Path("__init__.py") in self.files else ""
 
     def sources(self) -> list[Path]:
         """The modules of the packages that pyproject.toml names for import-linter or setuptools;
         where it names none, those in all folders but those of tests, tools and documents."""
         named = self._named()
+        if self.package:  # its folders are those that are packages
+            named = [path.parts[0] for path in self.files if path.match("*/__init__.py")]
+            named = [each for each in named if Path(each, "__init__.py") in self.files]
         return [
             path
             for path in self.files

@@ -122,6 +122,8 @@ class Bench:
         command += ["--tb=no", "-rfE", *self._pytest, *tests]
         # Byte code is told from the source by time and size, which a fault may leave as they are.
         told = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        if self._project.package:  # the copy goes by that name, wherever another is installed
+            told["PYTHONPATH"] = str(self._copy.parent)
         with subprocess.Popen(
             command,
             cwd=self._copy,
@@ -144,12 +146,12 @@ def bench(project: Project, seconds: float, pytest: Sequence[str] = ()) -> Itera
     """A bench in a folder that goes afterwards. What lies beside the project lies beside the copy,
     as links: tests may look for recordings there."""
     with TemporaryDirectory(prefix="planted-") as folder:
-        copy = Path(folder, project.root.name)
+        copy = Path(folder, project.package or project.root.name)
         for path in project.files:
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(project.root / path, copy / path, follow_symlinks=False)
         for each in project.root.parent.iterdir():
-            if each.name != project.root.name and not each.name.startswith("."):
+            if each.name not in (project.root.name, copy.name) and each.name[0] != ".":
                 (Path(folder) / each.name).symlink_to(each)
         yield Bench(project, copy, seconds, pytest)
 
