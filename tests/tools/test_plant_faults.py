@@ -106,10 +106,10 @@ def test_ids_tell_faults_apart():
 @pytest.mark.parametrize(
     ("test", "module", "expected"),
     [
-        ("tests/http/test_fetch.py", "adapters/http/downloads/downloader.py", True),
+        ("tests/http/test_fetch.py", "adapters/http/fetch.py", True),
         ("tests/http/test_fetch_memory.py", "src/x/adapters/http/fetch.py", True),
-        ("tests/http/test_fetching.py", "adapters/http/downloads/downloader.py", False),
-        ("tests/storage/test_fetch.py", "adapters/http/downloads/downloader.py", False),
+        ("tests/http/test_fetching.py", "adapters/http/fetch.py", False),
+        ("tests/storage/test_fetch.py", "adapters/http/fetch.py", False),
         ("tests/test_fetch.py", "product/fetch.py", True),
     ],
 )
