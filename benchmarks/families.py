@@ -92,11 +92,11 @@ def load_and_step(name: str, path: Path, stored: str, computed: str, others: str
 
     from benchmarks.family_files import by_name
     from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
-    from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
     from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
     from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
     from hexfusion.adapters.gpu.torch_backend.devices import choose_device
     from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+    from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
     from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
     from hexfusion.adapters.gpu.torch_backend.precision import Precision
     from hexfusion.domain.checkpoints import Checkpoint
@@ -111,8 +111,8 @@ def load_and_step(name: str, path: Path, stored: str, computed: str, others: str
     found = infer_architecture(Shapes(str(path), weights.shapes()), OriginalConfig())
     # of SD2 only the network itself can tell
     prediction = found.prediction or load_checkpoint(path, device, precision).prediction
-    if (found.family, prediction) != (kind.family, kind.prediction):
-        raise RuntimeError(f"taken for {found.family} that predicts {prediction}")
+    if (found.family.name, prediction) != (kind.family, kind.prediction):
+        raise RuntimeError(f"taken for {found.family.name} that predicts {prediction}")
 
     backend = TorchInference(device, precision)
     checkpoint = Checkpoint(name=path.name, filename=str(path))

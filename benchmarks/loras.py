@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from benchmarks import harness
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_unet, predict
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
-from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.patches.additions import Additions, adding
 from hexfusion.adapters.gpu.torch_backend.patches.kinds import kind_of

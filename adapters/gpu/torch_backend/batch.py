@@ -86,6 +86,7 @@ class Batch:
         low_memory = any(placing.of(each.family) is not Placement.WHOLE for each in models.values())
         self._codec = Codec(plan, models.values(), small, copies, turn, low_memory=low_memory)
         self._model = models[plan.checkpoint.filename]
+        self._channels = self._model.family.latents.channels
         if low_memory:
             with turn:  # what is added to a network is made where it lies while nobody calls it
                 placing.there.clear()
@@ -207,7 +208,7 @@ class Batch:
 
     def _content_noise(self, init: InitPlan, height: int, width: int) -> Tensor:
         source = self._plan.sampling.options.randn_source
-        shape = (4, height, width)
+        shape = (self._channels, height, width)
         return ImageNoise(shape, init.content_seeds, source=source, device=self._device)()
 
     def _second_pass(self, hires: HiresPlan, init: Tensor) -> Tensor:
@@ -373,7 +374,7 @@ class Batch:
                 zero_terminal_snr=options.sd_noise_schedule == "Zero Terminal SNR",
             ),
             v_prediction=model.prediction == "v",
-            sdxl=model.sdxl,
+            align_your_steps=model.family.align_your_steps,
             image_cfg_scale=self._image_cfg_scale(model),
         )
 
@@ -392,7 +393,7 @@ class Batch:
         """A fresh source for latents of that size, in cells (spec sampling.md 1.3 and 1.7)."""
         noise, options = self._plan.noise, self._plan.sampling.options
         return ImageNoise(
-            (4, height, width),
+            (self._channels, height, width),
             noise.seeds,
             source=options.randn_source,
             device=self._device,

@@ -14,40 +14,25 @@ from hexfusion.adapters.gpu.torch_backend.architectures.builders import (
     build_unet,
     build_vae,
 )
-from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
-    Architecture,
-    Shapes,
-    TextArchitecture,
-)
-from hexfusion.adapters.gpu.torch_backend.architectures.families import UNCLIP_L, infer_architecture
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, TextArchitecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import (
     OriginalConfig,
     read_original_config,
 )
 from hexfusion.adapters.gpu.torch_backend.architectures.prediction import measure_prediction
-from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import (
-    ClipConditioner,
-    OpenClipConditioner,
-    RefinerConditioner,
-    TextConditioner,
-    XlConditioner,
-)
-from hexfusion.adapters.gpu.torch_backend.conditioning.depth import build_depth
-from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import (
-    Depth,
-    EditedPicture,
-    ImageInput,
-    MaskedPicture,
-)
+from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import TextConditioner
+from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import ImageInput
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import (
     ClipTokenizer,
     open_clip_tokenizer,
 )
-from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
-    ImageEmbedder,
-    build_image_embedder,
+from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedder
+from hexfusion.adapters.gpu.torch_backend.families.architecture import (
+    Architecture,
+    infer_architecture,
 )
+from hexfusion.adapters.gpu.torch_backend.families.family import Family
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, own_latent_rgb
 from hexfusion.adapters.gpu.torch_backend.precision import FULL, Precision
@@ -59,9 +44,6 @@ if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 TIMESTEPS = 1000
-
-LATENT = 4
-"""Channels of a latent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +57,7 @@ class LoadedCheckpoint:
     """
 
     file: str
-    family: str
+    family: Family
     architecture: Architecture
     unet: "UNet2DConditionModel"
     vae: "AutoencoderKL"
@@ -87,23 +69,13 @@ class LoadedCheckpoint:
     embedder: ImageEmbedder | None = None
     image_input: ImageInput | None = None
 
-    @property
-    def sdxl(self) -> bool:
-        """Whether it is SDXL, its refiner or pruned from it."""
-        return is_sdxl(self.family)
-
-    @property
-    def sd2(self) -> bool:
-        """Whether it is an SD2 of whatever inputs."""
-        return self.family.startswith("SD2")
-
 
 def load_checkpoint(
     path: Path,
     device: torch.device | str = "cpu",
     precision: Precision = FULL,
     *,
-    home: Callable[[str], torch.device] | None = None,
+    home: Callable[[Family], torch.device] | None = None,
     mmap: bool = True,
 ) -> LoadedCheckpoint:
     """Read, recognise and build. All-or-nothing; needs no network and no other file.
@@ -115,55 +87,31 @@ def load_checkpoint(
     weights = read_weights(path, mmap=mmap)
     config = read_original_config(path)
     architecture = infer_architecture(Shapes(weights.file, weights.shapes()), config)
+    family = architecture.family
     if home is not None:
-        device = home(architecture.family)
+        device = home(family)
     unet = build_unet(architecture.unet, weights, device, precision.unet)
     prediction = architecture.prediction or measure_prediction(
         unet, architecture.unet.context_width
     )
     return LoadedCheckpoint(
         file=weights.file,
-        family=architecture.family,
+        family=family,
         architecture=architecture,
         unet=unet,
         vae=build_vae(architecture.vae, weights, device, precision.vae),
         text=build_conditioner(architecture, weights, device, precision.text),
-        alphas_cumprod=None if is_sdxl(architecture.family) else _noise_table(weights, config),
+        alphas_cumprod=_noise_table(weights, config) if family.own_noise_table else None,
         prediction=prediction,
         scale_factor=architecture.scale_factor,
         latent_rgb=own_latent_rgb(weights.metadata, architecture.vae.latent_channels),
-        embedder=_embedder(architecture, weights, device, precision.text),
-        image_input=_image_input(architecture, weights, device),
+        embedder=(
+            family.embedder(architecture, weights, device, precision.text)
+            if family.embedder
+            else None
+        ),
+        image_input=family.image_input(architecture, weights, device),
     )
-
-
-def _embedder(
-    architecture: Architecture, weights: Weights, device: torch.device, dtype: torch.dtype
-) -> ImageEmbedder | None:
-    if architecture.vision is None:
-        return None
-    statistics = architecture.family == UNCLIP_L
-    return build_image_embedder(architecture.vision, weights, device, dtype, statistics=statistics)
-
-
-def _image_input(
-    architecture: Architecture, weights: Weights, device: torch.device
-) -> ImageInput | None:
-    if architecture.depth:
-        return Depth(build_depth(architecture.depth, weights, device))
-    match architecture.unet.in_channels - LATENT:
-        case 0:
-            return None
-        case 4:
-            return EditedPicture()
-        case 5:
-            return MaskedPicture(rounded=is_sdxl(architecture.family))
-    raise AssertionError(f"{architecture.family} with {architecture.unet.in_channels} channels")
-
-
-def is_sdxl(family: str) -> bool:
-    """Whether that is the SDXL family or one of its relatives."""
-    return family.startswith(("SDXL", "SSD-1B"))
 
 
 def build_conditioner(
@@ -171,16 +119,7 @@ def build_conditioner(
 ) -> TextConditioner:
     """The checkpoint's text encoders, put together as its family does. Errors as `build_unet`."""
     encoders = [_encoder(text, weights, device, dtype) for text in architecture.texts]
-    match encoders:
-        case [clip, open_clip]:
-            return XlConditioner(clip, open_clip)
-        case [only] if is_sdxl(architecture.family):
-            return RefinerConditioner(only)
-        case [only] if architecture.texts[0].open_clip:
-            return OpenClipConditioner(only, cut=architecture.texts[0].cut)
-        case [only]:
-            return ClipConditioner(only)
-    raise AssertionError(f"{architecture.family} with {len(encoders)} encoders")
+    return architecture.family.conditioner(architecture, encoders)
 
 
 def _encoder(

@@ -16,6 +16,7 @@ from hexfusion.adapters.gpu.torch_backend.devices import ProcessThreads
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
+from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from hexfusion.adapters.gpu.torch_backend.parts import TorchParts
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
@@ -297,7 +298,7 @@ class TestBatchLocks(LockContract):
             sample_from_noise=sampled,
         )
         family = SimpleNamespace(
-            family="SD1",
+            family=SD1,
             image_input=None,
             embedder=None,
             text=None,
@@ -305,7 +306,6 @@ class TestBatchLocks(LockContract):
             vae=None,
             alphas_cumprod=None,
             prediction="epsilon",
-            sdxl=False,
             scale_factor=1.0,
         )
 

@@ -11,6 +11,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextE
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
+from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1
 from hexfusion.adapters.gpu.torch_backend.files.safetensors_file import SafetensorsFile
 from hexfusion.adapters.gpu.torch_backend.patches.embeddings import EmbeddingFiles
 from hexfusion.adapters.gpu.torch_backend.upscale.spandrel_networks import library
@@ -62,7 +63,7 @@ class TestVaeFilesLocks(LockContract):
         cls = scene.given(VaeFiles, _key=key, load_vae=load, gc=gc)
         placing = SimpleNamespace(home=lambda family: CPU, settle_vae=lambda vae, family: None)
         files = cls(CPU, torch.float32, cached=lambda: 1, placing=placing)
-        model = SimpleNamespace(family="SD1")
+        model = SimpleNamespace(family=SD1)
 
         def get(name: str) -> None:
             files.get(VaeFile(name=name, filename=name), model)
@@ -93,8 +94,8 @@ class TestSmallDecodersLocks(LockContract):
             build_approximation=build,
         )
         small = cls(scene.folder, CPU, torch.float32)
-        sd1 = SimpleNamespace(latent_rgb=None, sdxl=False, file="sd1")
-        starter = SimpleNamespace(latent_rgb=1, sdxl=False, file="starter")
+        sd1 = SimpleNamespace(latent_rgb=None, family=SD1, file="sd1")
+        starter = SimpleNamespace(latent_rgb=1, family=SD1, file="starter")
 
         def decode() -> None:
             small.taesd(sd1, "decoder")
@@ -165,7 +166,7 @@ class TestNetworkStoreLocks(LockContract):
             def __init__(self, changes: object, spare: int) -> None:
                 merged.append(changes)
 
-        def read(path: object, layers: object, *, sd2: bool) -> SimpleNamespace:
+        def read(path: object, layers: object, *, open_clip: bool) -> SimpleNamespace:
             return SimpleNamespace(layers={"x": (None, None)}, embeddings={}, incomplete=0)
 
         opened: list[object] = []
@@ -184,7 +185,7 @@ class TestNetworkStoreLocks(LockContract):
         )
         store = cls(spare=lambda unet: 0)
         text = SimpleNamespace(encoders=[SimpleNamespace(width=8)])
-        model = SimpleNamespace(unet=Unet(), text=text, sd2=False)
+        model = SimpleNamespace(unet=Unet(), text=text, family=SD1)
         plan = NetworksPlan(
             loras=(LoraPlan(name="a", path=str(path)),),
             hypernetworks=(HypernetworkPlan(name="h", path=str(path)),),

@@ -111,22 +111,17 @@ class DepthArchitecture:
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """Everything needed to build a checkpoint's networks.
+class Networks:
+    """The dimensions of all of a checkpoint's networks.
 
     `texts` are the text models, in the order in which their outputs are put together; `vision` is
-    an unCLIP's image encoder, `depth` a depth model's estimator.
-    `prediction` is what the UNet predicts: "epsilon" or "v", None where only the network itself
-    can tell. Latents are the VAE's mean times `scale_factor`. `numbers` says how many numbers are
-    put into the vector beside the pooled text.
+    an unCLIP's image encoder, `depth` a depth model's estimator. `numbers` says how many numbers
+    are put into the vector beside the pooled text.
     """
 
-    family: str
     unet: UNetArchitecture
     vae: VaeArchitecture
     texts: tuple[TextArchitecture, ...]
-    prediction: str | None
-    scale_factor: float
     numbers: int = 0
     vision: VisionArchitecture | None = None
     depth: DepthArchitecture | None = None

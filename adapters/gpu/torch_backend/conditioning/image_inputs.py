@@ -99,16 +99,19 @@ class MaskedPicture:
         )
 
 
+@dataclass(frozen=True, eq=False)
 class EditedPicture:
     """The latent of the picture that is to be edited (InstructPix2Pix, arXiv:2211.09800); zeros
-    where there is none."""
+    where there is none. It has so many `channels`."""
+
+    channels: int
 
     edits: ClassVar[bool] = True
     fact: ClassVar[str | None] = None
 
     def __call__(self, scene: Scene) -> Tensor:
         if scene.pictures is None:
-            return torch.zeros(scene.count, 4, *scene.size, device=scene.device)
+            return torch.zeros(scene.count, self.channels, *scene.size, device=scene.device)
         return beside_editing(scene.vae, scene.pictures, scene.size, retry=scene.retry)
 
 

@@ -67,8 +67,7 @@ class Previews:
                     return decode_small(decoder, latents)
         if method == "Approx NN" and (network := self._small.approximation(model)):
             return decode_approximately(network, latents)
-        family = "SDXL" if model.sdxl else model.family  # a refiner's latents are SDXL's
-        return approximate(latents, family, model.latent_rgb)
+        return approximate(latents, model.latent_rgb or model.family.latents.rgb)
 
     def _method(self) -> PreviewMethod:
         plan = self._plan

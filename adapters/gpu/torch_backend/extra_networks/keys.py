@@ -88,10 +88,10 @@ def _path_and_part(rest: str) -> tuple[str, str] | None:
     return None
 
 
-def original_layer(layer: str, *, sd2: bool = False) -> str:
+def original_layer(layer: str, *, open_clip: bool = False) -> str:
     """The original name of a layer that bears diffusers' name; any other name unchanged.
 
-    `sd2` says that the only text encoder is OpenCLIP's.
+    `open_clip` says that the only text encoder is OpenCLIP's.
     """
     if match := _END.fullmatch(layer):
         end, rest = match.groups()
@@ -114,7 +114,7 @@ def original_layer(layer: str, *, sd2: bool = False) -> str:
         return f"diffusion_model_output_blocks_{2 + 3 * level}_{2 if level else 1}_conv"
     if match := _TEXT.fullmatch(layer):
         number, rest = match.groups()
-        if sd2:
+        if open_clip:
             return f"model_transformer_resblocks_{number}_{_open_clip(rest)}"
         return f"transformer_text_model_encoder_layers_{number}_{rest}"
     if match := _SECOND_TEXT.fullmatch(layer):
@@ -122,9 +122,9 @@ def original_layer(layer: str, *, sd2: bool = False) -> str:
     return layer
 
 
-def find_layer(layer: str, layers: Collection[str], *, sd2: bool = False) -> str | None:
+def find_layer(layer: str, layers: Collection[str], *, open_clip: bool = False) -> str | None:
     """Which of a checkpoint's `layers` a file means by `layer`; None for none of them."""
-    name = original_layer(layer, sd2=sd2)
+    name = original_layer(layer, open_clip=open_clip)
     return next((each for each in (name, *_other_names(layer)) if each in layers), None)
 
 

@@ -34,7 +34,7 @@ class LoraFile:
     embeddings: Mapping[str, Mapping[str, object]]
 
 
-def read_lora(path: Path, layers: Mapping[str, Layer], *, sd2: bool = False) -> LoraFile:
+def read_lora(path: Path, layers: Mapping[str, Layer], *, open_clip: bool = False) -> LoraFile:
     """The file's tensors for a checkpoint's `layers`, copied to where those are, in their dtype.
 
     Raises `CheckpointError`, naming file and tensor, for a file that is damaged, holds anything
@@ -50,7 +50,7 @@ def read_lora(path: Path, layers: Mapping[str, Layer], *, sd2: bool = False) -> 
             _bundle(embeddings, key.removeprefix(_BUNDLED), tensor)
             continue
         layer, part = split_key(key)
-        name = find_layer(layer, layers, sd2=sd2)
+        name = find_layer(layer, layers, open_clip=open_clip)
         if name is None:
             unmatched.add(layer)
         else:

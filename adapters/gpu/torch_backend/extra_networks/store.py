@@ -148,7 +148,10 @@ class NetworkStore:
             self._layers[model.unet] = layers_of(model)
         layers = self._layers[model.unet]
         paths = {each.path for each in loras}
-        files = {path: read_lora(Path(path), layers, sd2=model.sd2) for path in paths}
+        files = {
+            path: read_lora(Path(path), layers, open_clip=model.family.lora_open_clip)
+            for path in paths
+        }
         changes: dict[Layer, list[Change]] = {}
         for index, use in enumerate(loras):
             for name, (kind, parts) in files[use.path].layers.items():

@@ -41,26 +41,6 @@ class LatentRgb:
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-LATENT_RGB: Mapping[str, LatentRgb] = {
-    "SD1": LatentRgb(
-        (
-            (0.298, 0.207, 0.208),
-            (0.187, 0.286, 0.173),
-            (-0.158, 0.189, 0.264),
-            (-0.184, -0.271, -0.473),
-        )
-    ),
-    "SDXL": LatentRgb(
-        (
-            (0.3448, 0.4168, 0.4395),
-            (-0.1953, -0.0290, 0.0250),
-            (0.1074, 0.0886, -0.0163),
-            (-0.3730, -0.2499, -0.2088),
-        )
-    ),
-}
-
-
 @torch.inference_mode()
 def decode(
     vae: "AutoencoderKL",
@@ -146,13 +126,8 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture.numpy()) for picture in pixels]
 
 
-def approximate(latents: Tensor, family: str, own: LatentRgb | None = None) -> Tensor:
-    """A guess at the picture, one pixel per latent: (n, channels, h, w) to (n, h, w, 3) uint8.
-
-    By the checkpoint's own map if it brings one, else its family's; an unknown family is taken
-    for SD1.
-    """
-    map_ = own or LATENT_RGB.get(family, LATENT_RGB["SD1"])
+def approximate(latents: Tensor, map_: LatentRgb) -> Tensor:
+    """A guess at the picture, one pixel per latent: (n, channels, h, w) to (n, h, w, 3) uint8."""
     factors, bias = (torch.tensor(x, device=latents.device) for x in (map_.factors, map_.bias))
     return to_bytes(torch.einsum("nchw,cr->nhwr", latents.float(), factors) + bias).cpu()
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, is_sdxl
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.families.family import Family
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -104,11 +105,11 @@ class Placing:
         """Whether networks of any checkpoint come to the device one after the other."""
         return {self._everywhere, self._sdxl} != {Placement.WHOLE}
 
-    def of(self, family: str) -> Placement:
+    def of(self, family: Family) -> Placement:
         """Of a checkpoint of that family."""
-        return self._sdxl if is_sdxl(family) else self._everywhere
+        return self._sdxl if family.medvram_sdxl else self._everywhere
 
-    def home(self, family: str) -> torch.device:
+    def home(self, family: Family) -> torch.device:
         """Where such a checkpoint's networks are loaded to."""
         return self.device if self.of(family) is Placement.WHOLE else RAM
 
@@ -128,7 +129,7 @@ class Placing:
             self.there.admit(model.unet)
         return model
 
-    def settle_vae(self, vae: "AutoencoderKL", family: str) -> None:
+    def settle_vae(self, vae: "AutoencoderKL", family: Family) -> None:
         """The same for a VAE, which is two networks; what lies between them is small, and stays on
         the device."""
         if self.of(family) is Placement.WHOLE:

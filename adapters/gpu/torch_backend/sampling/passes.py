@@ -3,7 +3,7 @@
 Here schedule, noise, sampler and denoiser meet (spec sampling.md 6.1 to 6.3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +28,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import (
     SamplerRun,
     SigmaLimits,
 )
-from hexfusion.adapters.gpu.torch_backend.sampling.schedules import build_sigmas
+from hexfusion.adapters.gpu.torch_backend.sampling.schedules import AYS_SD1, build_sigmas
 from hexfusion.domain.plan import RefinerPlan, SamplingPlan
 from hexfusion.domain.sampling.options import SamplingOptions
 from hexfusion.domain.sampling.steps import expected_calls, img2img_steps, timestep_list
@@ -38,14 +38,14 @@ from hexfusion.domain.sampling.steps import expected_calls, img2img_steps, times
 class LatentModel:
     """A denoising network and what must be known to sample from it.
 
-    `table` is the noise table under the job's options (`noise_table`). `sdxl` picks the other
-    Align Your Steps table. `image_cfg_scale` is as `GuidedDenoiser` has it.
+    `table` is the noise table under the job's options (`noise_table`). `align_your_steps` are that
+    schedule's eleven levels for this model. `image_cfg_scale` is as `GuidedDenoiser` has it.
     """
 
     network: Network
     table: NoiseTable
     v_prediction: bool = False
-    sdxl: bool = False
+    align_your_steps: Sequence[float] = AYS_SD1
     image_cfg_scale: float | None = None
 
 
@@ -178,7 +178,7 @@ def _sigmas(model: LatentModel, sampling: SamplingPlan, steps: int) -> Tensor:
         sampling.sampler,
         steps,
         sampling.options,
-        sdxl=model.sdxl,
+        align_your_steps=model.align_your_steps,
     )
 
 

@@ -21,6 +21,10 @@ from hexfusion.domain.sampling.schedulers import AUTOMATIC, NO_RHO, Scheduler, f
 
 OLD_KARRAS_LIMITS = (0.1, 10.0)
 
+#: The levels of Align Your Steps that were found for a model.
+AYS_SD1 = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+AYS_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleInputs:
@@ -32,7 +36,7 @@ class ScheduleInputs:
     rho: float = NO_RHO
     beta_alpha: float = 0.6
     beta_beta: float = 0.6
-    sdxl: bool = False
+    align_your_steps: Sequence[float] = AYS_SD1
 
 
 def build_sigmas(
@@ -42,16 +46,17 @@ def build_sigmas(
     steps: int,
     options: SamplingOptions,
     *,
-    sdxl: bool = False,
+    align_your_steps: Sequence[float] = AYS_SD1,
 ) -> Tensor:
     """The sigmas of a run: (steps + 1,) float32 on the CPU, falling, from the largest.
 
     `scheduler` is a label or internal name; "Automatic" is the sampler's default, and the model's
-    uniform spacing where it has none. Schedule "DDIM" may return a different count.
+    uniform spacing where it has none. `align_your_steps` are the eleven levels of the schedule of
+    this name. Schedule "DDIM" may return a different count.
     """
     discard = sampler.discard_penultimate or options.always_discard_next_to_last_sigma
     count = steps + 1 if discard else steps
-    sigmas = _spaced(table, _resolve(scheduler, sampler), count, options, sdxl)
+    sigmas = _spaced(table, _resolve(scheduler, sampler), count, options, align_your_steps)
     return torch.cat([sigmas[:-2], sigmas[-1:]]) if discard else sigmas
 
 
@@ -61,7 +66,11 @@ def _resolve(scheduler: str, sampler: Sampler) -> Scheduler:
 
 
 def _spaced(
-    table: NoiseTable, scheduler: Scheduler, count: int, options: SamplingOptions, sdxl: bool
+    table: NoiseTable,
+    scheduler: Scheduler,
+    count: int,
+    options: SamplingOptions,
+    align_your_steps: Sequence[float],
 ) -> Tensor:
     if scheduler is AUTOMATIC:
         return table.uniform(count)
@@ -75,7 +84,7 @@ def _spaced(
         rho=(options.rho if scheduler.default_rho != NO_RHO else 0) or scheduler.default_rho,
         beta_alpha=options.beta_dist_alpha,
         beta_beta=options.beta_dist_beta,
-        sdxl=sdxl,
+        align_your_steps=align_your_steps,
     )
     return SCHEDULES[scheduler.name](count, inputs)
 
@@ -126,13 +135,9 @@ def _kl_optimal(steps: int, inputs: ScheduleInputs) -> Tensor:
     return tan(share * atan(low) + (1 - share) * atan(high))
 
 
-AYS_SD1 = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
-AYS_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
-
-
 def _align_your_steps(steps: int, inputs: ScheduleInputs) -> Tensor:
     """Sabour et al. 2024 (arXiv:2404.14507): eleven optimised levels, log-interpolated."""
-    levels: Sequence[float] = AYS_SDXL if inputs.sdxl else AYS_SD1
+    levels = inputs.align_your_steps
     if steps != len(levels):
         levels = _log_interpolated(levels, steps)
     return _then_zero(torch.tensor(levels))

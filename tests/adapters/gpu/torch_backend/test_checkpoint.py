@@ -90,7 +90,7 @@ def test_a_recorded_picture(tiny, shared, case):
 
 
 def test_what_is_known_of_the_recorded_checkpoint(tiny):
-    assert (tiny.family, tiny.prediction, tiny.scale_factor) == ("SD1", "epsilon", 0.18215)
+    assert (tiny.family.name, tiny.prediction, tiny.scale_factor) == ("SD1", "epsilon", 0.18215)
     assert tiny.alphas_cumprod.shape == (1000,)
     assert tiny.alphas_cumprod[-1].item() == pytest.approx(0.0046600983)
 
@@ -108,7 +108,7 @@ def test_no_other_machine_is_asked(path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     write_small(path)
     loaded = load_checkpoint(path)
-    assert loaded.family == "SD1"
+    assert loaded.family.name == "SD1"
     assert loaded.alphas_cumprod is None
 
 
@@ -184,7 +184,7 @@ def test_the_starter_needs_no_yaml():
     if not path.exists():
         pytest.skip(f"the starter is absent: {path}")
     loaded = load_checkpoint(path)
-    assert loaded.family == "SD1"
+    assert loaded.family.name == "SD1"
     assert loaded.latent_rgb is not None
     with torch.inference_mode():
         context = encoded(loaded, "a red circle")

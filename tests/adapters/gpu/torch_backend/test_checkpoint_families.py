@@ -61,9 +61,9 @@ def drawn(loaded: LoadedCheckpoint) -> torch.Tensor:
 def test_a_file_is_all_it_takes(path, layout, family, scale, encoders, caplog):
     write(path, layout)
     loaded = load_checkpoint(path)
-    assert (loaded.family, loaded.scale_factor) == (family, scale)
+    assert (loaded.family.name, loaded.scale_factor) == (family, scale)
     assert loaded.prediction == "epsilon"
-    assert loaded.sdxl is (family != "SD2")
+    assert loaded.family.medvram_sdxl is (family != "SD2")
     assert len(loaded.text.encoders) == encoders
     assert drawn(loaded).shape == (2, 64, 64, 3)
     assert not caplog.records  # every tensor has its place
@@ -131,7 +131,7 @@ def test_sd2_in_the_layout_of_xl(path):
     assert f"{new}model.ln_final.weight" in renamed
     save_file(renamed, path)
     loaded = load_checkpoint(path)
-    assert loaded.family == "SD2"
+    assert loaded.family.name == "SD2"
     assert loaded.text.encoders[0].width == 1024
 
 
@@ -162,7 +162,7 @@ def test_a_missing_or_misshapen_tensor_is_named(path, layout, name):
 def test_sd2_needs_no_projection(path):
     """It does not pool, and some files have lost it."""
     write(path, sd2_layout(**SMALL_SD2), **{"cond_stage_model.model.text_projection": None})
-    assert load_checkpoint(path).family == "SD2"
+    assert load_checkpoint(path).family.name == "SD2"
 
 
 def test_an_sd2_encoder_whose_last_layer_is_not_in_the_file(path):

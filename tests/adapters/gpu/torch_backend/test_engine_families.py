@@ -18,6 +18,7 @@ from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, lo
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.families.latent_spaces import SD1_LATENTS, SDXL_LATENTS
 from hexfusion.adapters.gpu.torch_backend.latents.vae import approximate, decode, to_pictures
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import stable_diffusion_alphas
@@ -131,13 +132,15 @@ def test_each_picture_of_a_batch_has_its_own_vector(backend, checkpoints):
 
 
 @pytest.mark.parametrize(
-    ("name", "family"), [("SD2", "SD1"), ("SDXL", "SDXL"), ("refiner", "SDXL")]
+    ("name", "space"),
+    [("SD2", SD1_LATENTS), ("SDXL", SDXL_LATENTS), ("refiner", SDXL_LATENTS)],
+    ids=["SD2", "SDXL", "refiner"],
 )
-def test_previews_in_the_family_s_colours(checkpoints, name, family):
+def test_previews_in_the_family_s_colours(checkpoints, name, space):
     """Spec images.md 14: SD2 has SD1's latents, a refiner SDXL's."""
     model = load_checkpoint(Path(checkpoints[name].filename))
     latents = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(1))
-    (expected,) = to_pictures(approximate(latents, family))
+    (expected,) = to_pictures(approximate(latents, space.rgb))
     small = SmallDecoders(None, torch.device("cpu"), torch.float32)
     previews = Previews(PreviewPlan(), small, threading.Lock())
     assert furthest(previews.picture(model, latents), expected) == 0

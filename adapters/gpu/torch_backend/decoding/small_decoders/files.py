@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from hexfusion.adapters.gpu.torch_backend.checkpoint import LATENT, LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import (
     build_approximation,
 )
@@ -29,12 +29,8 @@ from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 Build = Callable[[State, str, int], nn.Module]
 _Stamp = tuple[int, int]
 
-#: Below the models folder, by whether the latents are SDXL's; the first that is there counts.
-_APPROXIMATIONS = {
-    False: ("VAE-approx/model.pt", "VAE-approx/model.safetensors"),
-    True: ("VAE-approx/vaeapprox-sdxl.pt", "VAE-approx/vaeapprox-sdxl.safetensors"),
-}
-_TAESD = {False: "VAE-taesd/taesd_{}", True: "VAE-taesd/taesdxl_{}"}
+#: Of the latents that what ships is for.
+_SHIPPED_CHANNELS = 4
 _SUFFIXES = (".pth", ".safetensors")
 
 _BUILDERS: Mapping[str, Build] = {"decoder": build_decoder, "encoder": build_encoder}
@@ -68,10 +64,11 @@ class SmallDecoders:
         if model.latent_rgb is not None:
             own, network = self._starters()
             return network if own == model.latent_rgb else None
-        for name in _APPROXIMATIONS[model.sdxl]:
+        latents = model.family.latents
+        for name in latents.approximations:
             if self._models and (path := self._models / name).is_file():
                 try:
-                    return self._get(path, build_approximation)
+                    return self._get(path, build_approximation, latents.channels)
                 except CheckpointError as error:
                     log.debug("%s", error)
                     return None
@@ -87,10 +84,11 @@ class SmallDecoders:
             raise ModelUnavailable(
                 f"TAESD is for the latents of SD1, SD2 and SDXL; {Path(model.file).name} has others"
             )
-        name = _TAESD[model.sdxl].format(part)
+        latents = model.family.latents
+        name = latents.taesd.format(part)
         for suffix in _SUFFIXES:
             if self._models and (path := self._models / f"{name}{suffix}").is_file():
-                return self._get(path, _BUILDERS[part])
+                return self._get(path, _BUILDERS[part], latents.channels)
         folder = self._models or Path("models")
         raise ModelUnavailable(f"TAESD is not installed: put its file at {folder / name}.pth")
 
@@ -113,28 +111,28 @@ class SmallDecoders:
         held = [network for _, network in self._held.values() if isinstance(network, nn.Module)]
         return held + ([self._shipped[1]] if self._shipped else [])
 
-    def _get(self, path: Path, build: Build) -> nn.Module:
+    def _get(self, path: Path, build: Build, channels: int) -> nn.Module:
         with self._loading:
             stamp = _stamp(path)
             with self._lock:
                 held = self._held.get(path)
             if held is None or held[0] != stamp:
-                held = stamp, self._load(path, build)
+                held = stamp, self._load(path, build, channels)
                 with self._lock:
                     self._held[path] = held
         if isinstance(held[1], CheckpointError):
             raise held[1]
         return held[1]
 
-    def _load(self, path: Path, build: Build) -> nn.Module | CheckpointError:
+    def _load(self, path: Path, build: Build, channels: int) -> nn.Module | CheckpointError:
         try:
-            return self._placed(read_weights(path, mmap=False), build)
+            return self._placed(read_weights(path, mmap=False), build, channels)
         except CheckpointError as error:
             log.warning("%s", error)
             return error
 
-    def _placed(self, weights: Weights, build: Build) -> nn.Module:
-        network = build(weights.tensors, weights.file, LATENT)
+    def _placed(self, weights: Weights, build: Build, channels: int) -> nn.Module:
+        network = build(weights.tensors, weights.file, channels)
         return network.to(self._device, self._dtype)
 
     def _starters(self) -> tuple[LatentRgb, nn.Module]:
@@ -146,9 +144,10 @@ class SmallDecoders:
                 package = "hexfusion.adapters.gpu.torch_backend.decoding.small_decoders"
                 with as_file(files(package) / "starter.safetensors") as path:
                     weights = read_weights(path, mmap=False)
-                latents = own_latent_rgb(weights.metadata, LATENT)
+                latents = own_latent_rgb(weights.metadata, _SHIPPED_CHANNELS)
                 assert latents is not None, "the shipped file says whose latents it is for"
-                shipped = latents, self._placed(weights, build_approximation)
+                network = self._placed(weights, build_approximation, _SHIPPED_CHANNELS)
+                shipped = latents, network
                 with self._lock:
                     self._shipped = shipped
             return shipped

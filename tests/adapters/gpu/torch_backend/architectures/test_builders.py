@@ -17,10 +17,10 @@ from hexfusion.adapters.gpu.torch_backend.architectures.conversion.open_clip imp
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.unet import unet_modules
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.vae import vae_modules
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, VaeArchitecture
-from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
 from hexfusion.adapters.gpu.torch_backend.conditioning.depth import build_depth
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import build_image_embedder
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.layouts import (

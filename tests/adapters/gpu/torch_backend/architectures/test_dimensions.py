@@ -8,12 +8,9 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
     UNetArchitecture,
     VaeArchitecture,
 )
-from hexfusion.adapters.gpu.torch_backend.architectures.families import (
-    FAMILIES,
-    infer_architecture,
-    recognise,
-)
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
+from hexfusion.adapters.gpu.torch_backend.families.registry import FAMILIES, recognise
 from hexfusion.domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.layouts import (
     REFINER,
@@ -97,7 +94,7 @@ def test_a_family_that_cannot_run_yet_is_named():
 def test_stable_diffusion_15():
     """Its published dimensions, and the conventions that shapes cannot tell."""
     found = inferred(sd1_layout(**SD15))
-    assert found.family == "SD1"
+    assert found.family.name == "SD1"
     assert found.unet == UNetArchitecture(
         in_channels=4,
         out_channels=4,
@@ -120,7 +117,7 @@ def test_stable_diffusion_15():
 def test_stable_diffusion_2():
     """Spec networks.md 1.4 and prompts.md 5.6; heads are 64 wide, and only weights tell v."""
     found = inferred(sd2_layout(**SD2))
-    assert found.family == "SD2"
+    assert found.family.name == "SD2"
     assert found.unet.heads == (5, 10, 20, 20)
     assert (found.unet.linear_projection, found.unet.vector_width) == (True, None)
     assert found.vae == VaeArchitecture((128, 256, 512, 512), 2, 4)
@@ -134,7 +131,7 @@ def test_stable_diffusion_2():
 def test_stable_diffusion_xl():
     """Spec prompts.md 5.6, sampling.md 8."""
     found = inferred(sdxl_layout(**SDXL))
-    assert found.family == "SDXL"
+    assert found.family.name == "SDXL"
     assert found.unet.heads == (5, 10, 20)
     assert found.unet.depths == ((0, 0), (2, 2), (10, 10))
     assert found.unet.middle_depth == 10
@@ -153,7 +150,7 @@ def test_stable_diffusion_xl():
 def test_segmind_stable_diffusion_1b():
     """Spec networks.md 1.4: what is left of SDXL, block by block."""
     found = inferred(sdxl_layout(**SSD_1B))
-    assert found.family == "SSD-1B"
+    assert found.family.name == "SSD-1B"
     assert found.unet.depths == ((0, 0), (2, 2), (4, 4))
     assert found.unet.up_depths == ((0, 0, 0), (2, 1, 1), (4, 4, 10))
     assert found.unet.middle_depth == 0
@@ -171,7 +168,7 @@ def test_a_level_pays_attention_in_all_its_blocks_or_in_none(side):
 
 def test_the_refiner_of_xl():
     found = inferred(refiner_layout(**REFINER))
-    assert found.family == "SDXL refiner"
+    assert found.family.name == "SDXL refiner"
     assert found.unet.heads == (6, 12, 24, 24)
     assert found.unet.depths == ((0, 0), (4, 4), (4, 4), (0, 0))
     assert found.unet.middle_depth == 4
@@ -201,7 +198,7 @@ def test_texts_that_do_not_fit_the_unet_are_refused(layout, sizes, change, messa
 )
 def test_more_input_channels(channels, family):
     found = inferred(sd1_layout(**SD15, in_channels=channels))
-    assert (found.family, found.unet.in_channels) == (family, channels)
+    assert (found.family.name, found.unet.in_channels) == (family, channels)
 
 
 def test_uneven_levels():

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
-from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
 from hexfusion.adapters.gpu.torch_backend.architectures.size_embedding import embed_numbers
 from hexfusion.adapters.gpu.torch_backend.checkpoint import build_conditioner
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import TextConditioner
 from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import TextRows
 from hexfusion.domain.errors import InvalidRequest

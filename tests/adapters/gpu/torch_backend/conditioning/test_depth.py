@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
-from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.depth import (
@@ -23,6 +22,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.depth import (
     readouts,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.application.ports.inference import Sources
 from hexfusion.domain.checkpoints import Checkpoint
@@ -62,7 +62,7 @@ def loaded(path):
 
 def test_the_estimator_as_released():
     found = infer_architecture(Shapes("m.safetensors", depth_layout()), OriginalConfig())
-    assert (found.family, found.prediction) == ("SD2 depth", "epsilon")
+    assert (found.family.name, found.prediction) == ("SD2 depth", "epsilon")
     assert found.unet.in_channels == 5
     depth = found.depth
     assert (depth.stem, depth.stages, depth.stage_blocks) == (64, (256, 512, 1024), (3, 4, 9))

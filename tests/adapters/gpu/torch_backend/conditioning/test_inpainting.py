@@ -72,7 +72,7 @@ def test_they_are_recognised(made):
     """Spec networks.md 1.4."""
     loaded = [load_checkpoint(Path(made[channels].filename)) for channels in (8, 9)]
     assert [type(each.image_input) for each in loaded] == [EditedPicture, MaskedPicture]
-    assert [each.family for each in loaded] == ["SD1 instruct-pix2pix", "SD1 inpainting"]
+    assert [each.family.name for each in loaded] == ["SD1 instruct-pix2pix", "SD1 inpainting"]
 
 
 def test_what_is_masked_is_greyed_out():

@@ -11,7 +11,6 @@ from PIL import Image
 from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
-from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
@@ -21,6 +20,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
     with_least_noise,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     Conditioning,
@@ -74,7 +74,7 @@ def picture(colour: str = "teal", size: tuple[int, int] = (64, 64)) -> Image.Ima
 )
 def test_the_image_encoders_as_released(layout, family, widths, layers, activation):
     found = infer_architecture(Shapes("m.safetensors", layout()), OriginalConfig())
-    assert (found.family, found.prediction, found.scale_factor) == (family, "v", 0.18215)
+    assert (found.family.name, found.prediction, found.scale_factor) == (family, "v", 0.18215)
     vision = found.vision
     assert (vision.width, vision.projection) == widths
     assert (vision.heads, vision.activation) == (16, activation)
@@ -204,7 +204,7 @@ def test_statistics_are_found(path, where):
         folder.mkdir(exist_ok=True)
         torch.save(statistics(), folder / STATISTICS)
     write(path, SMALL_UNCLIP_L, **changes)
-    assert load_checkpoint(path).family == "SD2 unCLIP-L"
+    assert load_checkpoint(path).family.name == "SD2 unCLIP-L"
 
 
 def test_missing_parts_are_named(path):

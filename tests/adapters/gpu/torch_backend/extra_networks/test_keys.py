@@ -18,7 +18,7 @@ CASES = json.loads((GOLDEN / "lora_key_names.json").read_text("utf-8"))["data"]
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['key']} {case['is_sd2']}")
 def test_lora_key_names(case):
     """V:lora_key_names, all of it."""
-    assert original_layer(case["key"], sd2=case["is_sd2"]) == case["expected"]
+    assert original_layer(case["key"], open_clip=case["is_sd2"]) == case["expected"]
 
 
 FIRST_TEXT = "0_transformer_text_model_encoder_layers_5_mlp_fc1"

@@ -22,6 +22,9 @@ from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, lo
 from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
+from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1
+from hexfusion.adapters.gpu.torch_backend.families.sd2 import SD2
+from hexfusion.adapters.gpu.torch_backend.families.sdxl import REFINER, SDXL
 from hexfusion.adapters.gpu.torch_backend.precision import FULL
 from hexfusion.adapters.gpu.torch_backend.residency.placement import (
     RAM,
@@ -156,7 +159,7 @@ def test_the_place_keeps_nobody_alive(file: Path) -> None:
 
 def test_sdxl_may_have_a_placement_of_its_own() -> None:
     placing = choose_placing(DEVICE, medvram_sdxl=True)
-    assert [placing.home(family).type for family in ("SD1", "SD2", "SDXL", "SDXL refiner")] == [
+    assert [placing.home(family).type for family in (SD1, SD2, SDXL, REFINER)] == [
         "meta", "meta", "cpu", "cpu",
     ]  # fmt: skip
 
@@ -171,7 +174,7 @@ def test_sdxl_may_have_a_placement_of_its_own() -> None:
     ],
 )
 def test_what_flags_ask_for(flags: dict[str, bool], expected: Placement) -> None:
-    for family in ("SD1", "SDXL"):
+    for family in (SD1, SDXL):
         assert choose_placing(DEVICE, **flags).of(family) is expected
         assert choose_placing(RAM, **flags).of(family) is Placement.WHOLE
 

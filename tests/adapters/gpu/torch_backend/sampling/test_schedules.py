@@ -5,6 +5,7 @@ import torch
 
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import consistency_table, noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.schedules import (
+    AYS_SDXL,
     SCHEDULES,
     ScheduleInputs,
     build_sigmas,
@@ -20,7 +21,7 @@ TOLERANCE = 2e-6
 
 # Title in the vectors -> label and what departs from the model's own limits and defaults.
 VARIANTS = {
-    "Align Your Steps SDXL": ("Align Your Steps", {"sdxl": True}),
+    "Align Your Steps SDXL": ("Align Your Steps", {"align_your_steps": AYS_SDXL}),
     "Karras rho=5": ("Karras", {"rho": 5.0}),
     "Polyexponential rho=2": ("Polyexponential", {"rho": 2.0}),
     "Karras 0.1..10": ("Karras", {"sigma_min": 0.1, "sigma_max": 10.0}),

@@ -10,7 +10,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import (
     consistency_table,
     noise_table,
 )
-from hexfusion.adapters.gpu.torch_backend.sampling.schedules import build_sigmas
+from hexfusion.adapters.gpu.torch_backend.sampling.schedules import AYS_SD1, AYS_SDXL, build_sigmas
 from hexfusion.domain.sampling.options import SamplingOptions
 from hexfusion.domain.sampling.samplers import SAMPLERS, Sampler
 from hexfusion.domain.sampling.schedulers import BY_LABEL
@@ -45,7 +45,9 @@ def built(
 ) -> list[float]:
     if sampler.consistency:
         table = consistency_table(table)
-    return build_sigmas(table, label, sampler, steps, options, sdxl=sdxl).tolist()
+    return build_sigmas(
+        table, label, sampler, steps, options, align_your_steps=AYS_SDXL if sdxl else AYS_SD1
+    ).tolist()
 
 
 @settings(max_examples=120, deadline=None)

@@ -12,19 +12,24 @@ from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, lo
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import taesd
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import Approximation
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.families.family import Family
+from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1
+from hexfusion.adapters.gpu.torch_backend.families.sdxl import SDXL
 from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 
 pytestmark = pytest.mark.torch
 
 STARTER = Path("adapters/storage/assets/hexfusion-starter.safetensors")
+#: Of each the one that has other latents.
+OTHER = {SD1: SDXL, SDXL: SD1}
 
 
 @dataclass(frozen=True)
 class Model:
     """What is asked of a checkpoint here."""
 
-    sdxl: bool = False
+    family: Family = SD1
     latent_rgb: LatentRgb | None = None
     file: str = "some.safetensors"
 
@@ -43,17 +48,19 @@ def put(network: torch.nn.Module, path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "sdxl"),
-    [("model.pt", False), ("vaeapprox-sdxl.pt", True), ("model.safetensors", False)],
+    ("name", "family"),
+    [("model.pt", SD1), ("vaeapprox-sdxl.pt", SDXL), ("model.safetensors", SD1)],
 )
-def test_approx_nn_is_the_user_s_file_of_the_family(tmp_path: Path, name: str, sdxl: bool) -> None:
+def test_approx_nn_is_the_user_s_file_of_the_family(
+    tmp_path: Path, name: str, family: Family
+) -> None:
     network = Approximation()
     put(network, tmp_path / "VAE-approx" / name)
     latents = torch.randn(1, 4, 4, 4)
-    found = small(tmp_path).approximation(Model(sdxl=sdxl))
+    found = small(tmp_path).approximation(Model(family=family))
     assert found is not None
     assert torch.allclose(found(latents), network(latents), atol=1e-5)
-    assert small(tmp_path).approximation(Model(sdxl=not sdxl)) is None
+    assert small(tmp_path).approximation(Model(family=OTHER[family])) is None
 
 
 def test_without_a_file_there_is_no_approx_nn(tmp_path: Path) -> None:
@@ -82,20 +89,20 @@ def test_a_file_that_was_replaced_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["decoder", "encoder"])
-@pytest.mark.parametrize(("stem", "sdxl"), [("taesd", False), ("taesdxl", True)])
+@pytest.mark.parametrize(("stem", "family"), [("taesd", SD1), ("taesdxl", SDXL)])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_taesd_is_found_by_family_and_part(
-    tmp_path: Path, part: str, stem: str, sdxl: bool, suffix: str
+    tmp_path: Path, part: str, stem: str, family: Family, suffix: str
 ) -> None:
     put(getattr(taesd, part)(), tmp_path / "VAE-taesd" / f"{stem}_{part}{suffix}")
-    assert small(tmp_path).taesd(Model(sdxl=sdxl), part) is not None
+    assert small(tmp_path).taesd(Model(family=family), part) is not None
     with pytest.raises(ModelUnavailable):
-        small(tmp_path).taesd(Model(sdxl=not sdxl), part)
+        small(tmp_path).taesd(Model(family=OTHER[family]), part)
 
 
 def test_a_missing_taesd_says_which_file_belongs_where(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable) as caught:
-        small(tmp_path).taesd(Model(sdxl=True), "encoder")
+        small(tmp_path).taesd(Model(family=SDXL), "encoder")
     assert str(tmp_path / "VAE-taesd" / "taesdxl_encoder.pth") in str(caught.value)
 
 

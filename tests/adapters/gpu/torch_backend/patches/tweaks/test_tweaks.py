@@ -15,8 +15,8 @@ from hexfusion.adapters.gpu.torch_backend.architectures.builders import (
     predict,
 )
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
-from hexfusion.adapters.gpu.torch_backend.architectures.families import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
+from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import decode, encode
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import computing, prepare_unet, prepare_vae

@@ -1,0 +1,12 @@
+"""Families that are recognised and refused: their networks are not built here."""
+
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import UNET
+from hexfusion.adapters.gpu.torch_backend.families.detection import has
+from hexfusion.adapters.gpu.torch_backend.families.family import Unsupported
+
+SD3 = Unsupported(name="SD3", detect=has(f"{UNET}x_embedder.proj.weight"))
+
+ALT_DIFFUSION = Unsupported(
+    name="Alt-Diffusion",
+    detect=has("cond_stage_model.roberta.embeddings.word_embeddings.weight"),
+)
