@@ -56,7 +56,10 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the table. `family` is what it must be recognised as, `small` the same shrunken."""
+    """A row of the table. `family` is what it must be recognised as, `small` the same shrunken.
+
+    With `statistics` it needs a file of those of its image embeddings beside it.
+    """
 
     name: str
     family: str
@@ -65,6 +68,7 @@ class Kind:
     prediction: str = "epsilon"
     from_picture: bool = False
     masked: bool = False
+    statistics: bool = False
 
 
 def _wider(sizes: Mapping[str, dict], channels: int) -> dict[str, dict]:
@@ -106,6 +110,7 @@ KINDS = (
         lambda: SMALL_UNCLIP_L,
         prediction="v",
         from_picture=True,
+        statistics=True,
     ),
     Kind(
         "SD2 unCLIP-H",
@@ -151,7 +156,7 @@ def write_random(path: Path, kind: Kind, *dtypes: torch.dtype, small: bool = Fal
         _write_small(path, kind, layout, of)
     else:
         _write_large(path, kind, layout, of)
-    if kind.family == "SD2 unCLIP-L":
+    if kind.statistics:
         width = layout["embedder.model.visual.proj"][1]
         torch.save((torch.zeros(width), torch.ones(width)), path.parent / STATISTICS)
     return len(layout)
