@@ -62,3 +62,8 @@ def test_its_diff_makes_a_script(page, backend: str) -> None:
     assert made["off"] == plain
     assert made["again"] == guided
     assert "guidance" not in made["single"]["text"]
+
+
+def test_it_costs_what_it_says(page) -> None:
+    script = page("adding-an-always-on-script")
+    assert (len(script.files), script.lines) == (2, 25)
