@@ -1,8 +1,8 @@
 """Wiring: the one place that knows every part.
 
 `build` makes a `Studio` for a Python caller, `build_app` the WSGI application, `main` is the
-console script `hexfusion`. Reading order: build, main, Container. What a part is made of is told
-where the part is: `adapters/*/parts.py`, `application/from_flags.py`.
+console script. Read build, main, Container; what a part is made of is told where the part is:
+`adapters/*/parts.py`, `application/from_flags.py`.
 """
 
 import os
@@ -56,6 +56,7 @@ class Container(containers.DeclarativeContainer):
     flags = providers.Dependency(instance_of=Flags)
     clock = providers.Object(time.time)
     draw_seed = providers.Object(machine.draw_seed)
+    read_machine = providers.Object(machine.read_machine)
 
     # Adapters: what the ports are plugged into.
     options = providers.Singleton(storage.file_options, flags)
@@ -71,9 +72,7 @@ class Container(containers.DeclarativeContainer):
     parts = providers.Singleton(make_parts, flags, options, files)
     backend = parts.provided.inference
     upscaler = parts.provided.upscaler
-    interrogator = parts.provided.interrogator
     faces = parts.provided.faces
-    download = providers.Singleton(Downloader)
     metrics = providers.Singleton(Metrics)
     process = providers.Singleton(machine.process_control, flags)
 
@@ -89,7 +88,7 @@ class Container(containers.DeclarativeContainer):
     jobs = providers.Singleton(made.job_queue, flags, clock, meters, models.provided.ready)
     board = providers.Singleton(made.job_board, flags, jobs, job_store, clock)
     saving = providers.Singleton(made.save_images, flags, archive, styles, clock)
-    interrogate = providers.Singleton(Interrogate, interrogator, terms, options)
+    interrogate = providers.Singleton(Interrogate, parts.provided.interrogator, terms, options)
     txt2img = providers.Singleton(
         GenerateTxt2Img,
         backend,
@@ -114,7 +113,7 @@ class Container(containers.DeclarativeContainer):
     extras = providers.Singleton(ProcessExtras, upscaler, options, faces)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
-    fetch = providers.Singleton(FetchPicture, download, options)
+    fetch = providers.Singleton(FetchPicture, providers.Singleton(Downloader), options)
     picture_info = providers.Singleton(
         ReadPictureInfo,
         options,
@@ -181,9 +180,7 @@ class Container(containers.DeclarativeContainer):
         metrics=providers.Singleton(watching, metrics, jobs, memory, backend),
         cmd_flags=flags.provided.wire,
         about=providers.Object(machine.about),
-        sysinfo=providers.Singleton(
-            made.sysinfo, flags, providers.Object(machine.read_machine), options, clock
-        ),
+        sysinfo=providers.Singleton(made.sysinfo, flags, read_machine, options, clock),
         process=process,
     )
 
@@ -203,17 +200,16 @@ def build(
     an installed package declares), or an object: what renders and keeps models in memory, or all
     the parts of a backend. Nothing is loaded yet. Raises `FlagError`.
     """
-    name = backend if isinstance(backend, str) else None
+    name, own = (backend, None) if isinstance(backend, str) else (None, backend)
     words = [*argv, *arguments({"data_dir": data_dir, "backend": name, **flags})]
     settings = parse_flags(words, os.environ, absolute=os.path.abspath)
-    return assemble(settings, backend=None if isinstance(backend, str) else backend).studio()
+    return assemble(settings, backend=own).studio()
 
 
 def assemble(flags: Flags, *, backend: Backend | Parts | None = None, **parts: object) -> Container:
     """A container for these flags; `parts` take the places in it that they name.
 
-    A backend that is given, rather than named by a flag, has no upscaler, interrogator or face
-    restorer but its own.
+    A backend that is given, rather than named by a flag, has no parts but its own.
     """
     container = Container(flags=providers.Object(flags))
     if backend is not None:
