@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from waitress.channel import HTTPChannel
 
 from hexfusion.adapters.http.app import create_app
 from hexfusion.adapters.http.downloads.downloader import Limits
@@ -216,6 +217,34 @@ def test_stopping_lets_running_jobs_finish(house, gate: Gate) -> None:
     assert not thread.is_alive()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def test_stopping_lets_an_answer_be_read_to_its_end() -> None:
+    """Its request is over: only the bytes that are not yet sent tell that somebody is there."""
+    size, sent = 64 * 2**20, threading.Event()
+
+    def app(environ: object, start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(size))])
+        sent.set()
+        return [bytes(size)]
+
+    server = Server(app, host="127.0.0.1", port=0, threads=1)
+    thread = threading.Thread(target=lambda: server.run(grace=PATIENCE), daemon=True)
+    thread.start()
+    with connected(server) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert sent.wait(PATIENCE)
+        wait_for(lambda: not any(each.requests for each in channels(server)))
+        server.stop()
+        time.sleep(0.5)  # some turns of the loop, in which it might give up
+        head, _, body = b"".join(iter(lambda: client.recv(2**20), b"")).partition(b"\r\n\r\n")
+    thread.join(PATIENCE)
+    assert b"200 OK" in head
+    assert len(body) == size
+
+
+def channels(server: Server) -> list[HTTPChannel]:
+    return [each for each in [*server._sockets.values()] if isinstance(each, HTTPChannel)]
 
 
 def test_stopping_does_not_wait_for_ever(house, gate: Gate) -> None:
