@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks import harness
 from benchmarks.upscale import photo
-from hexfusion.domain.interrogation.picture_book import UNKNOWN
+from hexfusion.domain.interrogation.starter_captions import UNKNOWN
 from tools.starter.captions import with_article
 from tools.starter.judge import SCENE_WORDS, held_out_prompts, judge, prompt_for
 from tools.starter.world import COLOUR_NAMES, Picture, Thing, render, sample_picture, triples

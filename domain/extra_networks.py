@@ -11,10 +11,10 @@ import msgspec
 T = TypeVar("T")
 
 #: Digits of a hash that infotext shows.
-SHORT = 12
+SHORT_HASH_DIGITS = 12
 
 #: What an embedding's vectors are called where there is one tensor of them.
-ONLY = ""
+SINGLE_TENSOR = ""
 
 #: What a LoRA's metadata begins with.
 _FIRST = (
@@ -42,7 +42,7 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shorthash(self) -> str | None:
         """Its first twelve digits, as infotext shows them."""
-        return self.hash and self.hash[:SHORT]
+        return self.hash and self.hash[:SHORT_HASH_DIGITS]
 
     @property
     def alias(self) -> str:
@@ -104,7 +104,7 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shorthash(self) -> str | None:
         """The first twelve digits, as infotext shows them."""
-        return self.hash and self.hash[:SHORT]
+        return self.hash and self.hash[:SHORT_HASH_DIGITS]
 
 
 class UsedEmbedding(msgspec.Struct, frozen=True):
@@ -114,7 +114,7 @@ class UsedEmbedding(msgspec.Struct, frozen=True):
     lora: str | None = None
 
 
-def shown_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+def metadata_for_listing(metadata: Mapping[str, str]) -> dict[str, Any]:
     """A LoRA file's metadata as lists show it: objects read, the telling entries first."""
     names = [name for name in _FIRST if name in metadata]
     names += [name for name in metadata if name not in _FIRST]
@@ -129,7 +129,7 @@ def embedding_of(name: str, content: object) -> Embedding | None:
     found = vectors_in(content, Shape)
     if found is None or not all(shape.rows and shape.width for shape in found.values()):
         return None
-    about = content if isinstance(content, Mapping) and ONLY in found else {}
+    about = content if isinstance(content, Mapping) and SINGLE_TENSOR in found else {}
     return Embedding(
         name=name,
         vectors=next(reversed(found.values())).rows,
@@ -143,16 +143,16 @@ def embedding_of(name: str, content: object) -> Embedding | None:
 def vectors_in(content: object, tensor: type[T]) -> dict[str, T] | None:
     """The vectors in an embedding file's dictionary, None if it holds none.
 
-    They are called `ONLY`, or where SDXL's encoders each have their own "clip_l" and "clip_g".
+    They are called `SINGLE_TENSOR`, or where SDXL's encoders each have their own "clip_l" and "clip_g".
     `tensor` is what tensors are instances of. Source: spec prompts.md 7.1.
     """
     match content:
         case {"string_to_param": {**parameters}} if len(parameters) == 1:
-            found: dict[str, object] = {ONLY: next(iter(parameters.values()))}
+            found: dict[str, object] = {SINGLE_TENSOR: next(iter(parameters.values()))}
         case {"clip_g": large, "clip_l": small}:
             found = {"clip_l": small, "clip_g": large}
         case {**entries} if len(entries) == 1:
-            found = {ONLY: next(iter(entries.values()))}
+            found = {SINGLE_TENSOR: next(iter(entries.values()))}
         case _:
             return None
     vectors = {name: each for name, each in found.items() if isinstance(each, tensor)}
@@ -205,7 +205,7 @@ def text_width(shapes: Mapping[str, Shape]) -> int | None:
     return sum(widths) or None
 
 
-def fitting(
+def split_by_text_width(
     embeddings: Sequence[Embedding], width: int | None
 ) -> tuple[list[Embedding], list[Embedding]]:
     """Those a checkpoint of that text width can use, and the others; each by name.

@@ -37,20 +37,26 @@ class ExtrasRequest(msgspec.Struct, frozen=True, kw_only=True):
     upscale_first: Annotated[bool, Meta(description="Without effect, as in A1111.")] = False
 
 
-class Step(msgspec.Struct, frozen=True):
+class PostprocessingStep(msgspec.Struct, frozen=True):
     """One thing done to a picture; they go by `order`, then by name."""
 
     name: str
     order: int
 
 
-UPSCALE, GFPGAN, CODEFORMER = Step("Upscale", 1000), Step("GFPGAN", 2000), Step("CodeFormer", 3000)
+UPSCALE, GFPGAN, CODEFORMER = (
+    PostprocessingStep("Upscale", 1000),
+    PostprocessingStep("GFPGAN", 2000),
+    PostprocessingStep("CodeFormer", 3000),
+)
 
 STEPS = (UPSCALE, GFPGAN, CODEFORMER)
 """Those of A1111 that its API makes use of (spec images.md 10)."""
 
 
-def steps_in_order(first: tuple[str, ...], disabled: tuple[str, ...]) -> tuple[Step, ...]:
+def steps_in_order(
+    first: tuple[str, ...], disabled: tuple[str, ...]
+) -> tuple[PostprocessingStep, ...]:
     """All but the `disabled`; those named `first` lead, in that order."""
     wanted = [step for step in STEPS if step.name not in disabled]
     places = {name: place for place, name in reversed(list(enumerate(first)))}

@@ -10,7 +10,7 @@ import msgspec
 
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.extra_networks import Embedding
-from hexfusion.domain.prompts.parts import Part
+from hexfusion.domain.prompts.parts import PromptPart
 from hexfusion.domain.sampling.options import SamplingOptions
 from hexfusion.domain.sampling.parameters import SamplerParameters
 from hexfusion.domain.sampling.samplers import Sampler
@@ -59,8 +59,8 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
     for positive and negative prompts, `clip_l_skip` lets `clip_skip` reach its first encoder.
     """
 
-    positive: tuple[tuple[Part, ...], ...]
-    negative: tuple[tuple[Part, ...], ...]
+    positive: tuple[tuple[PromptPart, ...], ...]
+    negative: tuple[tuple[PromptPart, ...], ...]
     clip_skip: int = 1
     emphasis: str = "Original"
     comma_backtrack: int = 20

@@ -1,6 +1,6 @@
 """Where the tiles of a picture lie, along one axis. Source: spec images.md 9.3, 9.4, 13.4."""
 
-from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.picture_boxes import Box, Size
 
 
 def even_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:

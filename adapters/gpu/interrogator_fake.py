@@ -6,7 +6,7 @@ from PIL.Image import Image, Resampling
 
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance, go_on
-from hexfusion.domain.interrogation import CaptionSearch, Score
+from hexfusion.domain.interrogation import CaptionSearch, TagScore
 
 _COLOURS = {
     "black": (0, 0, 0),
@@ -40,16 +40,16 @@ class FakeInterrogator:
                 return
             yield [each / sum(fits) for each in fits]
 
-    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
+    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
         """See `Interrogator.tags`."""
         advance(1, 1)
-        return [*_scores(picture), Score("rating:safe", 1.0)]
+        return [*_scores(picture), TagScore("rating:safe", 1.0)]
 
     def release(self) -> None:
         """See `Interrogator.release`: it holds nothing."""
 
 
-def _scores(picture: Image) -> list[Score]:
+def _scores(picture: Image) -> list[TagScore]:
     """How near the mean colour is to each of ours: 1 where it is the same."""
     pixel = picture.convert("RGB").resize((1, 1), Resampling.BOX).getpixel((0, 0))
     assert isinstance(pixel, tuple)
@@ -57,4 +57,4 @@ def _scores(picture: Image) -> list[Score]:
         name: sum((a - b) ** 2 for a, b in zip(pixel, colour, strict=True)) / _FURTHEST
         for name, colour in _COLOURS.items()
     }
-    return [Score(name, round(1 - far, 6)) for name, far in distance.items()]
+    return [TagScore(name, round(1 - far, 6)) for name, far in distance.items()]

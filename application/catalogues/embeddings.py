@@ -7,7 +7,7 @@ from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.errors import ModelUnavailable
-from hexfusion.domain.extra_networks import Embedding, fitting
+from hexfusion.domain.extra_networks import Embedding, split_by_text_width
 
 
 @dataclass(frozen=True)
@@ -34,4 +34,4 @@ class ListEmbeddings:
             width = None
         else:
             width = self._catalog.text_width(checkpoint)
-        return EmbeddingLists(*fitting(self._catalog.embeddings(), width))
+        return EmbeddingLists(*split_by_text_width(self._catalog.embeddings(), width))

@@ -17,7 +17,7 @@ from hexfusion.domain.interrogation import (
     DEEPDANBOORU,
     MODELS,
     CaptionSearch,
-    Score,
+    TagScore,
     TermList,
     best,
     caption_search,
@@ -112,7 +112,7 @@ class NoInterrogator:
         """See `Interrogator.rank`."""
         raise ModelUnavailable("this backend finds no words for pictures")
 
-    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
+    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
         """See `Interrogator.tags`."""
         raise ModelUnavailable("this backend finds no words for pictures")
 

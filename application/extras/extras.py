@@ -20,7 +20,7 @@ from hexfusion.domain.extras import (
     GFPGAN,
     UPSCALE,
     ExtrasRequest,
-    Step,
+    PostprocessingStep,
     description,
     html_info,
     steps_in_order,
@@ -89,7 +89,9 @@ class ProcessExtras:
             upscale.check_sizes([each.size for each in received])
         return partial(self._make, request, received, options, steps, upscale)
 
-    def _check(self, request: ExtrasRequest, steps: Sequence[Step], upscale: UpscaleStep) -> None:
+    def _check(
+        self, request: ExtrasRequest, steps: Sequence[PostprocessingStep], upscale: UpscaleStep
+    ) -> None:
         if UPSCALE in steps:
             upscale.check()
         for step, field, visibility in (
@@ -104,7 +106,7 @@ class ProcessExtras:
         request: ExtrasRequest,
         pictures: Sequence[Image.Image],
         options: Options,
-        steps: Sequence[Step],
+        steps: Sequence[PostprocessingStep],
         upscale: UpscaleStep,
         job: Job,
     ) -> Extras:
@@ -133,7 +135,7 @@ class ProcessExtras:
 
     def _done(
         self,
-        step: Step,
+        step: PostprocessingStep,
         image: Image.Image,
         request: ExtrasRequest,
         options: Options,

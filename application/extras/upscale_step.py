@@ -15,7 +15,7 @@ from hexfusion.application.pictures.upscaling import Stoppable, upscaled_size
 from hexfusion.application.ports.upscale import Advance, Upscaler
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.extras import ExtrasRequest
-from hexfusion.domain.regions import Size
+from hexfusion.domain.picture_boxes import Size
 from hexfusion.domain.upscalers import UpscaleSettings
 
 #: Pixels that all pictures of a request may have together, once they are enlarged.

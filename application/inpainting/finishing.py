@@ -8,7 +8,7 @@ from hexfusion.application.inpainting.color_matching import Colours, match_colou
 from hexfusion.application.inpainting.overlays import masked_part, overlay_of, placed, under
 from hexfusion.application.pictures.resizing import FILL, fit
 from hexfusion.application.pictures.upscaling import Upscale
-from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.picture_boxes import Box, Size
 
 SOFTNESS = 4
 """Radius that a mask of changes is blurred with, pixels."""

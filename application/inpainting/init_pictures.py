@@ -18,7 +18,7 @@ from hexfusion.domain.generation import MAX_SIDE
 from hexfusion.domain.geometry import CELL
 from hexfusion.domain.img2img import Img2Img
 from hexfusion.domain.options import Options
-from hexfusion.domain.regions import Size
+from hexfusion.domain.picture_boxes import Size
 
 ORIGINAL = 1
 """The inpainting_fill that leaves what is under the mask as it is."""

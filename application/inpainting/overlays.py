@@ -8,7 +8,7 @@ from PIL import Image
 from hexfusion.application.inpainting.masked_content import kept_part
 from hexfusion.application.pictures.resizing import CROP, FILL, fit
 from hexfusion.application.pictures.upscaling import Upscale
-from hexfusion.domain.regions import Box
+from hexfusion.domain.picture_boxes import Box
 
 
 def overlay_of(image: Image.Image, mask: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from hexfusion.application.inpainting.masks import blur, read_mask
 from hexfusion.application.pictures.resizing import FILL, fit
 from hexfusion.domain.img2img import Img2Img
-from hexfusion.domain.regions import Box, Size, padded, widened
+from hexfusion.domain.picture_boxes import Box, Size, padded, widened
 
 OPAQUE = 255
 

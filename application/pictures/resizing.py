@@ -5,7 +5,7 @@ from PIL import Image
 from hexfusion.application.pictures.picture_files import MAX_PIXELS
 from hexfusion.application.pictures.upscaling import Upscale, resize
 from hexfusion.domain.errors import InvalidRequest
-from hexfusion.domain.regions import Fit, Size, contain, cover
+from hexfusion.domain.picture_boxes import Fit, Size, contain, cover
 
 STRETCH, CROP, FILL, LATENT = range(4)
 """Resize modes. A latent is stretched by the backend; what must be resized before, is filled."""

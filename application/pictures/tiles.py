@@ -10,7 +10,7 @@ from PIL import Image
 
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance, go_on
-from hexfusion.domain.regions import Box
+from hexfusion.domain.picture_boxes import Box
 from hexfusion.domain.tiles import even_starts
 from hexfusion.domain.upscalers import Tiling
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from PIL.Image import Image
 
 from hexfusion.application.ports.upscale import Advance, go_on
-from hexfusion.domain.interrogation import CaptionSearch, Score
+from hexfusion.domain.interrogation import CaptionSearch, TagScore
 
 
 class Interrogator(Protocol):
@@ -30,7 +30,7 @@ class Interrogator(Protocol):
         """
         ...
 
-    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
+    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
         """All tags that the network knows, each with its probability, 0 to 1, in its own order."""
         ...
 

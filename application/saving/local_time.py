@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from hexfusion.application.jobs.job import Clock
-from hexfusion.domain.filenames.facts import FormatTime
+from hexfusion.domain.filenames.name_facts import FormatTime
 
 
 def time_formatter(clock: Clock) -> FormatTime:

@@ -1,6 +1,6 @@
 """Names of saved files: patterns with tokens, folders, running numbers (spec prompts.md 9)."""
 
-from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.name_facts import NameFacts
 from hexfusion.domain.filenames.naming import (
     decoration,
     file_name,

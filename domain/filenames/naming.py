@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from hexfusion.domain.errors import InvalidRequest
-from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.name_facts import NameFacts
 from hexfusion.domain.filenames.pattern import expand
 from hexfusion.domain.filenames.sanitising import NAME_BYTES, NameRules, component, cut
 

@@ -2,7 +2,7 @@
 
 import re
 
-from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.name_facts import NameFacts
 from hexfusion.domain.filenames.sanitising import NameRules
 from hexfusion.domain.filenames.tokens import SKIP, TOKENS, Skip
 

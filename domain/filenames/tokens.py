@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from hashlib import sha256
 
-from hexfusion.domain.filenames.facts import NameFacts
+from hexfusion.domain.filenames.name_facts import NameFacts
 from hexfusion.domain.filenames.sanitising import NameRules, sanitise
 
 

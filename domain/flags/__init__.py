@@ -2,7 +2,7 @@
 
 from hexfusion.domain.flags.a1111 import A1111
 from hexfusion.domain.flags.command_line import command_line
-from hexfusion.domain.flags.flag import Effect, Flag, FlagError, FlagValue, Kind
+from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagError, FlagKind, FlagValue
 from hexfusion.domain.flags.flags import FLAGS, Flags
 from hexfusion.domain.flags.help import help_text
 from hexfusion.domain.flags.keywords import Setting, arguments
@@ -13,12 +13,12 @@ __all__ = [
     "A1111",
     "FLAGS",
     "OWN",
-    "Effect",
     "Flag",
+    "FlagEffect",
     "FlagError",
+    "FlagKind",
     "FlagValue",
     "Flags",
-    "Kind",
     "Setting",
     "arguments",
     "command_line",

@@ -1,21 +1,23 @@
 """A1111's flags, in the order of `GET /cmd-flags`. Source: spec api.md 1 and 1.1."""
 
-from hexfusion.domain.flags.flag import Effect, Flag, Kind
+from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagKind
 
-_TEXT, _INTEGER, _PATH, _PATHS = Kind.TEXT, Kind.INTEGER, Kind.PATH, Kind.PATHS
-_WORKS, _GRANTED = Effect.WORKS, Effect.GRANTED
+_TEXT, _INTEGER, _PATH, _PATHS = FlagKind.TEXT, FlagKind.INTEGER, FlagKind.PATH, FlagKind.PATHS
+_WORKS, _GRANTED = FlagEffect.WORKS, FlagEffect.GRANTED
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 
 
-def _switch(dest: str, help: str, effect: Effect = Effect.NONE) -> Flag:
+def _switch(dest: str, help: str, effect: FlagEffect = FlagEffect.NONE) -> Flag:
     return Flag(dest, help=help, effect=effect)
 
 
-def _text(dest: str, help: str, effect: Effect = Effect.NONE, *, secret: bool = False) -> Flag:
+def _text(
+    dest: str, help: str, effect: FlagEffect = FlagEffect.NONE, *, secret: bool = False
+) -> Flag:
     return Flag(dest, _TEXT, None, help, effect, secret=secret)
 
 
-def _path(dest: str, default: str | None, help: str, effect: Effect = Effect.NONE) -> Flag:
+def _path(dest: str, default: str | None, help: str, effect: FlagEffect = FlagEffect.NONE) -> Flag:
     return Flag(dest, _PATH, default, help, effect)
 
 
@@ -73,7 +75,7 @@ A1111 = (
     _switch("share", "web UI: publish through its makers' site"),
     _text("ngrok", "token to publish through ngrok", secret=True),
     Flag("ngrok_region", _TEXT, "", "without effect in the reference too"),
-    Flag("ngrok_options", Kind.OBJECT, {}, "settings for ngrok", secret=True),
+    Flag("ngrok_options", FlagKind.OBJECT, {}, "settings for ngrok", secret=True),
     _switch("enable_insecure_extension_access", "web UI: allow managing extensions from afar"),
     _path("codeformer_models_path", "{models}/Codeformer", "folder of CodeFormer models", _WORKS),
     _path("gfpgan_models_path", "{models}/GFPGAN", "folder of GFPGAN models", _WORKS),
@@ -99,7 +101,7 @@ A1111 = (
     _switch("disable_nan_check", "do not look for NaN in latents and pictures"),
     Flag(
         "use_cpu",
-        Kind.WORDS,
+        FlagKind.WORDS,
         (),
         "what runs on the CPU: all, sd (makes pictures), esrgan (enlarges them), interrogate "
         "(finds words for them), gfpgan, codeformer (mend faces)",

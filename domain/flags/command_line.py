@@ -1,6 +1,6 @@
 """The command line, written again without its secrets."""
 
-from hexfusion.domain.flags.flag import Kind
+from hexfusion.domain.flags.flag import FlagKind
 from hexfusion.domain.flags.flags import FLAGS, Flags
 
 HIDDEN = "<hidden>"
@@ -15,6 +15,6 @@ def command_line(flags: Flags) -> list[str]:
             value = flags[dest]
             if flag.secret:
                 words.append(HIDDEN)
-            elif flag.kind is not Kind.SWITCH:
+            elif flag.kind is not FlagKind.SWITCH:
                 words += map(str, value if isinstance(value, tuple) else [value])
     return words

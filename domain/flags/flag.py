@@ -11,7 +11,7 @@ FlagValue = bool | int | str | tuple[str, ...] | Mapping[str, object] | None
 """What a flag holds. Lists are tuples, so that nobody changes them later."""
 
 
-class Kind(Enum):
+class FlagKind(Enum):
     """How a flag is written and read."""
 
     SWITCH = "switch"  # no value; turns its default round (null counts as true)
@@ -23,7 +23,7 @@ class Kind(Enum):
     OBJECT = "object"  # a JSON object
 
 
-class Effect(Enum):
+class FlagEffect(Enum):
     """What a flag does in this server."""
 
     WORKS = "works"
@@ -39,10 +39,10 @@ class Flag(msgspec.Struct, frozen=True):
 
     dest: str
     """The member of `GET /cmd-flags`, and with dashes for underscores the flag itself."""
-    kind: Kind = Kind.SWITCH
+    kind: FlagKind = FlagKind.SWITCH
     default: FlagValue = False
     help: str = ""
-    effect: Effect = Effect.NONE
+    effect: FlagEffect = FlagEffect.NONE
     choices: tuple[str, ...] = ()
     least: int | None = None
     most: int | None = None

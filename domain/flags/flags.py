@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from hexfusion.domain.flags.a1111 import A1111
-from hexfusion.domain.flags.flag import Effect, Flag, FlagValue
+from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagValue
 from hexfusion.domain.flags.own import OWN
 from hexfusion.domain.options import WritePolicy
 
@@ -91,7 +91,7 @@ class Flags(msgspec.Struct, frozen=True):
     def ignored(self) -> list[str]:
         """Given flags that have no effect here, as written: each is worth a warning."""
         given = (flag for flag in FLAGS.values() if flag.dest in self.given)
-        return [flag.option for flag in given if flag.effect is Effect.NONE]
+        return [flag.option for flag in given if flag.effect is FlagEffect.NONE]
 
     def wire(self) -> dict[str, object]:
         """What `GET /cmd-flags` answers: A1111's flags, in its order, typed by its rule.

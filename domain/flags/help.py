@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 
-from hexfusion.domain.flags.flag import Effect, Flag, Kind
+from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagKind
 from hexfusion.domain.flags.flags import FLAGS
 
 _WIDTH = 96
@@ -23,23 +23,23 @@ def help_text() -> str:
         (
             _HEAD,
             "Flags:",
-            *_entries(Effect.WORKS),
+            *_entries(FlagEffect.WORKS),
             "",
             "Accepted, because what they ask for is always so here:",
-            *_names(Effect.GRANTED),
+            *_names(FlagEffect.GRANTED),
             "",
             "Accepted for the sake of existing command lines, without effect so far:",
-            *_names(Effect.NONE),
+            *_names(FlagEffect.NONE),
             "",
         )
     )
 
 
-def _of(effect: Effect) -> Iterable[Flag]:
+def _of(effect: FlagEffect) -> Iterable[Flag]:
     return (flag for flag in FLAGS.values() if flag.effect is effect)
 
 
-def _entries(effect: Effect) -> Iterable[str]:
+def _entries(effect: FlagEffect) -> Iterable[str]:
     for flag in _of(effect):
         usage = f"  {flag.option} {_placeholder(flag)}".rstrip()
         lines = textwrap.wrap(flag.help + _default(flag), _WIDTH - 36)
@@ -49,7 +49,7 @@ def _entries(effect: Effect) -> Iterable[str]:
             yield f"{usage if i == 0 and not gap else '':<36}{line}"
 
 
-def _names(effect: Effect) -> Iterable[str]:
+def _names(effect: FlagEffect) -> Iterable[str]:
     names = " ".join(flag.option for flag in _of(effect))
     return textwrap.wrap(
         names, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
@@ -60,15 +60,15 @@ def _placeholder(flag: Flag) -> str:
     if flag.choices:
         return "|".join(flag.choices)
     match flag.kind:
-        case Kind.SWITCH:
+        case FlagKind.SWITCH:
             return ""
-        case Kind.INTEGER:
+        case FlagKind.INTEGER:
             return "N"
-        case Kind.PATH | Kind.PATHS:
+        case FlagKind.PATH | FlagKind.PATHS:
             return "DIR" if flag.dest.endswith("dir") else "FILE"
-        case Kind.WORDS:
+        case FlagKind.WORDS:
             return "NAME ..."
-        case Kind.OBJECT:
+        case FlagKind.OBJECT:
             return "JSON"
     return "TEXT"
 

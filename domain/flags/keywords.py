@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from hexfusion.domain.flags.flag import Flag, FlagError, FlagValue, Kind
+from hexfusion.domain.flags.flag import Flag, FlagError, FlagKind, FlagValue
 from hexfusion.domain.flags.flags import FLAGS
 from hexfusion.domain.flags.parsing import resembling
 
@@ -42,7 +42,7 @@ def _words(flag: Flag, value: Setting) -> list[str]:
         return []
     if isinstance(value, Path):
         value = value.__fspath__()
-    if flag.kind is Kind.SWITCH:
+    if flag.kind is FlagKind.SWITCH:
         if not isinstance(value, bool):
             raise FlagError(flag.option, f"must be True or False, not {value!r}")
         return [flag.option] if value else []
@@ -51,10 +51,10 @@ def _words(flag: Flag, value: Setting) -> list[str]:
     match value:
         case str() | int():
             return [f"{flag.option}={value}"]
-        case Mapping() if flag.kind is Kind.OBJECT:
+        case Mapping() if flag.kind is FlagKind.OBJECT:
             return [f"{flag.option}={json.dumps(dict(value))}"]
-        case list() | tuple() if flag.kind is Kind.PATHS:
+        case list() | tuple() if flag.kind is FlagKind.PATHS:
             return [f"{flag.option}={each}" for each in value]
-        case list() | tuple() if flag.kind is Kind.WORDS and value:
+        case list() | tuple() if flag.kind is FlagKind.WORDS and value:
             return [flag.option, *map(str, value)]
     raise FlagError(flag.option, f"cannot be {value!r}")

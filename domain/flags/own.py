@@ -1,8 +1,8 @@
 """Flags that A1111 does not have. `GET /cmd-flags` does not show them."""
 
-from hexfusion.domain.flags.flag import Effect, Flag, Kind
+from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagKind
 
-_INTEGER, _WORKS = Kind.INTEGER, Effect.WORKS
+_INTEGER, _WORKS = FlagKind.INTEGER, FlagEffect.WORKS
 
 OWN = (
     Flag("slots", _INTEGER, 1, "requests generating at once", _WORKS, least=1),
@@ -53,10 +53,10 @@ OWN = (
     ),
     Flag("job_limit", _INTEGER, 200, "finished jobs that are kept", _WORKS, least=1),
     Flag("job_memory", _INTEGER, 256, "MiB that their results may take", _WORKS, least=1),
-    Flag("job_dir", Kind.PATH, None, "keep them in this folder, over restarts", _WORKS),
+    Flag("job_dir", FlagKind.PATH, None, "keep them in this folder, over restarts", _WORKS),
     Flag(
         "backend",
-        Kind.TEXT,
+        FlagKind.TEXT,
         "torch",
         "what makes the pictures: torch; fake, which draws discs at once and needs no torch; or "
         "what an installed package declares",
@@ -77,22 +77,22 @@ OWN = (
     ),
     Flag(
         "api_auth_file",
-        Kind.PATH,
+        FlagKind.PATH,
         None,
         "file of users, user:password by line or comma; unlike --api-auth no process list shows it",
         _WORKS,
     ),
-    Flag("api_token_file", Kind.PATH, None, "file of bearer tokens, one a line", _WORKS),
+    Flag("api_token_file", FlagKind.PATH, None, "file of bearer tokens, one a line", _WORKS),
     Flag(
         "api_rate",
-        Kind.TEXT,
+        FlagKind.TEXT,
         None,
         "requests each client may make, as in 60/m (by s, m or h); beyond it 429",
         _WORKS,
     ),
     Flag(
         "trusted_proxy",
-        Kind.TEXT,
+        FlagKind.TEXT,
         None,
         "address of a proxy whose X-Forwarded-For, -Host and -Proto are believed",
         _WORKS,

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from hexfusion.domain.flags.flag import Flag, FlagError, FlagValue, Kind
+from hexfusion.domain.flags.flag import Flag, FlagError, FlagKind, FlagValue
 from hexfusion.domain.flags.flags import FLAGS, Flags
 
 _BY_OPTION = {flag.option: flag for flag in FLAGS.values()} | {"-h": FLAGS["help"]}
@@ -68,7 +68,7 @@ def _read(tokens: Sequence[str]) -> tuple[dict[str, FlagValue], list[str]]:
         flag = _find(name)
         if flag is None:
             unknown.append(name + equals + attached)
-        elif flag.kind is Kind.SWITCH:
+        elif flag.kind is FlagKind.SWITCH:
             if equals:
                 raise FlagError(flag.option, f"takes no value, but was given {attached!r}")
             # A switch whose default is null turns off what is on (`--disable-tls-verify`).
@@ -97,7 +97,7 @@ def resembling(name: str, names: Iterable[str]) -> str:
 def _take(flag: Flag, rest: list[str]) -> list[str]:
     """The values that follow, taken off the end of `rest`: one, or for words all of them."""
     taken: list[str] = []
-    while rest and _is_value(rest[-1]) and (not taken or flag.kind is Kind.WORDS):
+    while rest and _is_value(rest[-1]) and (not taken or flag.kind is FlagKind.WORDS):
         taken.append(rest.pop())
     if not taken:
         raise FlagError(flag.option, "a value must follow")
@@ -110,16 +110,16 @@ def _is_value(token: str) -> bool:
 
 
 def _read_value(flag: Flag, words: list[str], given: Mapping[str, FlagValue]) -> FlagValue:
-    if flag.kind in (Kind.PATH, Kind.PATHS) and not words[0]:
+    if flag.kind in (FlagKind.PATH, FlagKind.PATHS) and not words[0]:
         raise FlagError(flag.option, "must name a path")
     match flag.kind:
-        case Kind.INTEGER:
+        case FlagKind.INTEGER:
             return _integer(flag, words[0])
-        case Kind.OBJECT:
+        case FlagKind.OBJECT:
             return _object(flag, words[0])
-        case Kind.WORDS:
+        case FlagKind.WORDS:
             return tuple(word.lower() for word in words)
-        case Kind.PATHS:
+        case FlagKind.PATHS:
             before = given.get(flag.dest, ())
             assert isinstance(before, tuple)
             return (*before, words[0])
@@ -157,8 +157,8 @@ def _object(flag: Flag, word: str) -> Mapping[str, object]:
 
 def _located(flag: Flag, value: FlagValue, locate: Callable[[str], str]) -> FlagValue:
     """The value, with `locate` applied to what is a path in it."""
-    if flag.kind is Kind.PATH and isinstance(value, str):
+    if flag.kind is FlagKind.PATH and isinstance(value, str):
         return locate(value)
-    if flag.kind is Kind.PATHS and isinstance(value, tuple):
+    if flag.kind is FlagKind.PATHS and isinstance(value, tuple):
         return tuple(map(locate, value))
     return value

@@ -11,7 +11,7 @@ from hexfusion.domain.infotext.extra_networks import (
     read_hashes,
     rename_loras,
 )
-from hexfusion.domain.infotext.facts import (
+from hexfusion.domain.infotext.generation_facts import (
     Extra,
     GenerationFacts,
     PerImage,

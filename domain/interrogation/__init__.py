@@ -8,7 +8,7 @@ from hexfusion.domain.interrogation.settings import (
     tag_settings,
     term_settings,
 )
-from hexfusion.domain.interrogation.tags import Score, tag_text
+from hexfusion.domain.interrogation.tags import TagScore, tag_text
 from hexfusion.domain.interrogation.terms import TermList, best, term_list, with_matches
 
 CLIP, DEEPDANBOORU = "clip", "deepdanbooru"
@@ -20,7 +20,7 @@ __all__ = [
     "DEEPDANBOORU",
     "MODELS",
     "CaptionSearch",
-    "Score",
+    "TagScore",
     "TagSettings",
     "TermList",
     "TermSettings",

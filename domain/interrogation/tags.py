@@ -11,19 +11,19 @@ _RATING = "rating:"
 _SPECIAL = re.compile(r"([\\()])")
 
 
-class Score(msgspec.Struct, frozen=True):
+class TagScore(msgspec.Struct, frozen=True):
     """A tag as the network names it, and how probable it is, 0 to 1."""
 
     tag: str
     probability: float
 
 
-def tag_text(scores: Iterable[Score], settings: TagSettings) -> str:
+def tag_text(scores: Iterable[TagScore], settings: TagSettings) -> str:
     """The tags that are probable enough, in order, ready for a prompt."""
     return ", ".join(_written(each, settings) for each in _chosen(scores, settings))
 
 
-def _chosen(scores: Iterable[Score], settings: TagSettings) -> Iterator[Score]:
+def _chosen(scores: Iterable[TagScore], settings: TagSettings) -> Iterator[TagScore]:
     probable = (each for each in scores if each.probability >= settings.threshold)
     if settings.alphabetical:
         ordered = sorted(probable, key=lambda each: each.tag)
@@ -34,7 +34,7 @@ def _chosen(scores: Iterable[Score], settings: TagSettings) -> Iterator[Score]:
             yield each
 
 
-def _written(score: Score, settings: TagSettings) -> str:
+def _written(score: TagScore, settings: TagSettings) -> str:
     text = score.tag
     if settings.spaces:
         text = text.replace("_", " ")

@@ -9,7 +9,7 @@ _BEFORE_MARK = re.compile(r" ([.,!?])")
 _SHORTENED = re.compile(r" (n't|'m|'s|'ve|'re)\b")
 
 
-def joined(pieces: Iterable[str]) -> str:
+def join_word_pieces(pieces: Iterable[str]) -> str:
     """`a`, `snow`, `##man`, `'`, `s`, `hat`, `.` -> `a snowman's hat.`: pieces to words, and no
     space before marks or within what is written together."""
     text = "".join(

@@ -19,11 +19,11 @@ from hexfusion.domain.prompts.chunks import (
     OPEN_CLIP,
     Chunk,
     ChunkedPrompt,
-    Embedding,
     EmbeddingIndex,
     EmbeddingLookup,
     EmbeddingMatch,
-    Placement,
+    EmbeddingPlacement,
+    PromptEmbedding,
     SpecialTokens,
     Tokenize,
     chunk_columns,
@@ -31,7 +31,7 @@ from hexfusion.domain.prompts.chunks import (
     empty_chunk,
 )
 from hexfusion.domain.prompts.comments import strip_comments
-from hexfusion.domain.prompts.composition import Composition, SubPrompt, Use, compose, split_and
+from hexfusion.domain.prompts.composition import Composition, SubPrompt, TextUse, compose, split_and
 from hexfusion.domain.prompts.extra_networks import (
     HypernetUse,
     LoraUse,
@@ -41,8 +41,13 @@ from hexfusion.domain.prompts.extra_networks import (
     hypernet_uses,
     lora_uses,
 )
-from hexfusion.domain.prompts.parts import Part, negative_parts, positive_parts
-from hexfusion.domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
+from hexfusion.domain.prompts.parts import PromptPart, negative_parts, positive_parts
+from hexfusion.domain.prompts.schedule import (
+    ScheduledText,
+    entry_at,
+    prompt_schedule,
+    timelines_differ,
+)
 from hexfusion.domain.prompts.styles import (
     RecognisedStyles,
     Style,
@@ -61,24 +66,24 @@ __all__ = [
     "Chunk",
     "ChunkedPrompt",
     "Composition",
-    "Embedding",
     "EmbeddingIndex",
     "EmbeddingLookup",
     "EmbeddingMatch",
+    "EmbeddingPlacement",
     "HypernetUse",
     "LoraUse",
     "NetworkTag",
-    "Part",
-    "Placement",
+    "PromptEmbedding",
+    "PromptPart",
     "RecognisedStyles",
+    "ScheduledText",
     "Span",
     "SpecialTokens",
-    "Step",
     "Style",
     "StyleFileError",
     "SubPrompt",
+    "TextUse",
     "Tokenize",
-    "Use",
     "apply_styles",
     "chunk_columns",
     "chunk_prompt",

@@ -35,7 +35,7 @@ OPEN_CLIP = SpecialTokens(pad=0)
 """SD2, and bigG in SDXL and its refiner."""
 
 
-class Embedding(msgspec.Struct, frozen=True):
+class PromptEmbedding(msgspec.Struct, frozen=True):
     """A textual inversion as prompts see it: its name, and how many vectors replace that name."""
 
     name: str
@@ -45,7 +45,7 @@ class Embedding(msgspec.Struct, frozen=True):
 class EmbeddingMatch(msgspec.Struct, frozen=True):
     """An embedding found in a prompt; its name takes up `tokens` token ids."""
 
-    embedding: Embedding
+    embedding: PromptEmbedding
     tokens: int
 
 
@@ -55,11 +55,11 @@ class EmbeddingLookup(Protocol):
     def __call__(self, tokens: Sequence[int], position: int) -> EmbeddingMatch | None: ...
 
 
-class Placement(msgspec.Struct, frozen=True):
+class EmbeddingPlacement(msgspec.Struct, frozen=True):
     """An embedding's vectors replace input embeddings `offset + 1` and on (0 follows BOS)."""
 
     offset: int
-    embedding: Embedding
+    embedding: PromptEmbedding
 
 
 class Chunk(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ class Chunk(msgspec.Struct, frozen=True):
     tokens: tuple[int, ...]
     multipliers: tuple[float, ...]
     token_count: int = 0
-    embeddings: tuple[Placement, ...] = ()
+    embeddings: tuple[EmbeddingPlacement, ...] = ()
 
 
 class ChunkedPrompt(msgspec.Struct, frozen=True):
@@ -137,13 +137,13 @@ class EmbeddingIndex:
     replaces the earlier. Names without tokens can never match and are left out.
     """
 
-    def __init__(self, embeddings: Iterable[tuple[Embedding, Sequence[int]]]) -> None:
+    def __init__(self, embeddings: Iterable[tuple[PromptEmbedding, Sequence[int]]]) -> None:
         by_ids = {tuple(ids): embedding for embedding, ids in embeddings if ids}
         longest_first = sorted(by_ids.items(), key=lambda entry: -len(entry[0]))
-        index: dict[int, list[tuple[tuple[int, ...], Embedding]]] = {}
+        index: dict[int, list[tuple[tuple[int, ...], PromptEmbedding]]] = {}
         for ids, embedding in longest_first:
             index.setdefault(ids[0], []).append((ids, embedding))
-        self._by_first: Mapping[int, Sequence[tuple[tuple[int, ...], Embedding]]] = index
+        self._by_first: Mapping[int, Sequence[tuple[tuple[int, ...], PromptEmbedding]]] = index
 
     def __call__(self, tokens: Sequence[int], position: int) -> EmbeddingMatch | None:
         for ids, embedding in self._by_first.get(tokens[position], ()):
@@ -170,7 +170,7 @@ class _Filler:
         self._token_count = 0
         self._tokens: list[int] = []
         self._weights: list[float] = []
-        self._placements: list[Placement] = []
+        self._placements: list[EmbeddingPlacement] = []
         self._last_comma: int | None = None  # its index in the chunk being filled
 
     def add(self, ids: Sequence[int], weight: float) -> None:
@@ -224,7 +224,7 @@ class _Filler:
         self.close()
         self._start(tokens, weights)
 
-    def _place(self, embedding: Embedding, weight: float) -> None:
+    def _place(self, embedding: PromptEmbedding, weight: float) -> None:
         if embedding.vectors > CHUNK_TOKENS:
             raise InvalidRequest(
                 self._field,
@@ -233,7 +233,7 @@ class _Filler:
             )
         if len(self._tokens) + embedding.vectors > CHUNK_TOKENS:
             self.close()
-        self._placements.append(Placement(len(self._tokens), embedding))
+        self._placements.append(EmbeddingPlacement(len(self._tokens), embedding))
         self._tokens.extend([0] * embedding.vectors)
         self._weights.extend([weight] * embedding.vectors)
 
@@ -241,7 +241,7 @@ class _Filler:
 def make_chunk(
     tokens: Sequence[int],
     weights: Sequence[float],
-    placements: Sequence[Placement] = (),
+    placements: Sequence[EmbeddingPlacement] = (),
     special: SpecialTokens = CLIP_L,
 ) -> Chunk:
     """A chunk of at most 75 tokens with their weights, padded."""

@@ -22,7 +22,7 @@ class SubPrompt(msgspec.Struct, frozen=True):
     weight: float = 1.0
 
 
-class Use(msgspec.Struct, frozen=True):
+class TextUse(msgspec.Struct, frozen=True):
     """Text number `index` of a Composition, used with `weight`."""
 
     index: int
@@ -36,7 +36,7 @@ class Composition(msgspec.Struct, frozen=True):
     """
 
     texts: tuple[str, ...]
-    uses: tuple[tuple[Use, ...], ...]
+    uses: tuple[tuple[TextUse, ...], ...]
 
 
 def split_and(prompt: str, field: str = "prompt") -> tuple[SubPrompt, ...]:
@@ -53,7 +53,7 @@ def compose(prompts: Sequence[str], field: str = "prompt") -> Composition:
     numbers: dict[str, int] = {}
     uses = tuple(
         tuple(
-            Use(numbers.setdefault(part.text, len(numbers)), part.weight)
+            TextUse(numbers.setdefault(part.text, len(numbers)), part.weight)
             for part in split_and(prompt, field)
         )
         for prompt in prompts

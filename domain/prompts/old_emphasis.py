@@ -12,7 +12,7 @@ from hexfusion.domain.prompts.chunks import (
     CLIP_L,
     ChunkedPrompt,
     EmbeddingLookup,
-    Placement,
+    EmbeddingPlacement,
     SpecialTokens,
     Tokenize,
     make_chunk,
@@ -38,14 +38,14 @@ def chunk_by_old_emphasis(
     (ids,) = tokenize([text])
     tokens: list[int] = []
     weights: list[float] = []
-    placements: list[Placement] = []
+    placements: list[EmbeddingPlacement] = []
     weight, position = 1.0, 0
     while position < len(ids):
         token = ids[position]
         match = embeddings(ids, position) if embeddings else None
         position += match.tokens if match else 1
         if match:
-            placements.append(Placement(len(tokens), match.embedding))
+            placements.append(EmbeddingPlacement(len(tokens), match.embedding))
             tokens += [0] * match.embedding.vectors
             weights += [weight] * match.embedding.vectors
         elif token in bracket_tokens:

@@ -7,13 +7,13 @@ import msgspec
 
 from hexfusion.domain.prompts.attention import parse_attention
 from hexfusion.domain.prompts.composition import split_and
-from hexfusion.domain.prompts.schedule import Step, prompt_schedule
+from hexfusion.domain.prompts.schedule import ScheduledText, prompt_schedule
 
 
-class Part(msgspec.Struct, frozen=True):
+class PromptPart(msgspec.Struct, frozen=True):
     """One part of a prompt: which text guides when, and how strongly (1.0 is neutral)."""
 
-    schedule: tuple[Step, ...]
+    schedule: tuple[ScheduledText, ...]
     weight: float = 1.0
 
 
@@ -25,7 +25,7 @@ def positive_parts(
     old_scheduling: bool = False,
     emphasis: str = "Original",
     field: str = "prompt",
-) -> tuple[Part, ...]:
+) -> tuple[PromptPart, ...]:
     """The AND parts of a prompt whose extra-network tags have been taken out.
 
     `steps` and `hires_steps` as for `prompt_schedule`; `emphasis` is the option of that name.
@@ -45,7 +45,7 @@ def negative_parts(
     old_scheduling: bool = False,
     emphasis: str = "Original",
     field: str = "negative_prompt",
-) -> tuple[Part, ...]:
+) -> tuple[PromptPart, ...]:
     """Like `positive_parts`, but always one part: AND means nothing in a negative prompt."""
     return (_part(prompt, 1.0, steps, hires_steps, old_scheduling, emphasis, field),)
 
@@ -58,9 +58,9 @@ def _part(
     old_scheduling: bool,
     emphasis: str,
     field: str,
-) -> Part:
+) -> PromptPart:
     schedule = prompt_schedule(text, steps, hires_steps, old_scheduling)
     if emphasis != "None":
         for step_text in {step.text for step in schedule}:
             parse_attention(step_text, field)  # fail now, while the request can be refused
-    return Part(schedule, weight)
+    return PromptPart(schedule, weight)

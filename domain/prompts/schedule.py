@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?
 _CLOSER = {"(": ")", "[": "]"}
 
 
-class Step(msgspec.Struct, frozen=True):
+class ScheduledText(msgspec.Struct, frozen=True):
     """`text` holds up to and including `end_at`, counted in model evaluations from 1."""
 
     end_at: int
@@ -43,7 +43,7 @@ Node = str | Edit | Alternation | tuple["Node", ...]
 
 def prompt_schedule(
     text: str, steps: int, hires_steps: int | None = None, old_scheduling: bool = False
-) -> tuple[Step, ...]:
+) -> tuple[ScheduledText, ...]:
     """Resolve prompt editing into texts by step; the last entry ends at the last step.
 
     `steps` and `hires_steps` count model evaluations, not sampler steps (twice as many for second
@@ -68,7 +68,7 @@ def prompt_schedule(
 
     tree = parse_editing(text)
     if tree is None:
-        return (Step(last, text),)
+        return (ScheduledText(last, text),)
     ends = {last}
     for node in _walk(tree):
         if isinstance(node, Edit) and boundary(node.when) >= 1:
@@ -94,10 +94,10 @@ def prompt_schedule(
                 pending.append(shown(node, step))
         return "".join(out)
 
-    return tuple(Step(end, render(end)) for end in sorted(ends))
+    return tuple(ScheduledText(end, render(end)) for end in sorted(ends))
 
 
-def entry_at(schedule: Sequence[Step], evaluation: int) -> int:
+def entry_at(schedule: Sequence[ScheduledText], evaluation: int) -> int:
     """Index of the entry in force at an evaluation counted from 0 (spec prompts.md 2.4).
 
     The first entry with `evaluation <= end_at`, so the first one lasts an evaluation longer than

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from hexfusion.domain.generation import MAX_SIDE
-from hexfusion.domain.regions import Size
+from hexfusion.domain.picture_boxes import Size
 from hexfusion.domain.scripts.arguments import Arguments, Choice, Note, Several, Slider, Whole
 
 MK2 = "Outpainting mk2"

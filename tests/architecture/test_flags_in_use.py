@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from hexfusion.domain.flags import FLAGS, Effect
+from hexfusion.domain.flags import FLAGS, FlagEffect
 from tests.architecture.source import imports, python_files, tree
 
 #: Methods of Flags that stand for several flags at once.
@@ -40,5 +40,5 @@ def read_by_wiring() -> set[str]:
 
 
 def test_flags_do_what_they_say():
-    claimed = {flag.dest for flag in FLAGS.values() if flag.effect is Effect.WORKS}
+    claimed = {flag.dest for flag in FLAGS.values() if flag.effect is FlagEffect.WORKS}
     assert read_by_wiring() == claimed

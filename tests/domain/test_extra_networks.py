@@ -7,14 +7,14 @@ from hexfusion.domain.extra_networks import (
     Lora,
     Shape,
     embedding_of,
-    fitting,
-    shown_metadata,
+    metadata_for_listing,
+    split_by_text_width,
 )
 
 
 def test_the_telling_metadata_comes_first():
     given = {"a": "1", "ss_tag_frequency": "{}", "ss_resolution": "512", "ss_sd_model_name": "x"}
-    shown = list(shown_metadata(given))
+    shown = list(metadata_for_listing(given))
     assert shown == ["ss_sd_model_name", "ss_resolution", "ss_tag_frequency", "a"]
 
 
@@ -23,7 +23,7 @@ def test_the_telling_metadata_comes_first():
     [('{"a": [1]}', {"a": [1]}), ("{broken", "{broken"), ("[1]", "[1]"), ("{" * 5000, "{" * 5000)],
 )
 def test_metadata_that_is_an_object_is_read(text, value):
-    assert shown_metadata({"x": text}) == {"x": value}
+    assert metadata_for_listing({"x": text}) == {"x": value}
 
 
 def test_without_a_name_by_its_maker_a_lora_goes_by_its_file():
@@ -43,4 +43,4 @@ def test_embeddings_are_sorted_and_parted_by_width():
         Embedding(name=name, vectors=1, width=width)
         for name, width in (("b", 8), ("A", 8), ("c", 9))
     )
-    assert fitting([wide, narrow, other], 8) == ([narrow, wide], [other])
+    assert split_by_text_width([wide, narrow, other], 8) == ([narrow, wide], [other])

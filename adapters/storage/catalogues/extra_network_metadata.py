@@ -18,8 +18,8 @@ from hexfusion.domain.extra_networks import (
     Hypernetwork,
     Lora,
     embedding_of,
+    metadata_for_listing,
     shape_of,
-    shown_metadata,
     text_width,
 )
 
@@ -45,7 +45,7 @@ def lora(path: PurePath, open: Open) -> Lora:
     return Lora(
         name=path.stem,
         path=str(path),
-        metadata=shown_metadata(metadata or {}),
+        metadata=metadata_for_listing(metadata or {}),
         hash=(metadata or {}).get("sshs_model_hash") or None,
     )
 

@@ -25,7 +25,7 @@ from hexfusion.application.scripts.selectable.stage import (
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import MAX_SIDE
 from hexfusion.domain.img2img import Img2Img
-from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.picture_boxes import Box, Size
 from hexfusion.domain.scripts.arguments import FIELD, wrong
 from hexfusion.domain.scripts.outpainting import MK2, SIDES, OutpaintingMk2, growth, rounded_up
 

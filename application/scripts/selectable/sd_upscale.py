@@ -25,7 +25,7 @@ from hexfusion.application.scripts.selectable.stage import (
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.img2img import Img2Img
 from hexfusion.domain.infotext import Extra
-from hexfusion.domain.regions import Box, Size
+from hexfusion.domain.picture_boxes import Box, Size
 from hexfusion.domain.scripts.arguments import FIELD, chosen, wrong
 from hexfusion.domain.scripts.sd_upscale import TITLE, SdUpscale
 from hexfusion.domain.tiles import boxes

@@ -14,7 +14,7 @@ from hexfusion.application.jobs.job import Job
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import go_on
 from hexfusion.domain.errors import InvalidRequest, ModelUnavailable, NotFound
-from hexfusion.domain.interrogation import Score
+from hexfusion.domain.interrogation import TagScore
 from hexfusion.domain.options import Options
 
 TERMS = MemoryTerms({"colours": "red\nblue", "flavors.top2": "x\na red y\nred z", "z": "\n"})
@@ -47,7 +47,7 @@ class Recording(FakeInterrogator):
 
     def tags(self, picture, advance=go_on):
         self._note("tags", None)
-        return [*super().tags(picture, advance), Score("b_(c)", 0.8)]
+        return [*super().tags(picture, advance), TagScore("b_(c)", 0.8)]
 
     def release(self):
         self.heard.append(("release", None))

@@ -27,7 +27,7 @@ from hexfusion.adapters.storage.folders import files_below
 from hexfusion.application.ports.inference import Sources, Verdict
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, FaceRestoration
-from hexfusion.domain.interrogation import Score
+from hexfusion.domain.interrogation import TagScore
 from hexfusion.domain.plan import PreviewPlan
 from hexfusion.domain.upscalers import UpscaleSettings
 from tests.concurrency.guarded import Guard, LockContract, Scene
@@ -108,7 +108,7 @@ class TestInterrogatorLocks(LockContract):
 
         def tag() -> None:
             (score,) = words.tags(PICTURE)
-            assert score == Score("cat", 0.5)
+            assert score == TagScore("cat", 0.5)
 
         def caption() -> None:
             assert words.caption(PICTURE, None) == "a book"

@@ -6,7 +6,7 @@ from hexfusion.domain.flags import (
     A1111,
     FLAGS,
     OWN,
-    Effect,
+    FlagEffect,
     FlagError,
     Flags,
     help_text,
@@ -30,7 +30,7 @@ GUARDS = ("api_auth", "tls_keyfile", "tls_certfile", "cors_allow_origins",
 
 @pytest.mark.parametrize("dest", GUARDS)
 def test_flags_that_protect_or_open_work(dest):
-    assert FLAGS[dest].effect is Effect.WORKS
+    assert FLAGS[dest].effect is FlagEffect.WORKS
     assert parse(FLAGS[dest].option, "x").ignored() == []
 
 
@@ -41,7 +41,7 @@ MEMORY = ("medvram", "medvram_sdxl", "lowvram", "lowram", "no_half", "no_half_va
 
 @pytest.mark.parametrize("dest", MEMORY)
 def test_flags_about_memory_and_precision_are_heeded(dest):
-    assert FLAGS[dest].effect is not Effect.NONE
+    assert FLAGS[dest].effect is not FlagEffect.NONE
 
 
 @pytest.mark.parametrize("other", ["--no-half", "--no-half-vae"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hexfusion.domain.flags import A1111, FLAGS, Flag, FlagError, Flags, Kind, parse_flags
+from hexfusion.domain.flags import A1111, FLAGS, Flag, FlagError, FlagKind, Flags, parse_flags
 
 
 def parse(*argv: str, **environ: str) -> Flags:
@@ -136,30 +136,30 @@ def given_flags(draw: st.DrawFn) -> dict[str, object]:
 
 def _value(flag: Flag) -> st.SearchStrategy[object]:
     match flag.kind:
-        case Kind.SWITCH:
+        case FlagKind.SWITCH:
             return st.just(flag.default is not None)
-        case Kind.INTEGER:
+        case FlagKind.INTEGER:
             return st.integers(-99 if flag.least is None else flag.least, flag.most or 99)
-        case Kind.PATH:
+        case FlagKind.PATH:
             return WORD.map("/".__add__)
-        case Kind.PATHS:
+        case FlagKind.PATHS:
             return st.lists(WORD.map("/".__add__), min_size=1, max_size=3).map(tuple)
-        case Kind.WORDS:
+        case FlagKind.WORDS:
             return st.lists(WORD.map(str.lower), min_size=1, max_size=3).map(tuple)
-        case Kind.OBJECT:
+        case FlagKind.OBJECT:
             return st.just({"a": 1})
     return st.sampled_from(flag.choices) if flag.choices else WORD
 
 
 def _tokens(flag: Flag, value: object) -> list[str]:
     match flag.kind:
-        case Kind.SWITCH:
+        case FlagKind.SWITCH:
             return [flag.option]
-        case Kind.PATHS:
+        case FlagKind.PATHS:
             return [token for path in value for token in (flag.option, path)]
-        case Kind.WORDS:
+        case FlagKind.WORDS:
             return [flag.option, *value]
-        case Kind.OBJECT:
+        case FlagKind.OBJECT:
             return [flag.option, '{"a": 1}']
     return [flag.option, str(value)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hexfusion.domain.flags import A1111, OWN, Kind, parse_flags
+from hexfusion.domain.flags import A1111, OWN, FlagKind, parse_flags
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/cmd_flags.json").read_text("utf-8"))
 #: How the recorded server was started.
@@ -49,14 +49,20 @@ def test_defaults_and_types_are_those_of_the_schema(key):
         assert value == schema.get("default")
 
 
-VALUES = {Kind.TEXT: "x", Kind.INTEGER: "1", Kind.PATH: "/x", Kind.PATHS: "/x", Kind.WORDS: "x"}
+VALUES = {
+    FlagKind.TEXT: "x",
+    FlagKind.INTEGER: "1",
+    FlagKind.PATH: "/x",
+    FlagKind.PATHS: "/x",
+    FlagKind.WORDS: "x",
+}
 
 
 @pytest.mark.parametrize("flag", A1111, ids=lambda flag: flag.dest)
 def test_a_given_flag_is_typed_as_its_default_or_else_as_text(flag):
     value = VALUES.get(flag.kind, '{"x":"y"}')
     word = flag.choices[0] if flag.choices else value
-    argv = flag.option if flag.kind is Kind.SWITCH else f"{flag.option} {word}"
+    argv = flag.option if flag.kind is FlagKind.SWITCH else f"{flag.option} {word}"
     assert type(wire(argv)[flag.dest]) is TYPES[GOLDEN["schema"][flag.dest]["type"]]
 
 

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from hexfusion.domain.infotext.facts import (
+from hexfusion.domain.infotext.generation_facts import (
     GenerationFacts,
     PerImage,
     info_parameters,

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexfusion.domain.interrogation import Score, TagSettings, tag_settings, tag_text
+from hexfusion.domain.interrogation import TagScore, TagSettings, tag_settings, tag_text
 from hexfusion.domain.options import Options
 
 SCORES = [
-    Score("solo", 0.9),
-    Score("long_hair", 0.5),
-    Score(":d", 0.49),
-    Score("rating:safe", 0.99),
-    Score("hat_(witch)", 0.95),
-    Score("a\\b", 0.6),
+    TagScore("solo", 0.9),
+    TagScore("long_hair", 0.5),
+    TagScore(":d", 0.49),
+    TagScore("rating:safe", 0.99),
+    TagScore("hat_(witch)", 0.95),
+    TagScore("a\\b", 0.6),
 ]
 
 
@@ -41,7 +41,7 @@ def test_options(options, text):
 
 
 _tags = st.lists(
-    st.builds(Score, st.text(st.sampled_from("ab_()\\:"), min_size=1), st.floats(0, 1)),
+    st.builds(TagScore, st.text(st.sampled_from("ab_()\\:"), min_size=1), st.floats(0, 1)),
     unique_by=lambda score: score.tag,
 )
 
@@ -64,7 +64,7 @@ def test_orders_tell_the_same_tags(scores, threshold):
 @given(st.text(st.sampled_from("ab()\\")))
 def test_what_is_escaped_can_be_read_again(tag):
     """The prompt language takes a backslash before brackets for plain ones."""
-    text = tag_text([Score(f"x{tag}", 1.0)], TagSettings())
+    text = tag_text([TagScore(f"x{tag}", 1.0)], TagSettings())
     unescaped, letters = "", iter(text)
     for letter in letters:
         unescaped += next(letters) if letter == "\\" else letter

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexfusion.domain.interrogation.word_pieces import joined
+from hexfusion.domain.interrogation.word_pieces import join_word_pieces
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from hexfusion.domain.interrogation.word_pieces import joined
     ],
 )
 def test_words(pieces, text):
-    assert joined(pieces) == text
+    assert join_word_pieces(pieces) == text
 
 
 @given(st.lists(st.text(st.sampled_from("abc"), min_size=1), min_size=1), st.data())
@@ -30,4 +30,4 @@ def test_words_come_back_whole(words, data):
     for word in words:
         at = data.draw(st.integers(1, len(word)))
         pieces += [word[:at], *([f"##{word[at:]}"] if word[at:] else [])]
-    assert joined(pieces) == " ".join(words)
+    assert join_word_pieces(pieces) == " ".join(words)

@@ -11,8 +11,8 @@ from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.prompts.chunks import (
     CLIP_L,
     OPEN_CLIP,
-    Embedding,
     EmbeddingIndex,
+    PromptEmbedding,
     chunk_columns,
     chunk_prompt,
     empty_chunk,
@@ -45,7 +45,11 @@ def toy():
 
 
 def toy_embeddings(toy):
-    known = [Embedding("emb one", 3), Embedding("emb", 1), Embedding("bigemb", 74)]
+    known = [
+        PromptEmbedding("emb one", 3),
+        PromptEmbedding("emb", 1),
+        PromptEmbedding("bigemb", 74),
+    ]
     return EmbeddingIndex((emb, toy([emb.name])[0]) for emb in known)
 
 
@@ -136,7 +140,7 @@ def test_placements_do_not_follow_the_comma_rule(toy):
 
 def test_an_embedding_that_fits_no_chunk_is_refused(toy):
     # The reference fails inside the encoder (spec prompts.md section 5.2, last note).
-    lookup = EmbeddingIndex([(Embedding("huge", 76), toy(["huge"])[0])])
+    lookup = EmbeddingIndex([(PromptEmbedding("huge", 76), toy(["huge"])[0])])
     with pytest.raises(InvalidRequest, match="76 vectors"):
         chunk_prompt("a huge", toy, embeddings=lookup)
 

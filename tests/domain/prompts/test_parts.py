@@ -3,20 +3,22 @@
 import pytest
 
 from hexfusion.domain.errors import InvalidRequest
-from hexfusion.domain.prompts.parts import Part, negative_parts, positive_parts
-from hexfusion.domain.prompts.schedule import Step
+from hexfusion.domain.prompts.parts import PromptPart, negative_parts, positive_parts
+from hexfusion.domain.prompts.schedule import ScheduledText
 
 
 def test_and_splits_before_editing_is_read():
     # spec prompts.md section 0, steps 5 and 6: the brackets around AND do not hold together
     assert positive_parts("[cat:dog:2] AND big :0.5", 4) == (
-        Part((Step(2, "cat"), Step(4, "dog"))),
-        Part((Step(4, " big"),), 0.5),
+        PromptPart((ScheduledText(2, "cat"), ScheduledText(4, "dog"))),
+        PromptPart((ScheduledText(4, " big"),), 0.5),
     )
 
 
 def test_negative_prompts_are_never_split():
-    assert negative_parts("cat AND dog :2", 4) == (Part((Step(4, "cat AND dog :2"),)),)
+    assert negative_parts("cat AND dog :2", 4) == (
+        PromptPart((ScheduledText(4, "cat AND dog :2"),)),
+    )
 
 
 def test_malformed_weights_are_refused_early_and_by_field():

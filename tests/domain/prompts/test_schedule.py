@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexfusion.domain.prompts.schedule import Step, entry_at, prompt_schedule, timelines_differ
+from hexfusion.domain.prompts.schedule import (
+    ScheduledText,
+    entry_at,
+    prompt_schedule,
+    timelines_differ,
+)
 
 
 def test_every_vector(prompt_vectors):
@@ -33,8 +38,8 @@ def test_beyond_the_last_entry_the_first_is_used():
 
 def test_infinite_position_means_never():
     # The reference raises OverflowError (spec prompts.md section 2.3).
-    assert prompt_schedule("[a:b:1e400]", 10) == (Step(10, "a"),)
-    assert prompt_schedule("[a:b:-1e400]", 10) == (Step(10, "b"),)
+    assert prompt_schedule("[a:b:1e400]", 10) == (ScheduledText(10, "a"),)
+    assert prompt_schedule("[a:b:-1e400]", 10) == (ScheduledText(10, "b"),)
 
 
 def test_timelines_differ_for_fractions_from_one():
@@ -77,4 +82,4 @@ def test_any_text_gives_a_schedule_that_covers_all_steps(text, steps, hires_step
 
 @given(st.text(alphabet=st.characters(exclude_characters="[|\\"), max_size=40))
 def test_text_without_editing_is_unchanged(text):
-    assert prompt_schedule(text, 7) == (Step(7, text),)
+    assert prompt_schedule(text, 7) == (ScheduledText(7, text),)

@@ -8,7 +8,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
     WeightedSchedule,
 )
 from hexfusion.domain.plan import TextPlan
-from hexfusion.domain.prompts import Part, Step
+from hexfusion.domain.prompts import PromptPart, ScheduledText
 
 
 def condition(
@@ -25,9 +25,9 @@ def condition(
     part of the result. `height` and `width` are the pass's, in pixels. `with_empty` adds the empty
     prompt, for option pad_cond_uncond. Raises what the conditioner raises.
     """
-    schedules: dict[tuple[bool, tuple[Step, ...]], Schedule] = {}
+    schedules: dict[tuple[bool, tuple[ScheduledText, ...]], Schedule] = {}
 
-    def encode(steps: tuple[Step, ...], negative: bool) -> Schedule:
+    def encode(steps: tuple[ScheduledText, ...], negative: bool) -> Schedule:
         key = negative, steps
         if key not in schedules:
             texts = [step.text for step in steps]
@@ -39,7 +39,7 @@ def condition(
             )
         return schedules[key]
 
-    def weighted(part: Part) -> WeightedSchedule:
+    def weighted(part: PromptPart) -> WeightedSchedule:
         return WeightedSchedule(encode(part.schedule, False), part.weight)
 
     empty = conditioner([""], text, (height, width), negative=False) if with_empty else None

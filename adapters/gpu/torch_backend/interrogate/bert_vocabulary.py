@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
-from hexfusion.domain.interrogation.word_pieces import joined
+from hexfusion.domain.interrogation.word_pieces import join_word_pieces
 
 _FILE = "vocab.txt"
 _PADDING, _END, _UNKNOWN = "[PAD]", "[SEP]", "[UNK]"
@@ -40,7 +40,7 @@ class Vocabulary:
             piece = self.pieces[number] if number < len(self.pieces) else _SPECIAL[0]
             if not (piece.startswith("[") and piece.endswith("]") and len(piece) > 2):
                 pieces.append(piece)
-        return joined(pieces)
+        return join_word_pieces(pieces)
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:

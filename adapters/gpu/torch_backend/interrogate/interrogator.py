@@ -19,8 +19,8 @@ from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.application.ports.upscale import Advance, go_on
 from hexfusion.domain.errors import NotANumber
-from hexfusion.domain.interrogation import CaptionSearch, Score
-from hexfusion.domain.interrogation.picture_book import sentence
+from hexfusion.domain.interrogation import CaptionSearch, TagScore
+from hexfusion.domain.interrogation.starter_captions import caption_scene
 
 T = TypeVar("T")
 Loaded = tuple[Path, int]
@@ -95,7 +95,7 @@ class TorchInterrogator:
                     return
             yield clip.fits(place, torch.cat(found)) if found else []
 
-    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[Score]:
+    def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
         """See `Interrogator.tags`: DeepDanbooru's."""
         file = self._places.danbooru.need(self._files_below, "deepdanbooru")
 
@@ -108,7 +108,7 @@ class TorchInterrogator:
         if any(each != each for each in found):
             raise NotANumber(f"deepdanbooru yields NaN in {self._dtype}; try --no-half")
         advance(1, 1)
-        return [Score(tag, each) for tag, each in zip(network.tags, found, strict=True)]
+        return [TagScore(tag, each) for tag, each in zip(network.tags, found, strict=True)]
 
     def release(self) -> None:
         """See `Interrogator.release`."""
@@ -139,7 +139,7 @@ class TorchInterrogator:
                 data = self._read_book()
                 self._held["book"] = (Path(), 0), load_picture_book(data, "the starter's captioner")
             book = self._held["book"][1]
-        return sentence(look(book, picture))
+        return caption_scene(look(book, picture))
 
     @contextmanager
     def _on_device(self, network: Any) -> Iterator[None]:

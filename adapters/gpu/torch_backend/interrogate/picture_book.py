@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from hexfusion.adapters.gpu.torch_backend.files.filling import filled
 from hexfusion.domain.errors import CheckpointError
-from hexfusion.domain.interrogation.picture_book import Guess, Seen, Thing
+from hexfusion.domain.interrogation.starter_captions import ObjectGuess, SceneGuess, WordGuess
 
 _WORDS = ("layouts", "grounds", "kinds", "colours")
 
@@ -88,7 +88,7 @@ def _count(state: dict[str, Tensor]) -> int:
 
 
 @torch.inference_mode()
-def look(book: PictureBook, picture: Image) -> Seen:
+def look(book: PictureBook, picture: Image) -> SceneGuess:
     """What is on an RGB picture of any size, and how sure that is."""
     small = picture.resize((book.side, book.side), Resampling.BOX)
     pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float()
@@ -96,9 +96,11 @@ def look(book: PictureBook, picture: Image) -> Seen:
     parts = answers.split([len(words) for words in book.words])
     guesses = [_guess(part, words) for part, words in zip(parts, book.words, strict=True)]
     layout, ground, first, first_colour, second, second_colour = guesses
-    return Seen(layout, ground, (Thing(first, first_colour), Thing(second, second_colour)))
+    return SceneGuess(
+        layout, ground, (ObjectGuess(first, first_colour), ObjectGuess(second, second_colour))
+    )
 
 
-def _guess(answers: Tensor, words: Sequence[str]) -> Guess:
+def _guess(answers: Tensor, words: Sequence[str]) -> WordGuess:
     probability, index = answers.softmax(-1).max(-1)
-    return Guess(words[int(index)], float(probability))
+    return WordGuess(words[int(index)], float(probability))

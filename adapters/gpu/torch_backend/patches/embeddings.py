@@ -16,8 +16,8 @@ from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file, 
 from hexfusion.application.pictures.embedded_embeddings import embedded_in
 from hexfusion.domain import extra_networks as networks
 from hexfusion.domain.errors import CheckpointError
-from hexfusion.domain.extra_networks import ONLY, UsedEmbedding, vectors_in
-from hexfusion.domain.prompts import ChunkedPrompt, Embedding, EmbeddingIndex, Tokenize
+from hexfusion.domain.extra_networks import SINGLE_TENSOR, UsedEmbedding, vectors_in
+from hexfusion.domain.prompts import ChunkedPrompt, EmbeddingIndex, PromptEmbedding, Tokenize
 
 Vectors = Mapping[str, Tensor]
 """(vectors, width) float32, by the encoder they are for; see `domain.extra_networks.vectors_in`."""
@@ -129,7 +129,7 @@ class Vocabulary:
             for name, each in self._bundled.items()
             if sum(tensor.shape[1] for tensor in each.vectors.values()) == width
         }
-        self._known = [Embedding(name, vectors) for name, vectors in known.items()]
+        self._known = [PromptEmbedding(name, vectors) for name, vectors in known.items()]
         self._indexes: dict[Tokenize, EmbeddingIndex] = {}
 
     def lookup(self, tokenize: Tokenize) -> EmbeddingIndex:
@@ -145,7 +145,7 @@ class Vocabulary:
         Raises `CheckpointError` where the file does not have them.
         """
         key, vectors = self._read(name)
-        found = vectors.get(part, vectors.get(ONLY))
+        found = vectors.get(part, vectors.get(SINGLE_TENSOR))
         if found is None or found.shape[1] != width:
             raise CheckpointError(key[0], f"has no vectors of width {width} for this encoder")
         return found

@@ -5,7 +5,7 @@ import pytest
 from hexfusion.adapters.storage.catalogues.extra_networks_files import FileNetworks
 from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
 from hexfusion.domain.checkpoints import Checkpoint
-from hexfusion.domain.extra_networks import Embedding, fitting
+from hexfusion.domain.extra_networks import Embedding, split_by_text_width
 from tests.adapters.storage.catalogues.test_vaes_files import Folder
 from tests.contracts.network_catalog import NetworkCatalogContract, safetensors
 
@@ -55,7 +55,7 @@ def test_the_recorded_folder(shared, tmp_path):
         "ss_network_module": "networks.lora",
         "ss_network_dim": "4",
     }
-    loaded, skipped = fitting(catalog.embeddings(), 64)
+    loaded, skipped = split_by_text_width(catalog.embeddings(), 64)
     folder = data / "embeddings"
     assert loaded == [
         Embedding(name="tinyti", vectors=2, width=64, step=100, path=str(folder / "tinyti.pt")),

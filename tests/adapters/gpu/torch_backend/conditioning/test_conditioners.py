@@ -22,7 +22,7 @@ from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import TextRows
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.plan import TextPlan
-from hexfusion.domain.prompts import Part, Step
+from hexfusion.domain.prompts import PromptPart, ScheduledText
 from tests.adapters.gpu.torch_backend.layouts import (
     SMALL_REFINER,
     SMALL_SD2,
@@ -259,8 +259,10 @@ def test_open_clip_does_not_take_the_old_emphasis(name, request):
         request.getfixturevalue(name)(("cat",), old_emphasis=True)
 
 
-def schedule(*texts: str) -> Part:
-    return Part(tuple(Step(10 * (index + 1), text) for index, text in enumerate(texts)))
+def schedule(*texts: str) -> PromptPart:
+    return PromptPart(
+        tuple(ScheduledText(10 * (index + 1), text) for index, text in enumerate(texts))
+    )
 
 
 def test_a_plan_s_texts(sdxl):

@@ -7,7 +7,7 @@ from PIL import Image
 from benchmarks.captions import foreign, rendered, truth
 from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
 from hexfusion.adapters.storage.starter import starter_captioner
-from hexfusion.domain.interrogation.picture_book import UNKNOWN, sentence
+from hexfusion.domain.interrogation.starter_captions import UNKNOWN, caption_scene
 from tools.starter.world import Picture, Thing, render
 
 pytestmark = pytest.mark.torch
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.torch
 @pytest.fixture(scope="module")
 def say():
     book = load_picture_book(starter_captioner(), "the starter's captioner")
-    return lambda image: sentence(look(book, image))
+    return lambda image: caption_scene(look(book, image))
 
 
 def test_it_is_small():

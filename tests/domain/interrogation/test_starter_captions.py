@@ -4,18 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexfusion.domain.interrogation.picture_book import UNKNOWN, Guess, Seen, Thing, sentence
+from hexfusion.domain.interrogation.starter_captions import (
+    UNKNOWN,
+    ObjectGuess,
+    SceneGuess,
+    WordGuess,
+    caption_scene,
+)
 
 
 def seen(layout, ground, *things):
     """Words that begin with `?` are doubtful."""
-    told = [Thing(guess(kind), guess(colour)) for colour, kind in things]
-    told += [Thing(guess("?cat"), guess("?red"))] * (2 - len(told))
-    return Seen(guess(layout), guess(ground), (told[0], told[1]))
+    told = [ObjectGuess(guess(kind), guess(colour)) for colour, kind in things]
+    told += [ObjectGuess(guess("?cat"), guess("?red"))] * (2 - len(told))
+    return SceneGuess(guess(layout), guess(ground), (told[0], told[1]))
 
 
 def guess(word):
-    return Guess(word.lstrip("?"), 0.4 if word.startswith("?") else 0.9)
+    return WordGuess(word.lstrip("?"), 0.4 if word.startswith("?") else 0.9)
 
 
 @pytest.mark.parametrize(
@@ -52,17 +58,17 @@ def guess(word):
     ],
 )  # fmt: skip
 def test_sentences(what, text):
-    assert sentence(what) == text
+    assert caption_scene(what) == text
 
 
 _words = st.sampled_from(["one", "two", "bare", "unknown", "red", "night", "cat"])
-_guesses = st.builds(Guess, _words, st.floats(0, 1))
-_things = st.builds(Thing, _guesses, _guesses)
+_guesses = st.builds(WordGuess, _words, st.floats(0, 1))
+_things = st.builds(ObjectGuess, _guesses, _guesses)
 
 
-@given(st.builds(Seen, _guesses, _guesses, st.tuples(_things, _things)))
+@given(st.builds(SceneGuess, _guesses, _guesses, st.tuples(_things, _things)))
 def test_no_doubtful_word_is_said(what):
-    text = sentence(what)
+    text = caption_scene(what)
     assert text
     for guess in (what.ground, *(g for each in what.things for g in (each.kind, each.colour))):
         if not guess.sure and guess.word in ("cat", "red"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hexfusion.domain.regions import contain, cover, padded, widened
+from hexfusion.domain.picture_boxes import contain, cover, padded, widened
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ _ALONE = {
 }
 
 
-class Guess(msgspec.Struct, frozen=True):
+class WordGuess(msgspec.Struct, frozen=True):
     """A word, and how probable it is, 0 to 1."""
 
     word: str
@@ -46,20 +46,20 @@ class Guess(msgspec.Struct, frozen=True):
         return self.probability >= SURE
 
 
-class Thing(msgspec.Struct, frozen=True):
-    kind: Guess
-    colour: Guess
+class ObjectGuess(msgspec.Struct, frozen=True):
+    kind: WordGuess
+    colour: WordGuess
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SceneGuess(msgspec.Struct, frozen=True):
     """`things` from left to right; only as many count as `layout` says there are."""
 
-    layout: Guess
-    ground: Guess
-    things: tuple[Thing, Thing]
+    layout: WordGuess
+    ground: WordGuess
+    things: tuple[ObjectGuess, ObjectGuess]
 
 
-def sentence(seen: Seen) -> str:
+def caption_scene(seen: SceneGuess) -> str:
     """For example `a red heart left of a blue square on a white background`."""
     count = {BARE: 0, ONE: 1, TWO: 2}.get(seen.layout.word)
     if count is None or seen.layout.probability < SURE_OF_ALL:
@@ -74,7 +74,7 @@ def sentence(seen: Seen) -> str:
     return f"{what} {_place(seen.ground.word)}" if seen.ground.sure else what
 
 
-def _named(thing: Thing) -> str:
+def _named(thing: ObjectGuess) -> str:
     kind = thing.kind.word if thing.kind.sure else OBJECT
     return _with_article(f"{thing.colour.word} {kind}" if thing.colour.sure else kind)
 
