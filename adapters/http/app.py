@@ -41,7 +41,7 @@ from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.pictures.base64_pictures import Fetch
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.system.health import Health
-from hexfusion.application.system.sysinfo import Report
+from hexfusion.application.system.sysinfo import SysinfoReport
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.scripts import Script
@@ -88,7 +88,7 @@ class Services:
     metrics: Metrics
     cmd_flags: Callable[[], Mapping[str, Any]]
     about: Callable[[], Mapping[str, Any]]
-    sysinfo: Callable[[], Report]
+    sysinfo: Callable[[], SysinfoReport]
     process: stopping.ProcessControl | None = None
     """Lets clients stop the server, if given."""
 

@@ -11,7 +11,7 @@ from hexfusion.application.catalogues.vaes import Vaes
 from hexfusion.application.describing.extra_parameters import vae_facts
 from hexfusion.application.describing.infotext import Description, describe
 from hexfusion.application.generation.extra_networks import ExtraNetworks, NoNetworks, comments_of
-from hexfusion.application.inpainting.finishing import Finish, Finished
+from hexfusion.application.inpainting.finishing import FinishedPicture, PictureFinisher
 from hexfusion.application.jobs.job import Clock, Job
 from hexfusion.application.jobs.progress import timestamp
 from hexfusion.application.jobs.queue import JobQueue
@@ -54,7 +54,7 @@ class Start:
     extra: Callable[[JobPlan], Mapping[str, Extra]]
 
     sources: Sources | None = None
-    finishes: Sequence[Finish] = ()
+    finishes: Sequence[PictureFinisher] = ()
     init_hash: str | None = None
     before: Mapping[str, Extra] = field(default_factory=dict)
     samples: bool | None = None
@@ -66,10 +66,10 @@ class Start:
             return self.sources
         return replace(self.sources, pictures=self.sources.pictures[: batch.batch_size])
 
-    def finish(self, rendered: Rendered, plan: JobPlan) -> list[Finished]:
+    def finish(self, rendered: Rendered, plan: JobPlan) -> list[FinishedPicture]:
         """What becomes of the pictures of a batch."""
         if not self.finishes:
-            return [Finished(each) for each in rendered.pictures]
+            return [FinishedPicture(each) for each in rendered.pictures]
         finishes = self.finishes[: len(rendered.pictures)]
         if rendered.changed:
             pairs = zip(finishes, rendered.changed, strict=True)
@@ -201,7 +201,7 @@ class Generate:
 
     def _finished(
         self, rendered: Rendered, batch: Plan, plan: JobPlan, start: Start, job: Job
-    ) -> list[Finished]:
+    ) -> list[FinishedPicture]:
         """Faces are mended first of all (spec images.md 7.2)."""
         if plan.faces is None:
             return start.finish(rendered, plan)
@@ -256,7 +256,7 @@ class _Made:
         """How many pictures there are, without masks."""
         return len(self.infotexts)
 
-    def add(self, picture: Finished, infotext: str, options: Options) -> None:
+    def add(self, picture: FinishedPicture, infotext: str, options: Options) -> None:
         self.pictures.append(Picture(picture.image, infotext))
         self.infotexts.append(infotext)
         if picture.mask and options.flag("return_mask"):

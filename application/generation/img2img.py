@@ -9,9 +9,9 @@ from PIL.Image import Image
 
 from hexfusion.application.describing.extra_parameters import encoder_extra, img2img_extra
 from hexfusion.application.generation.generate import Generate, Start
-from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
+from hexfusion.application.inpainting.init_pictures import InitPictures, prepare_pictures
 from hexfusion.application.jobs.job import Abandoned, Job
-from hexfusion.application.jobs.orders import Prepared
+from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img
@@ -63,7 +63,7 @@ class GenerateImg2Img(Generate):
         *,
         given: Collection[str] | None = None,
         lists: PictureLists = NO_LISTS,
-    ) -> Prepared[Generated]:
+    ) -> PreparedJob[Generated]:
         """The same in two halves: what comes back makes the pictures when its job has its turn.
 
         Raises, at once, what is wrong with the request; pictures may still turn out to be too
@@ -82,9 +82,9 @@ class GenerateImg2Img(Generate):
         setting = setting_of(work, self._overridden(request, base, always_on), self._tools, plain)
         # A script may use others, too, which it finds out as it goes.
         models = self._choose(request, base, setting.options).files
-        return Prepared(prepared(script, setting, as_echoed(request)), models)
+        return PreparedJob(prepared(script, setting, as_echoed(request)), models)
 
-    def _plain(self, base: Options, always_on: Given, work: Work) -> Prepared[Generated]:
+    def _plain(self, base: Options, always_on: Given, work: Work) -> PreparedJob[Generated]:
         request, pictures = work.request, work.pictures
         assert isinstance(request, Img2Img)
         assert pictures is not None, "an image-to-image request comes with pictures"
@@ -118,7 +118,7 @@ class GenerateImg2Img(Generate):
             start = self._start(meant, options, work, plan, effects)
             return self._make(request, base, options, plan, start, job)
 
-        return Prepared(make, plan.files)
+        return PreparedJob(make, plan.files)
 
     def _start(
         self, request: Img2Img, options: Options, work: Work, plan: JobPlan, effects: Effects
@@ -129,7 +129,7 @@ class GenerateImg2Img(Generate):
         request = msgspec.structs.replace(request, mask_round=init.round_mask)
         upscaler = options.text("upscaler_for_img2img")
         upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
-        prepared = prepare(
+        prepared = prepare_pictures(
             request, options, pictures, plan.first.batch_size, upscale, colours=work.colours
         )
         masked = pictures.mask is not None

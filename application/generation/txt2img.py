@@ -6,7 +6,7 @@ from functools import partial
 from hexfusion.application.describing.extra_parameters import hires_extra
 from hexfusion.application.generation.generate import Generate, Start
 from hexfusion.application.jobs.job import Abandoned, Job
-from hexfusion.application.jobs.orders import Prepared
+from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.planning import plan_txt2img
 from hexfusion.application.planning.prefill import prefill
@@ -59,7 +59,7 @@ class GenerateTxt2Img(Generate):
         *,
         given: Collection[str] | None = None,
         lists: PictureLists = NO_LISTS,
-    ) -> Prepared[Generated]:
+    ) -> PreparedJob[Generated]:
         """The same in two halves: what comes back makes the pictures when its job has its turn.
 
         Raises, at once, what is wrong with the request; nothing here waits or touches the model.
@@ -77,9 +77,9 @@ class GenerateTxt2Img(Generate):
         setting = setting_of(work, self._overridden(request, base, always_on), self._tools, plain)
         # A script may use others, too, which it finds out as it goes.
         models = self._choose(request, base, setting.options).files
-        return Prepared(prepared(script, setting, request), models)
+        return PreparedJob(prepared(script, setting, request), models)
 
-    def _plain(self, base: Options, always_on: Given, work: Work) -> Prepared[Generated]:
+    def _plain(self, base: Options, always_on: Given, work: Work) -> PreparedJob[Generated]:
         request = work.request
         assert isinstance(request, Txt2Img)
         options = self._overridden(request, base, always_on)
@@ -101,4 +101,4 @@ class GenerateTxt2Img(Generate):
             grid=work.grid,
         )
         make = partial(self._make, request, base, options, plan, start)
-        return Prepared(make, plan.files)
+        return PreparedJob(make, plan.files)

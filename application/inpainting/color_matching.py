@@ -12,7 +12,7 @@ from PIL import Image, ImageMath
 
 from hexfusion.application.inpainting.lab_color import from_lab, to_lab
 
-Colours = Sequence[Sequence[int]]
+ColourHistograms = Sequence[Sequence[int]]
 """How often each value from 0 to 255 comes, in L*, a* and b*."""
 
 Operands = Mapping[str, Any]
@@ -24,12 +24,12 @@ NUDGE = 0.001
 """Before truncation to a level: single precision comes out just below whole numbers."""
 
 
-def colours_of(image: Image.Image) -> Colours:
+def colour_histograms(image: Image.Image) -> ColourHistograms:
     """The colours of an RGB picture."""
     return [band.histogram() for band in to_lab(image).split()]
 
 
-def match_colours(image: Image.Image, colours: Colours) -> Image.Image:
+def match_colours(image: Image.Image, colours: ColourHistograms) -> Image.Image:
     """The picture (RGB) with each channel's histogram brought to that of `colours`, as light as it
     was."""
     lab = to_lab(image)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageFilter
 
-from hexfusion.application.inpainting.color_matching import Colours, match_colours
+from hexfusion.application.inpainting.color_matching import ColourHistograms, match_colours
 from hexfusion.application.inpainting.overlays import masked_part, overlay_of, placed, under
 from hexfusion.application.pictures.resizing import FILL, fit
 from hexfusion.application.pictures.upscaling import Upscale
@@ -15,7 +15,7 @@ SOFTNESS = 4
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedPicture:
     """A picture of the result, and what goes with it where there is a mask: the mask (RGB), what
     was masked (RGBA), and the picture before its colours were matched. `before_faces` is what the
     backend made, where its faces were restored."""
@@ -28,7 +28,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Finish:
+class PictureFinisher:
     """How one picture of a batch is put back into the one it was made from.
 
     `mask` ("L", of the size of `original`) says where the new one shows; None: everywhere. Without
@@ -40,10 +40,10 @@ class Finish:
     mask: Image.Image | None = None
     covered: bool = True
     place: Box | None = None
-    colours: Colours | None = None
+    colours: ColourHistograms | None = None
     upscale: Upscale | None = None
 
-    def revealing(self, changed: Image.Image, size: Size) -> "Finish":
+    def revealing(self, changed: Image.Image, size: Size) -> "PictureFinisher":
         """The same, but what shows is where the picture made at that size `changed` (spec images.md
         8)."""
         if self.original is None:
@@ -56,7 +56,7 @@ class Finish:
             mask = fit(mask, self.original.size, FILL, field="mask").convert("L")
         return replace(self, mask=mask)
 
-    def __call__(self, picture: Image.Image) -> Finished:
+    def __call__(self, picture: Image.Image) -> FinishedPicture:
         """Finish what the backend made, RGB."""
         before = None
         if self.colours is not None:
@@ -64,9 +64,9 @@ class Finish:
             picture = match_colours(picture, self.colours)
         image, bare = self._put_back(picture)
         if self.mask is None:
-            return Finished(image, before_colours=before)
+            return FinishedPicture(image, before_colours=before)
         masked = masked_part(bare, self.mask)
-        return Finished(image, self.mask.convert("RGB"), masked, before)
+        return FinishedPicture(image, self.mask.convert("RGB"), masked, before)
 
     def _put_back(self, picture: Image.Image) -> tuple[Image.Image, Image.Image]:
         """The picture under what is kept of the original, and without it."""

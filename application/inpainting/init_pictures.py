@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from hexfusion.application.inpainting.color_matching import colours_of
-from hexfusion.application.inpainting.finishing import Finish
+from hexfusion.application.inpainting.color_matching import colour_histograms
+from hexfusion.application.inpainting.finishing import PictureFinisher
 from hexfusion.application.inpainting.masked_content import fill
 from hexfusion.application.inpainting.request_mask import Inpainting, read_inpainting
 from hexfusion.application.pictures.picture_files import flatten
@@ -38,7 +38,7 @@ class InitPictures:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPictures:
     """What each batch starts from, and what is done with what it makes of it.
 
     One picture and one finish for each picture of the batch. `inpainting` is None where the whole
@@ -46,11 +46,11 @@ class Prepared:
     """
 
     sources: Sources
-    finishes: Sequence[Finish]
+    finishes: Sequence[PictureFinisher]
     inpainting: Inpainting | None = None
 
 
-def prepare(
+def prepare_pictures(
     request: Img2Img,
     options: Options,
     pictures: InitPictures,
@@ -58,7 +58,7 @@ def prepare(
     upscale: Upscale | None = None,
     *,
     colours: Image.Image | None = None,
-) -> Prepared:
+) -> PreparedPictures:
     """Everything between opening the pictures and encoding them; a single one serves a whole batch.
     `colours` (RGB) is whose colours are matched, if not each one's own.
 
@@ -77,7 +77,7 @@ def prepare(
     ]
     if len(ready) == 1:
         ready *= batch_size
-    return Prepared(
+    return PreparedPictures(
         sources=Sources(
             [image for image, _ in ready],
             inpainting.working if inpainting else None,
@@ -95,7 +95,7 @@ def _ready(
     inpainting: Inpainting | None,
     upscale: Upscale | None,
     colours: Image.Image | None,
-) -> tuple[Image.Image, Finish]:
+) -> tuple[Image.Image, PictureFinisher]:
     """The picture as it is encoded, and how its results are put back."""
     size: Size = (request.width, request.height)
     box = inpainting.box if inpainting else None
@@ -113,12 +113,12 @@ def _ready(
             image = fill(image, inpainting.working)
     _check_size(image)
     matched = options.flag("img2img_color_correction")
-    return image, Finish(
+    return image, PictureFinisher(
         original=original,
         mask=mask,
         covered=options.flag("overlay_inpaint"),
         place=box,
-        colours=colours_of(colours or image) if matched else None,
+        colours=colour_histograms(colours or image) if matched else None,
         upscale=upscale,
     )
 

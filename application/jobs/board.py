@@ -15,7 +15,7 @@ from typing import Any
 from PIL.Image import Image
 
 from hexfusion.application.jobs.job import Abandoned, Clock, JobState
-from hexfusion.application.jobs.orders import Entry, Order, Outcome, check_same
+from hexfusion.application.jobs.orders import Entry, JobOutcome, Order, check_same
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.status import JobStatus, of_record
@@ -114,7 +114,7 @@ class JobBoard:
         *,
         owner: str | None = None,
         abandoned: Abandoned = lambda: False,
-    ) -> Outcome:
+    ) -> JobOutcome:
         """Do the job in this thread, or wait for the one that is at the same job already.
 
         Raises what `make` and `encode` raise; `QueueFull`, `ServerStopping`, `JobCancelled`;
@@ -126,7 +126,7 @@ class JobBoard:
                 case (entry, _Role.DOES):
                     try:
                         self._work(entry)
-                        return Outcome(entry.job.id, entry.outcome)
+                        return JobOutcome(entry.job.id, entry.outcome)
                     finally:
                         entry.settle(abandoned)
                 case (entry, role):
@@ -137,10 +137,10 @@ class JobBoard:
                         finally:
                             del error  # see `_work`
                     if role is _Role.JOINS:
-                        return Outcome(entry.job.id, entry.outcome, replayed=True)
+                        return JobOutcome(entry.job.id, entry.outcome, replayed=True)
                 case JobRecord():
                     if (body := self._body(found)) is not None:
-                        return Outcome(found.id, body, replayed=True)
+                        return JobOutcome(found.id, body, replayed=True)
 
     def submit(
         self, order: Order[Any], *, owner: str | None = None, new_id: str | None = None

@@ -9,7 +9,7 @@ from enum import Enum
 
 from PIL.Image import Image
 
-from hexfusion.application.jobs.live_preview import LivePreview, Shown
+from hexfusion.application.jobs.live_preview import LivePreview, NumberedPreview
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.progress import Progress
 
@@ -205,7 +205,7 @@ class Job:
         """That of the latest preview; 0 before there is one."""
         return self._live.number
 
-    def preview(self, every: int = 1) -> Shown | None:
+    def preview(self, every: int = 1) -> NumberedPreview | None:
         """The latest preview with its number, as `LivePreview.latest` has it."""
         return self._live.latest(every)
 

@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 
 @dataclass(frozen=True)
-class Shown:
+class NumberedPreview:
     """A picture to show, and its number within the job, by which it is told from the one before."""
 
     number: int
@@ -31,7 +31,7 @@ class LivePreview:
         self._stage = 0
         self._make: Callable[[], Image] | None = None
         self._step = 0
-        self._latest: Shown | None = None
+        self._latest: NumberedPreview | None = None
         self._latest_step = -1  # within the stage; -1 is from before it
         self._making = False
 
@@ -62,7 +62,7 @@ class LivePreview:
             self._begin()
             self._show(image)
 
-    def latest(self, every: int = 1) -> Shown | None:
+    def latest(self, every: int = 1) -> NumberedPreview | None:
         """The picture to show, made now unless there is one not older than `every` steps.
 
         `every` -1 makes no new one. One caller makes it at a time; the others are shown the last
@@ -94,4 +94,4 @@ class LivePreview:
         self._make, self._step, self._latest_step = None, 0, -1  # `_make` holds on to latents
 
     def _show(self, image: Image) -> None:
-        self._latest = Shown(self.number + 1, image)
+        self._latest = NumberedPreview(self.number + 1, image)

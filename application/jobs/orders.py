@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Prepared(Generic[T]):
+class PreparedJob(Generic[T]):
     """Work that is checked and planned: called with its job, once that has its turn.
 
     `models` are the files of the checkpoints that it uses.
@@ -55,7 +55,7 @@ class Order(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What the client gets. `replayed`: it was made for an earlier request of that id."""
 
     id: str

@@ -14,7 +14,7 @@ from hexfusion.domain.errors import NotFound
 from hexfusion.domain.progress import Progress
 
 #: The finished job of that id and owner, if it is known.
-Finished = Callable[[str, str | None], JobRecord | None]
+FindFinishedJob = Callable[[str, str | None], JobRecord | None]
 
 
 class ProgressState(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class ReadProgress:
         self,
         jobs: JobQueue,
         options: OptionsStore,
-        finished: Finished = lambda id, owner: None,
+        finished: FindFinishedJob = lambda id, owner: None,
     ) -> None:
         self._jobs = jobs
         self._options = options

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from hexfusion.application.jobs.job import Job, JobState, visible
-from hexfusion.application.jobs.progress import Finished, place_in
+from hexfusion.application.jobs.progress import FindFinishedJob, place_in
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.options import OptionsStore
 
@@ -33,7 +33,7 @@ class TaskReport:
 class ReadTaskProgress:
     """Answers for any id, known or not."""
 
-    def __init__(self, jobs: JobQueue, options: OptionsStore, finished: Finished) -> None:
+    def __init__(self, jobs: JobQueue, options: OptionsStore, finished: FindFinishedJob) -> None:
         self._jobs = jobs
         self._options = options
         self._finished = finished

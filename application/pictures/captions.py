@@ -26,7 +26,7 @@ class Caption:
 
 
 @dataclass(frozen=True)
-class Look:
+class CaptionStyle:
     """Letters by size, and colours."""
 
     font: Callable[[int], FreeTypeFont]
@@ -35,12 +35,12 @@ class Look:
     other: str
 
 
-def look(options: Options, open_font: OpenFont) -> Look:
+def caption_style(options: Options, open_font: OpenFont) -> CaptionStyle:
     """As the options want it. Raises `InvalidRequest` naming the one that cannot be followed."""
     file = options.text("font")
     colours = [_colour(options, f"grid_text_{name}_color") for name in ("active", "inactive")]
     open_font(file, 1)
-    return Look(lambda size: open_font(file, size), background_colour(options), *colours)
+    return CaptionStyle(lambda size: open_font(file, size), background_colour(options), *colours)
 
 
 def _colour(options: Options, key: str) -> str:
@@ -57,7 +57,7 @@ def captioned(
     cell: tuple[int, int],
     columns: Sequence[Sequence[Caption]],
     rows: Sequence[Sequence[Caption]],
-    look: Look,
+    style: CaptionStyle,
     margin: int = 0,
 ) -> Image.Image:
     """The grid (RGB) of so many columns and rows of cells, `margin` pixels apart, with their
@@ -66,15 +66,15 @@ def captioned(
     size = (width + height) // 25
     spacing = size // 2
     left = width * 3 // 4 if any(each.text for row in rows for each in row) else 0
-    above = [_lines(each, size, width, look) for each in columns]
-    beside = [_lines(each, size, left, look) for each in rows]
+    above = [_lines(each, size, width, style) for each in columns]
+    beside = [_lines(each, size, left, style) for each in rows]
     blocks = [sum(line.height + spacing for line in lines) - spacing for lines in above]
     top = max(blocks) + 2 * spacing if sum(blocks) and any(above) else 0
     across, down = len(columns), len(rows)
     whole = Image.new(
         "RGB",
         (grid.width + left + margin * (across - 1), grid.height + top + margin * (down - 1)),
-        look.background,
+        style.background,
     )
     for row in range(down):
         for column in range(across):
@@ -102,9 +102,9 @@ class _Line:
     struck: bool
 
 
-def _lines(captions: Sequence[Caption], size: int, room: int, look: Look) -> list[_Line]:
+def _lines(captions: Sequence[Caption], size: int, room: int, style: CaptionStyle) -> list[_Line]:
     """The captions in lines no wider than `room` where words allow it; else in smaller letters."""
-    font = look.font(max(size, 1))
+    font = style.font(max(size, 1))
     lines = []
     for each in captions:
         for text in _wrapped(each.text, font, room):
@@ -112,8 +112,8 @@ def _lines(captions: Sequence[Caption], size: int, room: int, look: Look) -> lis
             fitting, smaller = font, size
             while _size(text, fitting)[0] > room and smaller > 1:
                 smaller -= 1
-                fitting = look.font(smaller)
-            colour = look.holding if each.holds else look.other
+                fitting = style.font(smaller)
+            colour = style.holding if each.holds else style.other
             lines.append(_Line(text, width, height, fitting, colour, not each.holds))
     return lines
 

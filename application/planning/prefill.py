@@ -34,10 +34,10 @@ from hexfusion.domain.sampling.names import resolve_names
 
 Request = TypeVar("Request", Txt2Img, Img2Img)
 
-Told = Mapping[str, ParameterValue]
+InfotextParameters = Mapping[str, ParameterValue]
 """What infotext says, by label, with the defaults for what it leaves out."""
 
-Reader = Callable[[Told], object]
+FieldReader = Callable[[InfotextParameters], object]
 """The value of a request field, or None where nothing is said. Raises InvalidRequest."""
 
 
@@ -79,20 +79,20 @@ def _changed(request: Txt2Img | Img2Img) -> Collection[str]:
     ]
 
 
-def _text(label: str) -> Reader:
+def _text(label: str) -> FieldReader:
     return lambda told: str(told[label]) if label in told else None
 
 
-def _integer(label: str) -> Reader:
+def _integer(label: str) -> FieldReader:
     return _number(label, int, "an integer")
 
 
-def _float(label: str) -> Reader:
+def _float(label: str) -> FieldReader:
     return _number(label, _finite, "a number")
 
 
-def _number(label: str, convert: Callable[[str], float], what: str) -> Reader:
-    def read(told: Told) -> object:
+def _number(label: str, convert: Callable[[str], float], what: str) -> FieldReader:
+    def read(told: InfotextParameters) -> object:
         if label not in told:
             return None
         try:
@@ -114,14 +114,14 @@ def _wrong(label: str, value: object, why: str) -> InvalidRequest:
     return InvalidRequest("infotext", f"{label}: {str(value)[:80]!r} {why}")
 
 
-def _hires_wanted(told: Told) -> bool:
+def _hires_wanted(told: InfotextParameters) -> bool:
     labels = ("Hires upscale", "Hires upscaler", "Hires resize-1", "Hires resize-2")
     return "Denoising strength" in told and any(
         str(told.get(label, 0)) not in ("", "0") for label in labels
     )
 
 
-def _sampling(told: Told) -> tuple[str, str]:
+def _sampling(told: InfotextParameters) -> tuple[str, str]:
     """Sampler name and schedule label; "Automatic" where the schedule is the sampler's own."""
     found = _resolved(told.get("Sampler"), told.get("Schedule type"))
     if found is None:
@@ -129,7 +129,7 @@ def _sampling(told: Told) -> tuple[str, str]:
     return found
 
 
-def _hires_sampling(told: Told) -> tuple[str, str]:
+def _hires_sampling(told: InfotextParameters) -> tuple[str, str]:
     """The same of the hires pass, or the words for "the same" as in the first pass."""
     name = told.get("Hires sampler", SAME_SAMPLER)
     label = told.get("Hires schedule type", SAME_SCHEDULER)
@@ -162,7 +162,7 @@ def _resolved(name: object, schedule: object) -> tuple[str, str] | None:
     return sampler.name, label
 
 
-_EVERY_PASS: Mapping[str, Reader] = {
+_EVERY_PASS: Mapping[str, FieldReader] = {
     "steps": _integer("Steps"),
     "sampler_name": lambda told: _sampling(told)[0],
     "scheduler": lambda told: _sampling(told)[1],
@@ -175,7 +175,7 @@ _EVERY_PASS: Mapping[str, Reader] = {
     "refiner_switch_at": _float("Refiner switch at"),
 }
 
-_TXT2IMG: Mapping[str, Reader] = {
+_TXT2IMG: Mapping[str, FieldReader] = {
     "prompt": _text("Prompt"),
     "negative_prompt": _text("Negative prompt"),
     "cfg_scale": _float("CFG scale"),
@@ -198,5 +198,5 @@ _TXT2IMG: Mapping[str, Reader] = {
     **_EVERY_PASS,
 }
 
-FIELDS: Mapping[type, Mapping[str, Reader]] = {Txt2Img: _TXT2IMG, Img2Img: _EVERY_PASS}
+FIELDS: Mapping[type, Mapping[str, FieldReader]] = {Txt2Img: _TXT2IMG, Img2Img: _EVERY_PASS}
 """What each kind of request takes, by request field."""

@@ -29,7 +29,7 @@ from hexfusion.domain.options import Options
 
 
 @dataclass(frozen=True)
-class Place:
+class SaveLocation:
     """The options that say where a kind of picture goes: folder, format, sub-folders or not.
 
     `basename` begins its names. With `short_names` they say no more, unless the option
@@ -51,7 +51,7 @@ class PictureFiles:
         self._rules = rules
         self._naming = threading.Lock()
 
-    def check(self, place: Place, facts: NameFacts, options: Options) -> None:
+    def check(self, place: SaveLocation, facts: NameFacts, options: Options) -> None:
         """Could a picture be saved there?
 
         Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
@@ -70,7 +70,7 @@ class PictureFiles:
         self,
         image: Image,
         infotext: str | None,
-        place: Place,
+        place: SaveLocation,
         facts: NameFacts,
         options: Options,
         suffix: str = "",
@@ -95,14 +95,16 @@ class PictureFiles:
             self._archive.write(f"{stem}.jpg", copy)
         return path
 
-    def _folder(self, place: Place, facts: NameFacts, options: Options) -> str:
+    def _folder(self, place: SaveLocation, facts: NameFacts, options: Options) -> str:
         below = ""
         if options.flag(place.in_folders):
             pattern = options.text("directories_filename_pattern")
             below = sub_folder(pattern, facts, self._rules)
         return "/".join(filter(None, (options.text(place.folder), below)))
 
-    def _words(self, place: Place, facts: NameFacts, options: Options, suffix: str = "") -> str:
+    def _words(
+        self, place: SaveLocation, facts: NameFacts, options: Options, suffix: str = ""
+    ) -> str:
         if place.short_names and not options.flag("grid_extended_filename"):
             return ""
         return decoration(
@@ -114,7 +116,13 @@ class PictureFiles:
         )
 
     def _write(
-        self, data: bytes, folder: str, words: str, extension: str, place: Place, options: Options
+        self,
+        data: bytes,
+        folder: str,
+        words: str,
+        extension: str,
+        place: SaveLocation,
+        options: Options,
     ) -> str:
         with self._naming:  # from reading the numbers to writing the next
             entries = set(self._archive.names(folder))
@@ -146,7 +154,7 @@ def _tailed(words: str, extension: str) -> Iterator[str]:
         yield file_name(words, extension, f"-{number}")
 
 
-def _extension(place: Place, options: Options) -> str:
+def _extension(place: SaveLocation, options: Options) -> str:
     """As the option has it, in lower case. Raises InvalidRequest if it is no format."""
     extension = options.text(place.format).lower()
     try:

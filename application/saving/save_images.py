@@ -8,22 +8,24 @@ import msgspec
 from PIL.Image import Image
 
 from hexfusion.application.describing.infotext import Description
-from hexfusion.application.inpainting.finishing import Finished
+from hexfusion.application.inpainting.finishing import FinishedPicture
 from hexfusion.application.jobs.job import Clock
 from hexfusion.application.pictures.grids import background_colour, grid_by_options
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.application.planning import JobPlan
 from hexfusion.application.ports.images import ArchiveError, ImageArchive
 from hexfusion.application.saving.local_time import time_formatter
-from hexfusion.application.saving.named_files import PictureFiles, Place
+from hexfusion.application.saving.named_files import PictureFiles, SaveLocation
 from hexfusion.domain.filenames import DEFAULT_RULES, NameFacts, NameRules
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.names import effective_scheduler
 
-SAMPLES = Place("outdir_txt2img_samples", "samples_format", "save_to_dirs")
-GRIDS = Place("outdir_txt2img_grids", "grid_format", "grid_save_to_dirs", "grid", short_names=True)
+SAMPLES = SaveLocation("outdir_txt2img_samples", "samples_format", "save_to_dirs")
+GRIDS = SaveLocation(
+    "outdir_txt2img_grids", "grid_format", "grid_save_to_dirs", "grid", short_names=True
+)
 IMG2IMG_SAMPLES = replace(SAMPLES, folder="outdir_img2img_samples")
 IMG2IMG_GRIDS = replace(GRIDS, folder="outdir_img2img_grids")
 INIT_IMAGES = "outdir_init_images"
@@ -163,7 +165,7 @@ class JobFiles:
         self._wanted, self._grid_wanted = wanted
         self._samples, self._grids = _places(described.request)
 
-    def save(self, number: int, made: Finished, infotext: str, *, complete: bool) -> None:
+    def save(self, number: int, made: FinishedPicture, infotext: str, *, complete: bool) -> None:
         """Save the job's picture of that number, from 0, if that is asked for, and what goes with
         it, if an option says so.
 
@@ -246,6 +248,6 @@ class JobFiles:
         return grid if returned else None
 
 
-def _places(request: AnyRequest) -> tuple[Place, Place]:
+def _places(request: AnyRequest) -> tuple[SaveLocation, SaveLocation]:
     """Where the pictures go, and where the grid goes."""
     return (IMG2IMG_SAMPLES, IMG2IMG_GRIDS) if isinstance(request, Img2Img) else (SAMPLES, GRIDS)

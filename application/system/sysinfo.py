@@ -21,7 +21,7 @@ _TOKEN = "0" * 64
 
 
 @dataclass(frozen=True)
-class Report:
+class SysinfoReport:
     """JSON text, and a name for the file it may be kept in."""
 
     text: str
@@ -53,7 +53,7 @@ class ReadSysinfo:
             "Checksum": _TOKEN,
         }
 
-    def __call__(self) -> Report:
+    def __call__(self) -> SysinfoReport:
         """The checksum is the sha256 of the text with 64 zeros in the checksum's place."""
         config = dict(self._options.snapshot().stored)
         known = {**self._known, **self._machine(), "Config": config}
@@ -61,4 +61,4 @@ class ReadSysinfo:
         text = json.dumps(members, indent=4)
         checksum = hashlib.sha256(text.encode()).hexdigest()
         when = time.strftime("%Y-%m-%d-%H-%M", time.gmtime(self._clock()))
-        return Report(text.replace(_TOKEN, checksum, 1), f"sysinfo-{when}.json")
+        return SysinfoReport(text.replace(_TOKEN, checksum, 1), f"sysinfo-{when}.json")

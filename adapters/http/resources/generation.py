@@ -17,7 +17,7 @@ from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Abandoned
-from hexfusion.application.jobs.orders import Order, Prepared
+from hexfusion.application.jobs.orders import Order, PreparedJob
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.application.pictures.picture_files import decoded_picture
 from hexfusion.application.pictures.receiving import receive_all
@@ -34,7 +34,7 @@ class GenerateTxt2Img(Protocol):
 
     def prepare(
         self, request: Txt2Img, *, given: Collection[str] | None = ...
-    ) -> Prepared[Generated]: ...
+    ) -> PreparedJob[Generated]: ...
 
 
 class GenerateImg2Img(Protocol):
@@ -46,7 +46,7 @@ class GenerateImg2Img(Protocol):
 
     def prepare(
         self, request: Img2Img, pictures: InitPictures, *, given: Collection[str] | None = ...
-    ) -> Prepared[Generated]: ...
+    ) -> PreparedJob[Generated]: ...
 
 
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +129,7 @@ def _order(
     kind: str,
     request: AnyRequest,
     given: Collection[str],
-    make: Prepared[Generated],
+    make: PreparedJob[Generated],
     response: Callable[..., msgspec.Struct],
 ) -> Order[Generated]:
     fields = {name: getattr(request, name) for name in request.__struct_fields__}

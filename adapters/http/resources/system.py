@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http.wire.exchange import answer, flag
-from hexfusion.application.system.sysinfo import Report
+from hexfusion.application.system.sysinfo import SysinfoReport
 
 
 class MemoryResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Reading:
 class Sysinfo:
     """`GET /internal/sysinfo`, and with `attachment` `/internal/sysinfo-download`"""
 
-    def __init__(self, read: Callable[[], Report], *, attachment: bool = False) -> None:
+    def __init__(self, read: Callable[[], SysinfoReport], *, attachment: bool = False) -> None:
         self._read = read
         self._attachment = attachment
 

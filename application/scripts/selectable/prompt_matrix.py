@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.pictures.captions import Caption, captioned, look
+from hexfusion.application.pictures.captions import Caption, caption_style, captioned
 from hexfusion.application.pictures.grids import image_grid
 from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.stage import (
@@ -45,7 +45,7 @@ def prompt_matrix(arguments: PromptMatrix, setting: Setting) -> Play:
     batches = msgspec.structs.replace(request, n_iter=math.ceil(count / request.batch_size))
     work = Work(batches, setting.pictures, lists, grid=False, saves=True)
     setting.check(work)
-    letters = look(setting.options, setting.tools.open_font)
+    letters = caption_style(setting.options, setting.tools.open_font)
 
     def play(stage: Stage) -> Outcome:
         made = stage.generate(work)

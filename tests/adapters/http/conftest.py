@@ -24,7 +24,7 @@ from hexfusion.application.extras.extras import ProcessExtras
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
-from hexfusion.application.jobs.orders import Prepared
+from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.jobs.progress import ProgressReport, ProgressState
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
@@ -35,7 +35,7 @@ from hexfusion.application.scripts.listing import listed_scripts
 from hexfusion.application.system.fetching import FetchPicture
 from hexfusion.application.system.health import Health
 from hexfusion.application.system.options import ChangeOptions, ReadOptions
-from hexfusion.application.system.sysinfo import Report
+from hexfusion.application.system.sysinfo import SysinfoReport
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import InvalidRequest, NotFound
 from hexfusion.domain.extra_networks import Embedding
@@ -89,8 +89,8 @@ class Directly:
 
     def prepare(
         self, request: AnyRequest, *pictures: InitPictures, given: Collection[str] | None = None
-    ) -> Prepared[Generated]:
-        return Prepared(
+    ) -> PreparedJob[Generated]:
+        return PreparedJob(
             lambda job: self._make(
                 request, *pictures, given=given, abandoned=job.cancelled, job=job
             )
@@ -247,7 +247,7 @@ class House:
             unload_checkpoint=lambda: self.heard.append(("unload",)),
             reload_checkpoint=lambda: self.heard.append(("reload",)),
             about=lambda: {"app": "hexfusion", "version": "1.2.3", "a1111": "v1.10.1"},
-            sysinfo=lambda: Report('{"Platform": "none"}', "sysinfo-2026-11-22-12-00.json"),
+            sysinfo=lambda: SysinfoReport('{"Platform": "none"}', "sysinfo-2026-11-22-12-00.json"),
             process=self if self.may_stop else None,
         )
 

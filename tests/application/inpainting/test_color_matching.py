@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from hexfusion.application.inpainting.color_matching import (
-    colours_of,
+    colour_histograms,
     match_colours,
     matching_table,
     with_light_of,
@@ -45,7 +45,7 @@ def test_histograms_are_matched_as_scikit_image_does(vectors):
 
 def test_matching_a_picture_with_itself_leaves_it(shared):
     picture = Image.open(shared / "golden/inputs/init128.png").convert("RGB")
-    matched = match_colours(picture, colours_of(picture))
+    matched = match_colours(picture, colour_histograms(picture))
     off = ImageChops.difference(matched, picture).tobytes()
     assert sum(off) / len(off) < 1  # a byte of L*a*b* is worth up to 16 of RGB
 
@@ -53,7 +53,7 @@ def test_matching_a_picture_with_itself_leaves_it(shared):
 def test_the_recorded_picture_from_the_recorded_one_without(shared):
     """Recordings img2img/colorcorr and d075, which differ in the option alone."""
     folder = shared / "golden"
-    colours = colours_of(Image.open(folder / "inputs/init128.png").convert("RGB"))
+    colours = colour_histograms(Image.open(folder / "inputs/init128.png").convert("RGB"))
     plain = Image.open(folder / "img2img/d075_0.png").convert("RGB")
     theirs = Image.open(folder / "img2img/colorcorr_0.png").convert("RGB")
     assert max(ImageChops.difference(match_colours(plain, colours), theirs).tobytes()) <= 1

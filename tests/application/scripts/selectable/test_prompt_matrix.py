@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hexfusion.adapters.storage.fonts import open_font
-from hexfusion.application.pictures.captions import Caption, captioned, look
+from hexfusion.application.pictures.captions import Caption, caption_style, captioned
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.options import Options
 from hexfusion.domain.scripts.prompt_matrix import combinations, parts_of
@@ -71,7 +71,7 @@ def test_more_parts_than_pictures_may_be_are_refused():
 )
 def test_what_cannot_be_followed_is_named(options, field):
     with pytest.raises(InvalidRequest) as refused:
-        look(Options(options), open_font)
+        caption_style(Options(options), open_font)
     assert refused.value.field == field
 
 
@@ -85,7 +85,7 @@ def test_there_are_as_many_prompts_as_choices(prompt, at_start, joined_by):
 
 def test_captions_wrap_and_shrink():
     """Spec images.md 13.2."""
-    letters = look(Options({"grid_background_color": "#ff0000"}), open_font)
+    letters = caption_style(Options({"grid_background_color": "#ff0000"}), open_font)
     grid = Image.new("RGB", (200, 100))
     words = [[Caption("many words that do not fit")], [Caption("Unbreakablelongword", holds=False)]]
     plain = captioned(grid, (100, 100), words, [[]], letters)
