@@ -23,7 +23,7 @@ from hexfusion.adapters.http.app import Services
 from hexfusion.adapters.http.downloads.downloader import Downloader
 from hexfusion.adapters.http.from_flags import make_app, serve_app
 from hexfusion.adapters.http.metrics import Metrics, watching
-from hexfusion.adapters.storage import parts as storage
+from hexfusion.adapters.storage import from_flags as storage
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.folders import files_below
 from hexfusion.adapters.storage.fonts import open_font

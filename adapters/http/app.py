@@ -55,8 +55,8 @@ MAX_BODY = 64 * 2**20
 class Services:
     """The use-cases the routes call. Every one may be called from many threads at once."""
 
-    txt2img: generation.GenerateTxt2Img
-    img2img: generation.GenerateImg2Img
+    txt2img: generation.PrepareTxt2Img
+    img2img: generation.PrepareImg2Img
     board: JobBoard
     progress: jobs.ReadProgress
     task_progress: tasks.ReadTaskProgress

@@ -18,9 +18,9 @@ from msgspec import Meta
 from hexfusion.adapters.http.access.accounts import Denied
 from hexfusion.adapters.http.access.cors import ForeignPage
 from hexfusion.adapters.http.access.rate_limit import TooManyRequests
-from hexfusion.adapters.http.wire.exchange import Absent
 from hexfusion.adapters.http.wire.json_results import Unencodable, to_json
 from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
+from hexfusion.adapters.http.wire.request_response import Absent
 from hexfusion.application.ports.download import LocalResource, TooManyDownloads
 from hexfusion.application.system.fetching import RequestsNotAllowed
 from hexfusion.domain.errors import (
@@ -50,7 +50,7 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ErrorReply:
     """An error as it goes out."""
 
     status: int
@@ -58,33 +58,33 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def framework(status: int, detail: str | Sequence[Problem]) -> Answer:
+def framework(status: int, detail: str | Sequence[Problem]) -> ErrorReply:
     """Shape (a): unknown route, wrong method, validation."""
-    return Answer(status, {"detail": detail})
+    return ErrorReply(status, {"detail": detail})
 
 
-def deliberate(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Answer:
+def deliberate(status: int, detail: str, headers: Mapping[str, str] | None = None) -> ErrorReply:
     """Shape (b): a handler said no."""
     body = {"error": "HTTPException", "detail": detail, "body": "", "errors": ""}
-    return Answer(status, body, headers or {})
+    return ErrorReply(status, body, headers or {})
 
 
-def crash(error: str, text: str) -> Answer:
+def crash(error: str, text: str) -> ErrorReply:
     """Shape (c): an exception, by class name and text."""
-    return Answer(500, {"error": error, "detail": "", "body": "", "errors": text})
+    return ErrorReply(500, {"error": error, "detail": "", "body": "", "errors": text})
 
 
-def _no_memory(error: Exception) -> Answer:
+def _no_memory(error: Exception) -> ErrorReply:
     """A crash by A1111's name for it (spec api.md 2.1), with the status that says what it is."""
     text = str(error) or "the server has not enough memory for this"
     return replace(crash("OutOfMemoryError", text), status=507)
 
 
-def _invalid(name: str, message: str) -> Answer:
+def _invalid(name: str, message: str) -> ErrorReply:
     return framework(422, [Problem(("body", name), message, "value_error")])
 
 
-def _not_found(error: NotFound) -> Answer:
+def _not_found(error: NotFound) -> ErrorReply:
     match error.kind:
         case "sampler":  # as versions before 1.10 said it; 1.10.1 takes another sampler instead
             return deliberate(400, "Sampler not found")
@@ -98,25 +98,25 @@ def _not_found(error: NotFound) -> Answer:
             return deliberate(404, f"{kind.capitalize()} '{error.name}' not found")
 
 
-def _http(error: falcon.HTTPError) -> Answer:
+def _http(error: falcon.HTTPError) -> ErrorReply:
     """Falcon's own: no such route, wrong method, a broken header."""
     headers = dict(error.headers or {})
     if "Allow" in headers:  # Falcon would answer OPTIONS everywhere; A1111 does not
         allowed = headers["Allow"].split(", ")
         headers["Allow"] = ", ".join(method for method in allowed if method != "OPTIONS")
-    return Answer(error.status_code, {"detail": HTTPStatus(error.status_code).phrase}, headers)
+    return ErrorReply(error.status_code, {"detail": HTTPStatus(error.status_code).phrase}, headers)
 
 
-def _denied(error: Denied) -> Answer:
+def _denied(error: Denied) -> ErrorReply:
     """A1111 drops the header that a 401 must have."""
     return deliberate(401, str(error), {"WWW-Authenticate": error.challenge})
 
 
-def _wait(error: TooManyRequests | TooManyDownloads | QueueFull | TooManyWaiting) -> Answer:
+def _wait(error: TooManyRequests | TooManyDownloads | QueueFull | TooManyWaiting) -> ErrorReply:
     return deliberate(429, str(error), {"Retry-After": str(error.retry_after)})
 
 
-ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
+ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     # Who may call, and how often.
     Denied: _denied,
     ForeignPage: lambda error: deliberate(403, str(error)),
@@ -153,7 +153,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
 }
 
 
-def answer_to(error: Exception) -> Answer:
+def error_reply(error: Exception) -> ErrorReply:
     """The answer for the nearest of the error's types in the table."""
     return next(ANSWERS[type_](error) for type_ in type(error).__mro__ if type_ in ANSWERS)
 
@@ -167,13 +167,13 @@ class JobFailure(msgspec.Struct, frozen=True):
 
 def explain(error: Exception) -> bytes:
     """The answer to an error as JSON, to be told later to who asks for the job."""
-    answer = answer_to(error)
+    answer = error_reply(error)
     return to_json(JobFailure(answer.status, dict(answer.body)))
 
 
 def handle(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
     """Falcon's error handler for everything."""
-    answer = answer_to(error)
+    answer = error_reply(error)
     if answer.status >= 500:
         expected = isinstance(error, HexfusionError)
         _log.error("%s %s: %s", req.method, req.path, error, exc_info=None if expected else error)

@@ -24,9 +24,9 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
-from hexfusion.adapters.http.access.tls import Terminator
+from hexfusion.adapters.http.access.tls import TlsTerminator
 from hexfusion.adapters.http.app import MAX_BODY
-from hexfusion.adapters.http.downloads.downloader import Limits
+from hexfusion.adapters.http.downloads.downloader import DownloadLimits
 from hexfusion.adapters.http.errors import TooLarge
 from hexfusion.adapters.http.wire.json_results import to_json
 from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
@@ -49,7 +49,7 @@ def threads_for(slots: int, max_waiting: int, loads_waiting: int = WAITING) -> i
     jobs = slots + max_waiting + MAX_CLOSING
     previews = slots  # of each running job one client at a time makes one
     rooms = ROOMS * places(loads_waiting)
-    return jobs + previews + MAX_WATCHERS + rooms + Limits().at_once + SPARE_THREADS
+    return jobs + previews + MAX_WATCHERS + rooms + DownloadLimits().at_once + SPARE_THREADS
 
 
 def serve(
@@ -114,7 +114,7 @@ class Server:
         `trusted_proxy` is the address of a proxy that is believed when it says who the client is.
         With `tls` it is HTTPS and nothing else.
         """
-        self._tls = Terminator(tls) if tls else None
+        self._tls = TlsTerminator(tls) if tls else None
         self._sockets: dict[int, Any] = {}
         self._waitress = create_server(
             app,

@@ -34,7 +34,7 @@ BREACHES = (
     (f"{TORCH}/sampling/loop.py", "diffusers", "sampling can be used alone"),
     ("application/jobs/orders.py", "hexfusion.application.planning", "the application is layered"),
     ("adapters/http/errors.py", "hexfusion.adapters.http.app", "the HTTP adapter is layered"),
-    ("adapters/storage/folders.py", "hexfusion.adapters.storage.parts", "storage is layered"),
+    ("adapters/storage/folders.py", "hexfusion.adapters.storage.from_flags", "storage is layered"),
 )
 
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from hexfusion.adapters.storage.catalogues.checkpoints_memory import MemoryCatalog
 from hexfusion.adapters.storage.results.images_memory import MemoryImages
-from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, SavedOptions
 from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.saving.named_files import PictureFiles
@@ -55,10 +55,10 @@ class TestChangeOptionsLocks(LockContract):
 
 
 class TestMemoryOptionsLocks(LockContract):
-    guards = {Saved: [Guard("lock", written=("options",))], MemoryOptions: []}
+    guards = {SavedOptions: [Guard("lock", written=("options",))], MemoryOptions: []}
 
     def play(self, scene: Scene) -> None:
-        saved = scene[Saved]()
+        saved = scene[SavedOptions]()
         store, other = (scene[MemoryOptions](saved) for _ in range(2))
         scene.run(lambda: store.update({"jpeg_quality": 50}), lambda: other.update({"n_rows": 3}))
         assert store.snapshot().stored == {"jpeg_quality": 50, "n_rows": 3}

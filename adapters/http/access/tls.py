@@ -34,7 +34,7 @@ def server_context(certfile: str, keyfile: str) -> ssl.SSLContext:
     return context
 
 
-class Terminator:
+class TlsTerminator:
     """Takes TLS off connections. `wrap` may be called between `start` and `stop`."""
 
     def __init__(self, context: ssl.SSLContext) -> None:

@@ -21,8 +21,8 @@ from hexfusion.adapters.http.documents.operation import (
     Parameter,
 )
 from hexfusion.adapters.http.documents.operations_extras import EXTRAS
-from hexfusion.adapters.http.documents.operations_later import LATER, PIXEL
 from hexfusion.adapters.http.documents.operations_lists import LISTS
+from hexfusion.adapters.http.documents.operations_not_built import LATER, PIXEL
 from hexfusion.adapters.http.resources.catalogues import (
     PromptStyleItem,
     SamplerItem,

@@ -6,7 +6,7 @@ from hexfusion.adapters.http.documents.operation import (
     JOB_PARAMETERS,
     Operation,
 )
-from hexfusion.adapters.http.documents.operations_later import PIXEL
+from hexfusion.adapters.http.documents.operations_not_built import PIXEL
 from hexfusion.adapters.http.resources.extras import (
     ExtrasBatchImagesRequest,
     ExtrasBatchImagesResponse,

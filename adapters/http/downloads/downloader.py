@@ -38,7 +38,7 @@ _LONGEST = 8192  # characters of an address
 
 
 @dataclass(frozen=True)
-class Limits:
+class DownloadLimits:
     """What one download may cost. `seconds` is for all of it, redirects too; only a name server
     may take longer, as long as the system is set to wait for one."""
 
@@ -126,13 +126,13 @@ class Downloader:
     def __init__(
         self,
         *,
-        limits: Limits | None = None,
+        limits: DownloadLimits | None = None,
         resolve: Resolve = resolve,
         connect: Connect = connect,
         trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
         """`trust` says whose certificates are believed, once the first one has to be."""
-        self._limits = limits or Limits()
+        self._limits = limits or DownloadLimits()
         self._resolve = resolve
         self._connect = connect
         self._trust = trust

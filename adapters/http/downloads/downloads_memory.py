@@ -6,24 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
-from hexfusion.adapters.http.downloads.downloader import Limits, Target, parse_target
+from hexfusion.adapters.http.downloads.downloader import DownloadLimits, Target, parse_target
 from hexfusion.adapters.http.downloads.public_addresses import Address, is_public, parse_address
 from hexfusion.application.ports.download import DownloadFailed, LocalResource, TooManyDownloads
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedPage:
     """A redirect to another address, or to another path on the same host."""
 
     location: str
 
 
-Answer = bytes | Moved | Callable[[], bytes]
+Answer = bytes | MovedPage | Callable[[], bytes]
 """What is behind an address; a function is called each time, and may take its time."""
 
 
 @dataclass
-class Net:
+class FakeInternet:
     """`pages` are answers by host and path ("a.test/x"); all else is answered 404. `names` are the
     hosts' IP addresses; `heard` are the user agents of the requests that were made, in order.
     """
@@ -34,14 +34,14 @@ class Net:
 
 
 class MemoryDownload:
-    """The port `Download` over a `Net`, which its owner may change meanwhile.
+    """The port `Download` over a `FakeInternet`, which its owner may change meanwhile.
 
     Of `limits` those on bytes, redirects and downloads at once hold; nothing here is slow.
     """
 
-    def __init__(self, net: Net, limits: Limits | None = None) -> None:
+    def __init__(self, net: FakeInternet, limits: DownloadLimits | None = None) -> None:
         self._net = net
-        self._limits = limits or Limits()
+        self._limits = limits or DownloadLimits()
         self._free = threading.BoundedSemaphore(self._limits.at_once)
 
     def __call__(self, url: str, *, public_only: bool, user_agent: str) -> bytes:
@@ -58,7 +58,7 @@ class MemoryDownload:
             self._free.release()
         raise DownloadFailed("redirected too often")
 
-    def _ask(self, target: Target, public_only: bool, user_agent: str) -> bytes | Moved:
+    def _ask(self, target: Target, public_only: bool, user_agent: str) -> bytes | MovedPage:
         addresses = self._addresses(target.host)
         if public_only and not (
             target.is_usual_port and addresses and all(map(is_public, addresses))

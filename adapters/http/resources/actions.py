@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import falcon
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 
 
 class Refresh:
@@ -15,7 +15,7 @@ class Refresh:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._refresh()
-        answer(resp, None)
+        send_json(resp, None)
 
 
 class Act:
@@ -26,7 +26,7 @@ class Act:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._act()
-        answer(resp, NOTHING)
+        send_json(resp, NOTHING)
 
 
 NOTHING: Mapping[str, object] = {}

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import falcon
 
 from hexfusion.adapters.http.resources.job_json import job_response
-from hexfusion.adapters.http.wire.exchange import abandoned, answer, login
+from hexfusion.adapters.http.wire.request_response import abandoned, login, send_json
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.orders import Order
 from hexfusion.domain.errors import InvalidRequest
@@ -38,7 +38,7 @@ def _submit(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: 
     # Longer than those of A1111's form: who knows it may fetch the pictures.
     new_id = f"{order.kind}-{secrets.token_urlsafe(16)}"
     status = board.submit(order, owner=login(req), new_id=new_id)
-    answer(resp, job_response(status))
+    send_json(resp, job_response(status))
     resp.status = falcon.HTTP_202
     resp.set_header("Location", f"{req.root_path}/v1/jobs/{quote(status.id, safe='()')}")
     resp.set_header("Preference-Applied", _ASYNC)

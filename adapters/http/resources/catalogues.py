@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.samplers import SAMPLERS
@@ -55,7 +55,7 @@ class Samplers:
     """`GET /sdapi/v1/samplers`"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 SamplerItem(name=each.name, aliases=list(each.aliases), options=each.options)
@@ -68,7 +68,7 @@ class Schedulers:
     """`GET /sdapi/v1/schedulers`"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 SchedulerItem(
@@ -90,7 +90,7 @@ class Checkpoints:
         self._checkpoints = checkpoints
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 SDModelItem(
@@ -113,7 +113,7 @@ class PromptStyles:
         self._styles = styles
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 PromptStyleItem(
@@ -128,4 +128,4 @@ class Empty:
     """A list of what this server has none of: `GET /sdapi/v1/extensions`."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, [])
+        send_json(resp, [])

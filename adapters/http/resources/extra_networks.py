@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 from hexfusion.application.catalogues.embeddings import EmbeddingLists
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.domain.extra_networks import Embedding
@@ -55,7 +55,7 @@ class Loras:
         self._networks = networks
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 LoraItem(
@@ -74,7 +74,7 @@ class Hypernetworks:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         found = self._networks.hypernetworks()
-        answer(resp, [HypernetworkItem(name=each.name, path=each.path) for each in found])
+        send_json(resp, [HypernetworkItem(name=each.name, path=each.path) for each in found])
 
 
 class Embeddings:
@@ -85,7 +85,7 @@ class Embeddings:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         lists = self._embeddings()
-        answer(
+        send_json(
             resp,
             EmbeddingsResponse(
                 loaded={each.name: _item(each) for each in lists.loaded},

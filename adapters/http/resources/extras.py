@@ -10,8 +10,8 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.exchange import body_of
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
+from hexfusion.adapters.http.wire.request_response import json_body
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
@@ -72,7 +72,7 @@ class SingleImage:
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        request = wire.as_struct(body_of(req), ExtrasSingleImageRequest, nulls=False)
+        request = wire.as_struct(json_body(req), ExtrasSingleImageRequest, nulls=False)
         picture = picture_bytes(request.image, "image", self._fetch)
         order = _order(request, self._extras.prepare(request, [picture]), _encode_one)
         deliver(req, resp, self._board, order)
@@ -87,7 +87,7 @@ class BatchImages:
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        request = wire.as_struct(body_of(req), ExtrasBatchImagesRequest, nulls=False)
+        request = wire.as_struct(json_body(req), ExtrasBatchImagesRequest, nulls=False)
         given = [picture_bytes(each.data, "imageList", self._fetch) for each in request.imageList]
         order = _order(request, self._extras.prepare(request, given, "imageList"), _encode_all)
         deliver(req, resp, self._board, order)

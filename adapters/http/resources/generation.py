@@ -10,8 +10,8 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.exchange import Absent, body_of
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
+from hexfusion.adapters.http.wire.request_response import Absent, json_body
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
@@ -27,7 +27,7 @@ from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 
 
-class GenerateTxt2Img(Protocol):
+class PrepareTxt2Img(Protocol):
     """For Python callers in one go; for routes in two, with what can be wrong in the first."""
 
     def __call__(self, request: Txt2Img, *, abandoned: Abandoned = ...) -> Generated: ...
@@ -37,7 +37,7 @@ class GenerateTxt2Img(Protocol):
     ) -> PreparedJob[Generated]: ...
 
 
-class GenerateImg2Img(Protocol):
+class PrepareImg2Img(Protocol):
     """The same, of a request and its pictures."""
 
     def __call__(
@@ -80,12 +80,12 @@ class ImageToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
 class TextToImage:
     """`POST /sdapi/v1/txt2img`"""
 
-    def __init__(self, txt2img: GenerateTxt2Img, board: JobBoard) -> None:
+    def __init__(self, txt2img: PrepareTxt2Img, board: JobBoard) -> None:
         self._txt2img = txt2img
         self._board = board
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        body = body_of(req)
+        body = json_body(req)
         request = wire.as_struct(body, Txt2Img)
         given = wire.given_fields(body, Txt2Img)
         make = self._txt2img.prepare(request, given=given)
@@ -96,13 +96,13 @@ class TextToImage:
 class ImageToImage:
     """`POST /sdapi/v1/img2img`"""
 
-    def __init__(self, img2img: GenerateImg2Img, board: JobBoard, fetch: Fetch) -> None:
+    def __init__(self, img2img: PrepareImg2Img, board: JobBoard, fetch: Fetch) -> None:
         self._img2img = img2img
         self._board = board
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        body = body_of(req)
+        body = json_body(req)
         request = wire.as_struct(body, Img2Img)
         given = wire.given_fields(body, Img2Img)
         make = self._img2img.prepare(request, self._pictures(request), given=given)

@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 from hexfusion.application.system.health import Health
 
 
@@ -21,7 +21,7 @@ class Live:
     """`GET /health/live`"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, LiveResponse())
+        send_json(resp, LiveResponse())
 
 
 class Ready:
@@ -32,5 +32,5 @@ class Ready:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         health = self._health()
-        answer(resp, health)
+        send_json(resp, health)
         resp.status = falcon.HTTP_200 if health.ready else falcon.HTTP_503

@@ -10,8 +10,8 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.exchange import Absent, body_of
 from hexfusion.adapters.http.wire.json_results import to_json
+from hexfusion.adapters.http.wire.request_response import Absent, json_body
 from hexfusion.application.describing.interrogate import KIND
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
@@ -59,7 +59,7 @@ class Interrogate:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answers 404 in A1111's words for an unknown model."""
-        request = wire.as_struct(body_of(req), InterrogateRequest, nulls=False)
+        request = wire.as_struct(json_body(req), InterrogateRequest, nulls=False)
         if request.model not in MODELS:  # before an address is fetched
             raise Absent("Model not found")
         picture = picture_bytes(request.image, "image", self._fetch)

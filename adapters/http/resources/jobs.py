@@ -12,8 +12,14 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer, body_of, flag, login, query
 from hexfusion.adapters.http.wire.json_results import Unencodable, picture_text
+from hexfusion.adapters.http.wire.request_response import (
+    json_body,
+    login,
+    query_flag,
+    query_text,
+    send_json,
+)
 from hexfusion.application.jobs.progress import ProgressReport, ProgressState
 
 
@@ -45,10 +51,10 @@ class Progress:
         self._read_options = read_options
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        wanted = not flag(req, "skip_current_image")
-        id = query(req, "id_task") or None
+        wanted = not query_flag(req, "skip_current_image")
+        id = query_text(req, "id_task") or None
         report = self._progress(id, picture=wanted, owner=login(req))
-        answer(
+        send_json(
             resp,
             ProgressResponse(
                 progress=report.progress,
@@ -78,7 +84,7 @@ class Interrupt:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._interrupt(_named_job(req), login(req))
-        answer(resp, {})
+        send_json(resp, {})
 
 
 class Skip:
@@ -89,11 +95,11 @@ class Skip:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._skip(_named_job(req), login(req))
-        answer(resp, None)
+        send_json(resp, None)
 
 
 def _named_job(req: falcon.Request) -> str | None:
     """`id_task` of the query, else of the body. A1111 ignores the body, so any JSON will do."""
-    body = body_of(req)
+    body = json_body(req)
     inside = body.get("id_task") if isinstance(body, dict) else None
-    return query(req, "id_task") or (inside if isinstance(inside, str) else None) or None
+    return query_text(req, "id_task") or (inside if isinstance(inside, str) else None) or None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import falcon
 import msgspec
 
-from hexfusion.adapters.http.wire.exchange import body_of
+from hexfusion.adapters.http.wire.request_response import json_body
 from hexfusion.domain.errors import Unsupported
 
 
@@ -32,5 +32,5 @@ class NotYet:
         self._read = read
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._read(body_of(req))
+        self._read(json_body(req))
         raise Unsupported(self._what, "not available yet")

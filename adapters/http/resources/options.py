@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import falcon
 
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.exchange import answer, body_of
+from hexfusion.adapters.http.wire.request_response import json_body, send_json
 
 
 class Options:
@@ -20,8 +20,8 @@ class Options:
         self._change = change
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, self._read())
+        send_json(resp, self._read())
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._change(wire.as_object(body_of(req)))
-        answer(resp, None)
+        self._change(wire.as_object(json_body(req)))
+        send_json(resp, None)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.exchange import answer, body_of
+from hexfusion.adapters.http.wire.request_response import json_body, send_json
 from hexfusion.application.describing.picture_info import PictureInfo
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 
@@ -32,5 +32,5 @@ class PngInfo:
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        request = wire.as_struct(body_of(req), PNGInfoRequest)
-        answer(resp, self._read(picture_bytes(request.image, "image", self._fetch)))
+        request = wire.as_struct(json_body(req), PNGInfoRequest)
+        send_json(resp, self._read(picture_bytes(request.image, "image", self._fetch)))

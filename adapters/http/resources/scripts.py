@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 from hexfusion.domain.scripts import Script, ScriptArgument
 
 
@@ -60,7 +60,7 @@ class Scripts:
         names: dict[bool, list[str]] = {False: [], True: []}
         for each in self._scripts():
             names[each.of_pictures].append(each.name)
-        answer(resp, ScriptsList(txt2img=names[False], img2img=names[True]))
+        send_json(resp, ScriptsList(txt2img=names[False], img2img=names[True]))
 
 
 class ScriptInfos:
@@ -70,7 +70,7 @@ class ScriptInfos:
         self._scripts = scripts
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 ScriptInfo(

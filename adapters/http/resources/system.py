@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer, flag
+from hexfusion.adapters.http.wire.request_response import query_flag, send_json
 from hexfusion.application.system.sysinfo import SysinfoReport
 
 
@@ -36,7 +36,7 @@ class Reading:
         self._read = read
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, self._read())
+        send_json(resp, self._read())
 
 
 class Sysinfo:
@@ -47,7 +47,7 @@ class Sysinfo:
         self._attachment = attachment
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        attachment = self._attachment or flag(req, "attachment")
+        attachment = self._attachment or query_flag(req, "attachment")
         report = self._read()
         kind = "attachment" if attachment else "inline"
         resp.data = report.text.encode()
@@ -59,4 +59,4 @@ class Ping:
     """`GET /internal/ping`"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, {})
+        send_json(resp, {})

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.exchange import answer, body_of, login
 from hexfusion.adapters.http.wire.json_results import Unencodable, picture_text
+from hexfusion.adapters.http.wire.request_response import json_body, login, send_json
 from hexfusion.application.jobs.task_progress import TaskReport
 
 
@@ -57,7 +57,7 @@ class TaskProgress:
         self._read_options = read_options
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        asked = wire.as_struct(body_of(req), ProgressRequest)
+        asked = wire.as_struct(json_body(req), ProgressRequest)
         report = self._read(
             asked.id_task,
             seen=asked.id_live_preview,
@@ -65,7 +65,7 @@ class TaskProgress:
             owner=login(req),
         )
         preview = self._preview(report)
-        answer(
+        send_json(
             resp,
             TaskProgressResponse(
                 active=report.active,
@@ -97,4 +97,4 @@ class PendingTasks:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         ids = list(self._pending(login(req)))
-        answer(resp, PendingTasksResponse(size=len(ids), tasks=ids))
+        send_json(resp, PendingTasksResponse(size=len(ids), tasks=ids))

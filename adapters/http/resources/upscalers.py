@@ -10,7 +10,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 from hexfusion.domain.upscalers import LATENT_MODES, UpscalerModel
 
 
@@ -61,7 +61,7 @@ class Upscalers:
         self._upscalers = upscalers
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 UpscalerItem(
@@ -83,7 +83,7 @@ class RealEsrgan:
         self._upscalers = upscalers
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [
                 RealesrganItem(name=each.name, path=each.path, scale=int(each.scale or 0))
@@ -99,11 +99,11 @@ class FaceRestorers:
         self._names = names
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, [FaceRestorerItem(name=name, cmd_dir=None) for name in self._names()])
+        send_json(resp, [FaceRestorerItem(name=name, cmd_dir=None) for name in self._names()])
 
 
 class LatentUpscaleModes:
     """`GET /sdapi/v1/latent-upscale-modes`"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, [LatentUpscalerModeItem(name=name) for name in LATENT_MODES])
+        send_json(resp, [LatentUpscalerModeItem(name=name) for name in LATENT_MODES])

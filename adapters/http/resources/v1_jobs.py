@@ -9,7 +9,7 @@ import falcon
 
 from hexfusion.adapters.http.resources.job_json import JobsResponse, job_response
 from hexfusion.adapters.http.resources.server_sent_events import HEARTBEAT, EventStream
-from hexfusion.adapters.http.wire.exchange import answer, count, login
+from hexfusion.adapters.http.wire.request_response import login, query_count, send_json
 from hexfusion.application.jobs.board import JobBoard
 
 
@@ -21,7 +21,7 @@ class Jobs:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         statuses = self._board.statuses(login(req))
-        answer(resp, JobsResponse(jobs=[job_response(each) for each in statuses]))
+        send_json(resp, JobsResponse(jobs=[job_response(each) for each in statuses]))
 
 
 class OneJob:
@@ -32,12 +32,12 @@ class OneJob:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
         status, kept = self._board.found(id, login(req))
-        answer(resp, job_response(status, kept))
+        send_json(resp, job_response(status, kept))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
         """202: it runs, and stops at its next step."""
         status = self._board.cancel(id, login(req))
-        answer(resp, job_response(status))
+        send_json(resp, job_response(status))
         resp.status = falcon.HTTP_200 if status.over else falcon.HTTP_202
 
 
@@ -56,7 +56,7 @@ class Events:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
         options = self._read_options()
-        every = count(req, "preview_every")
+        every = query_count(req, "preview_every")
         if every is None:
             every = max(int(float(str(options["show_progress_every_n_steps"]))), 0)
         if not options["live_previews_enable"]:

@@ -7,7 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from hexfusion.adapters.http.wire.exchange import answer
+from hexfusion.adapters.http.wire.request_response import send_json
 from hexfusion.domain.vaes import VaeFile
 
 
@@ -25,7 +25,7 @@ class Vaes:
         self._vaes = vaes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(
+        send_json(
             resp,
             [SDVaeItem(model_name=each.name, filename=each.filename) for each in self._vaes()],
         )

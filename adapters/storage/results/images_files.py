@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hexfusion.adapters.storage.atomic_write import write_atomically
-from hexfusion.adapters.storage.results.images_entry import checked_path
+from hexfusion.adapters.storage.results.archive_paths import checked_path
 from hexfusion.application.ports.images import ArchiveError
 from hexfusion.domain.errors import InvalidRequest, NotFound
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from hexfusion.adapters.storage.results.images_entry import checked_path
+from hexfusion.adapters.storage.results.archive_paths import checked_path
 from hexfusion.application.ports.images import ArchiveError
 from hexfusion.domain.errors import InvalidRequest, NotFound
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hexfusion.domain.options import Options
 
 
-class Saved:
+class SavedOptions:
     """What outlives a `MemoryOptions`, as a file outlives a `FileOptions`."""
 
     def __init__(self, options: Options | None = None) -> None:
@@ -15,10 +15,10 @@ class Saved:
 
 
 class MemoryOptions:
-    """An `OptionsStore` over a `Saved` cell. Two stores over one cell share what they save."""
+    """An `OptionsStore` over a `SavedOptions` cell. Two stores over one cell share what they save."""
 
-    def __init__(self, saved: Saved | None = None) -> None:
-        self._saved = Saved() if saved is None else saved
+    def __init__(self, saved: SavedOptions | None = None) -> None:
+        self._saved = SavedOptions() if saved is None else saved
 
     def snapshot(self) -> Options:
         return self._saved.options

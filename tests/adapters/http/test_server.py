@@ -15,7 +15,7 @@ import pytest
 from waitress.channel import HTTPChannel
 
 from hexfusion.adapters.http.app import create_app
-from hexfusion.adapters.http.downloads.downloader import Limits
+from hexfusion.adapters.http.downloads.downloader import DownloadLimits
 from hexfusion.adapters.http.server import ROOMS, SPARE_THREADS, Server, threads_for
 from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
 from hexfusion.application.jobs.job import Job
@@ -123,7 +123,7 @@ def test_there_are_threads_to_spare() -> None:
     """Beyond all that may be held: by jobs and their previews, watchers, those who wait in the
     rooms outside the queue, and downloads."""
     jobs = 3 + 32 + MAX_CLOSING
-    held = jobs + 3 + MAX_WATCHERS + ROOMS * (1 + 4) + Limits().at_once
+    held = jobs + 3 + MAX_WATCHERS + ROOMS * (1 + 4) + DownloadLimits().at_once
     assert threads_for(3, 32, 4) - held == SPARE_THREADS
     assert SPARE_THREADS >= 2
     assert threads_for(3, 32, 5) == threads_for(3, 32, 4) + ROOMS

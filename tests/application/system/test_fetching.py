@@ -2,7 +2,7 @@
 
 import pytest
 
-from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, SavedOptions
 from hexfusion.application.ports.download import DownloadFailed, LocalResource, TooManyDownloads
 from hexfusion.application.system.fetching import FetchPicture, RequestsNotAllowed
 from hexfusion.domain.errors import InvalidRequest
@@ -26,7 +26,7 @@ class Wire:
 
 
 def fetch(wire: Wire, **options: object) -> bytes:
-    stored = MemoryOptions(Saved(Options().updated(options)))
+    stored = MemoryOptions(SavedOptions(Options().updated(options)))
     return FetchPicture(wire, stored)(URL, "image")
 
 

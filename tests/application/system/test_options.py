@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, SavedOptions
 from hexfusion.application.system.options import ChangeOptions, ReadOptions, UnusedOptions
 from hexfusion.domain.errors import CheckpointError, NotFound, OptionError
 from hexfusion.domain.generation import Txt2Img
@@ -59,7 +59,7 @@ def test_a_fresh_installation_shows_the_recorded_options(recorded, store):
 def test_stored_options_are_typed_as_recorded(recorded, recording, posted):
     """Spec api.md 13.1: every option is stored, so every `num` one is shown as a float."""
     defaults = {key: option.default for key, option in REGISTRY.items()}
-    store = MemoryOptions(Saved(Options(defaults)))
+    store = MemoryOptions(SavedOptions(Options(defaults)))
     ChangeOptions(store, find_checkpoint=find_checkpoint)({"CLIP_stop_at_last_layers": posted})
     body = ReadOptions(store, live=loader_of(recorded))()
     expected = {**recorded["fresh"], **recorded["stored"][recording]}

@@ -19,7 +19,7 @@ import pytest
 
 from hexfusion.adapters.http.downloads.downloader import (
     Downloader,
-    Limits,
+    DownloadLimits,
     Target,
     parse_target,
     resolve,
@@ -74,7 +74,9 @@ class Web:
         return socket.create_connection(self.server.server_address[:2], timeout=seconds)
 
     def downloader(self, **limits: float) -> Downloader:
-        return Downloader(limits=Limits(**limits), resolve=self.resolve, connect=self.connect)
+        return Downloader(
+            limits=DownloadLimits(**limits), resolve=self.resolve, connect=self.connect
+        )
 
     def get(self, url: str, *, public_only: bool = True, user_agent: str = "", **limits) -> bytes:
         return self.downloader(**limits)(url, public_only=public_only, user_agent=user_agent)

@@ -1,6 +1,6 @@
 import pytest
 
-from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, Saved
+from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, SavedOptions
 from hexfusion.domain.options import Options
 from tests.contracts.options_store import OptionsStoreContract
 
@@ -8,10 +8,10 @@ from tests.contracts.options_store import OptionsStoreContract
 class TestMemoryOptions(OptionsStoreContract):
     @pytest.fixture
     def open_store(self):
-        saved = Saved()
+        saved = SavedOptions()
         return lambda: MemoryOptions(saved)
 
 
 def test_it_can_start_with_options():
-    store = MemoryOptions(Saved(Options({"jpeg_quality": 95})))
+    store = MemoryOptions(SavedOptions(Options({"jpeg_quality": 95})))
     assert store.snapshot()["jpeg_quality"] == 95

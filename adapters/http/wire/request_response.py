@@ -12,26 +12,26 @@ class Absent(Exception):
     """Something the request had to bring or to name is not there. The text is A1111's."""
 
 
-def body_of(req: falcon.Request) -> object:
+def json_body(req: falcon.Request) -> object:
     """The body as a JSON value, None without one. Raises `wire.Refused`, `wire.Unreadable`."""
     return wire.read_json(req.bounded_stream.read(), req.content_type)
 
 
-def flag(req: falcon.Request, name: str) -> bool:
+def query_flag(req: falcon.Request, name: str) -> bool:
     """A boolean of the query string, false when absent. Raises `wire.Refused`."""
-    text = query(req, name)
+    text = query_text(req, name)
     return False if text is None else wire.as_flag(text, ("query", name))
 
 
-def query(req: falcon.Request, name: str) -> str | None:
+def query_text(req: falcon.Request, name: str) -> str | None:
     """A member of the query string; of several with that name the last."""
     value = req.params.get(name)
     return value[-1] if isinstance(value, list) else value
 
 
-def count(req: falcon.Request, name: str) -> int | None:
+def query_count(req: falcon.Request, name: str) -> int | None:
     """A whole number of the query string, from 0; None when absent. Raises `wire.Refused`."""
-    text = query(req, name)
+    text = query_text(req, name)
     return None if text is None else wire.as_count(text, ("query", name))
 
 
@@ -52,7 +52,7 @@ def abandoned(req: falcon.Request) -> Callable[[], bool]:
     return req.env.get("waitress.client_disconnected", lambda: False)
 
 
-def answer(resp: falcon.Response, value: object) -> None:
+def send_json(resp: falcon.Response, value: object) -> None:
     """Send `value` as JSON."""
     resp.data = to_json(value)
     resp.content_type = falcon.MEDIA_JSON
