@@ -1,4 +1,4 @@
-"""The command line: A1111's flags and a few of our own (spec api.md 1)."""
+"""Command-line flags: A1111's, and those that only Hexfusion has (spec api.md 1)."""
 
 from hexfusion.domain.flags.a1111 import A1111
 from hexfusion.domain.flags.command_line import command_line

@@ -1,4 +1,4 @@
-"""The command line, written again without its secrets."""
+"""Writes parsed flags as a command line, with secrets hidden."""
 
 from hexfusion.domain.flags.flag import FlagKind
 from hexfusion.domain.flags.flags import FLAGS, Flags
@@ -7,7 +7,7 @@ HIDDEN = "<hidden>"
 
 
 def command_line(flags: Flags) -> list[str]:
-    """The flags as given, in their registered order; what is secret is hidden."""
+    """The flags that were given, in their registered order; secret values become `HIDDEN`."""
     words: list[str] = []
     for dest, flag in FLAGS.items():
         if dest in flags.given:

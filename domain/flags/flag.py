@@ -1,4 +1,4 @@
-"""One command-line flag: its name, its kind, its default, and what it does here."""
+"""One command-line flag: its name, the kind of its value, its default, and its effect."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -8,37 +8,38 @@ import msgspec
 from hexfusion.domain.errors import HexfusionError
 
 FlagValue = bool | int | str | tuple[str, ...] | Mapping[str, object] | None
-"""What a flag holds. Lists are tuples, so that nobody changes them later."""
+"""The value of a flag. Lists are tuples, so that they are immutable."""
 
 
 class FlagKind(Enum):
-    """How a flag is written and read."""
+    """The kind of value that a flag takes."""
 
-    SWITCH = "switch"  # no value; turns its default round (null counts as true)
+    SWITCH = "switch"  # no value; inverts the default (null counts as true)
     TEXT = "text"
     INTEGER = "integer"
     PATH = "path"  # made absolute
-    PATHS = "paths"  # may be given again, each adds a path
+    PATHS = "paths"  # may be repeated; each use adds a path
     WORDS = "words"  # one or more, up to the next flag; lower case
     OBJECT = "object"  # a JSON object
 
 
 class FlagEffect(Enum):
-    """What a flag does in this server."""
+    """The effect of a flag in this server."""
 
     WORKS = "works"
-    GRANTED = "granted"  # what it asks for is always so here
-    NONE = "none"  # read, and said at start to be without effect
+    GRANTED = "granted"  # accepted; this server always behaves that way
+    NONE = "none"  # accepted without effect; a warning is logged at start
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """An entry of the table.
+    """Definition of one flag.
 
-    `default` of a path may start with `{data}` or `{models}`: the data and the models folder.
+    A default path may start with `{data}` or `{models}`, for the data or models folder. `least` and
+    `most` bound an integer.
     """
 
     dest: str
-    """The member of `GET /cmd-flags`, and with dashes for underscores the flag itself."""
+    """Its name in `GET /cmd-flags`; with dashes for underscores, its name on the command line."""
     kind: FlagKind = FlagKind.SWITCH
     default: FlagValue = False
     help: str = ""

@@ -1,4 +1,4 @@
-"""The flags as given at start."""
+"""The parsed command line: every flag's value, with typed access."""
 
 from collections.abc import Mapping
 
@@ -16,10 +16,10 @@ _REDACTED = "***"
 
 
 class Flags(msgspec.Struct, frozen=True):
-    """An immutable command line, read. `flags["data_dir"]` is any flag's value, by its dest.
+    """The parsed command line, immutable. `flags["data_dir"]` is the value of a flag by its dest.
 
-    `values` has every flag's value or default, paths absolute; `given` the dests that were on the
-    command line; `unknown` what was there and is no flag, let through by IGNORE_CMD_ARGS_ERRORS.
+    `values` has every flag's value or default, with absolute paths; `given` has the dests that were
+    on the command line; `unknown` are the unknown flags that IGNORE_CMD_ARGS_ERRORS let pass.
     """
 
     values: Mapping[str, FlagValue]
@@ -53,7 +53,7 @@ class Flags(msgspec.Struct, frozen=True):
 
     @property
     def host(self) -> str:
-        """The address to bind to: this machine alone unless told otherwise.
+        """The address to bind to: `--server-name`, else 0.0.0.0 with `--listen`, else 127.0.0.1.
 
         A1111's API-only mode binds to all addresses (spec api.md 1).
         """
@@ -80,7 +80,7 @@ class Flags(msgspec.Struct, frozen=True):
         return self.integer("max_body") << 20
 
     def write_policy(self) -> WritePolicy:
-        """What the freeze and hide flags keep clients from changing."""
+        """The options that the freeze and hide flags protect from changes by clients."""
         return WritePolicy(
             freeze_all=self.switch("freeze_settings"),
             freeze_sections=_names(self.text("freeze_settings_in_sections")),
@@ -89,15 +89,15 @@ class Flags(msgspec.Struct, frozen=True):
         )
 
     def ignored(self) -> list[str]:
-        """Given flags that have no effect here, as written: each is worth a warning."""
+        """Flags that were given and have no effect in this server, as written; to be warned of."""
         given = (flag for flag in FLAGS.values() if flag.dest in self.given)
         return [flag.option for flag in given if flag.effect is FlagEffect.NONE]
 
     def wire(self) -> dict[str, object]:
-        """What `GET /cmd-flags` answers: A1111's flags, in its order, typed by its rule.
+        """The body of `GET /cmd-flags`: A1111's flags, in its order and with its types.
 
-        A flag without default is text or null, whatever its kind; secrets show only that they were
-        given, where A1111 shows them (spec api.md 1).
+        A flag without default is text or null, whatever its kind. A secret value is replaced by
+        `***`; A1111 shows it (spec api.md 1).
         """
         return {flag.dest: _wire(flag, self.values[flag.dest]) for flag in A1111}
 

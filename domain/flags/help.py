@@ -1,4 +1,4 @@
-"""What `hexfusion --help` prints."""
+"""The text that `hexfusion --help` prints."""
 
 import textwrap
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ an error unless IGNORE_CMD_ARGS_ERRORS is set. HEXFUSION_DATA names the data fol
 
 
 def help_text() -> str:
-    """All flags: those with an effect first, each with what it does."""
+    """The help text: flags with an effect and their descriptions, then the names of the others."""
     return "\n".join(
         (
             _HEAD,

@@ -1,4 +1,4 @@
-"""Flags by keyword, as a Python caller gives them, written as a command line."""
+"""Converts flags that are given as Python keyword arguments into a command line."""
 
 import json
 from collections.abc import Mapping
@@ -11,22 +11,21 @@ from hexfusion.domain.flags.parsing import resembling
 
 @runtime_checkable
 class Path(Protocol):
-    """What has a path's text: `pathlib.Path`."""
+    """A file system path, such as `pathlib.Path`."""
 
     def __fspath__(self) -> str: ...
 
 
 Setting = FlagValue | Path
-"""What a flag may be set to by keyword."""
+"""A value of a flag given by keyword."""
 
 
 def arguments(settings: Mapping[str, Setting]) -> list[str]:
-    """The command line that says the same: `{"no_half": True, "threads": 2}` is `--no-half
-    --threads=2`.
+    """The equivalent command line: `{"no_half": True, "threads": 2}` is `--no-half --threads=2`.
 
-    A switch takes True and False; None, and False for a switch, is a flag not given. What a value
-    has to be is told where the command line is read. Raises `FlagError` for what is no flag, and
-    for a value that no command line could hold.
+    A switch takes True and False. None, and False for a switch, means that the flag is not given.
+    Values are validated by `parse_flags`. Raises `FlagError` for an unknown flag, and for a value
+    that cannot be written on a command line.
     """
     return [word for dest, value in settings.items() for word in _words(_flag(dest), value)]
 

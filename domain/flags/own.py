@@ -1,4 +1,4 @@
-"""Flags that A1111 does not have. `GET /cmd-flags` does not show them."""
+"""Flags that only Hexfusion has. They are not part of `GET /cmd-flags`."""
 
 from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagKind
 
@@ -11,8 +11,8 @@ OWN = (
         "loads_waiting",
         _INTEGER,
         4,
-        "requests that may wait for a checkpoint to load, or for files to be looked for, beside the"
-        " one that does it; beyond it 429",
+        "requests that may wait for a checkpoint to load, or for files to be listed, besides"
+        " the one being served; beyond it 429",
         _WORKS,
         least=0,
     ),
@@ -20,7 +20,7 @@ OWN = (
         "overtakes",
         _INTEGER,
         8,
-        "jobs for a checkpoint in memory that may go before one that waits for another; 0: none",
+        "times that a waiting job may be overtaken by jobs whose checkpoint is in memory; 0: never",
         _WORKS,
         least=0,
     ),
@@ -28,7 +28,7 @@ OWN = (
         "overtaking_time",
         _INTEGER,
         60,
-        "seconds after the first of them from which none may any more",
+        "seconds after its first overtaking during which a job may be overtaken again",
         _WORKS,
         least=0,
     ),
@@ -36,7 +36,7 @@ OWN = (
         "model_vram",
         _INTEGER,
         0,
-        "MiB that models may take on the device; 0: three quarters of what it has",
+        "MiB that models may take on the device; 0: three quarters of its memory",
         _WORKS,
         least=0,
     ),
@@ -44,7 +44,7 @@ OWN = (
         "model_ram",
         _INTEGER,
         0,
-        "MiB that models may take in RAM; 0: half of what there is",
+        "MiB that models may take in RAM; 0: half of the RAM",
         _WORKS,
         least=0,
     ),
@@ -64,7 +64,7 @@ OWN = (
     ),
     Flag(
         "strict_networks",
-        help="answer 422 where a LoRA or hypernetwork is not there or does not fit",
+        help="answer 422 if a LoRA or hypernetwork is missing or does not fit the checkpoint",
         effect=_WORKS,
     ),
     Flag(
@@ -94,9 +94,9 @@ OWN = (
         "trusted_proxy",
         FlagKind.TEXT,
         None,
-        "address of a proxy whose X-Forwarded-For, -Host and -Proto are believed",
+        "address of a proxy whose X-Forwarded-For, -Host and -Proto are trusted",
         _WORKS,
     ),
     Flag("max_body", _INTEGER, 64, "largest request body, MiB", _WORKS, least=1),
-    Flag("help", help="show this and leave", effect=_WORKS),
+    Flag("help", help="show this help and exit", effect=_WORKS),
 )

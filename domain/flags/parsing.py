@@ -1,7 +1,7 @@
-"""Reading the command line. Nothing is looked at but the arguments given here.
+"""Parses the command line. Reads neither files nor `os.environ`: both are passed in.
 
-Source: spec api.md 1. As with A1111's flags a value may follow after a space or `=`, and a flag may
-be shortened as long as it stays clear which one is meant.
+Source: spec api.md 1. As in A1111 a value follows after a space or `=`, and a flag may be shortened
+to any unambiguous prefix.
 """
 
 import difflib
@@ -19,9 +19,9 @@ _BY_OPTION = {flag.option: flag for flag in FLAGS.values()} | {"-h": FLAGS["help
 def parse_flags(
     argv: Sequence[str], environ: Mapping[str, str], *, absolute: Callable[[str], str]
 ) -> Flags:
-    """The flags in `argv` (without the program's name) and in `COMMANDLINE_ARGS`, which follow it.
+    """Parse `argv` (without the program's name), followed by `environ["COMMANDLINE_ARGS"]`.
 
-    `absolute` makes a path absolute and normal: `os.path.abspath`. The data folder is
+    `absolute` makes a path absolute and normalised, such as `os.path.abspath`. The data folder is
     `--data-dir`, or `$HEXFUSION_DATA`, or `data` in the current folder.
     Raises `FlagError`; for an unknown flag only while `IGNORE_CMD_ARGS_ERRORS` is not set.
     """
@@ -45,7 +45,7 @@ def parse_flags(
 
 
 def _check_precision(values: Mapping[str, FlagValue]) -> None:
-    """Half precision everywhere, and some of it not: A1111 does not start so either."""
+    """`--precision half` contradicts `--no-half` and `--no-half-vae`, as in A1111."""
     for dest in ("no_half", "no_half_vae"):
         if values["precision"] == "half" and values[dest]:
             raise FlagError("--precision", f"half contradicts {FLAGS[dest].option}")
@@ -59,7 +59,7 @@ def _split(text: str) -> list[str]:
 
 
 def _read(tokens: Sequence[str]) -> tuple[dict[str, FlagValue], list[str]]:
-    """Values by dest, and what is no flag."""
+    """(values by dest, unknown flags)."""
     given: dict[str, FlagValue] = {}
     unknown: list[str] = []
     rest = list(reversed(tokens))
@@ -79,7 +79,7 @@ def _read(tokens: Sequence[str]) -> tuple[dict[str, FlagValue], list[str]]:
 
 
 def _find(name: str) -> Flag | None:
-    """The flag of that name or, if only one starts so, of that beginning."""
+    """The flag with that name, or the only flag whose name starts with it."""
     if name in _BY_OPTION or not name.startswith("--") or name == "--":
         return _BY_OPTION.get(name)
     options = [option for option in _BY_OPTION if option.startswith(name)]
@@ -95,7 +95,7 @@ def resembling(name: str, names: Iterable[str]) -> str:
 
 
 def _take(flag: Flag, rest: list[str]) -> list[str]:
-    """The values that follow, taken off the end of `rest`: one, or for words all of them."""
+    """Remove the flag's values from the end of `rest`: one value, or all of them for WORDS."""
     taken: list[str] = []
     while rest and _is_value(rest[-1]) and (not taken or flag.kind is FlagKind.WORDS):
         taken.append(rest.pop())
@@ -105,7 +105,8 @@ def _take(flag: Flag, rest: list[str]) -> list[str]:
 
 
 def _is_value(token: str) -> bool:
-    """A flag's name is none; a single dash, a negative number or a sentence is."""
+    """Whether a token is a value: not a flag's name, but a dash, a negative number or a text with
+    spaces may begin with a dash."""
     return not token.startswith("-") or token == "-" or " " in token or token[1:].isdigit()
 
 
@@ -156,7 +157,7 @@ def _object(flag: Flag, word: str) -> Mapping[str, object]:
 
 
 def _located(flag: Flag, value: FlagValue, locate: Callable[[str], str]) -> FlagValue:
-    """The value, with `locate` applied to what is a path in it."""
+    """The value with `locate` applied to each path in it."""
     if flag.kind is FlagKind.PATH and isinstance(value, str):
         return locate(value)
     if flag.kind is FlagKind.PATHS and isinstance(value, tuple):
