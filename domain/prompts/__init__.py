@@ -1,15 +1,15 @@
-"""The prompt language, and the order in which it is read (spec prompts.md section 0).
+"""The prompt language, and the order of its processing steps (spec prompts.md section 0).
 
-1. `apply_styles`       named texts are put around the prompt
-2. `strip_comments`     `# ...` goes; the result is what pictures remember as their prompt
-3. `extract_networks`   `<lora:x:1>` goes (positive prompts), the first prompt's tags decide
+1. `apply_styles`       the texts of named styles are added to the prompt
+2. `strip_comments`     `# ...` is removed; the result is the prompt that infotext records
+3. `extract_networks`   `<lora:x:1>` is removed (positive prompts); the first prompt's tags apply
 4. `split_and`          `a AND b :0.5` becomes several prompts (positive prompts)
-5. `prompt_schedule`    `[a:b:8]`, `[a|b]` become one text per stretch of steps
+5. `prompt_schedule`    `[a:b:8]`, `[a|b]` become one text per range of steps
 6. `parse_attention`    `(a:1.3)`, `[b]`, `BREAK` become weighted spans
 7. `chunk_prompt`       spans become token rows of 77 for a text encoder
 
-`positive_parts` and `negative_parts` do steps 4 and 5 for a plan; the inference backend does 6
-and 7, being the one who has a tokenizer.
+`positive_parts` and `negative_parts` do steps 4 and 5 for a plan; the inference backend, which has
+the tokenizer, does 6 and 7.
 """
 
 from hexfusion.domain.prompts.attention import Span, parse_attention, unparse, uses_emphasis

@@ -1,7 +1,7 @@
 """Attention (emphasis) syntax: `(more)`, `[less]`, `(this much:1.3)`, `BREAK`.
 
-Source: spec prompts.md section 1. The parser works on text whose editing brackets have already
-been rendered away by `hexfusion.domain.prompts.schedule`.
+Source: spec prompts.md section 1. The parser expects text in which prompt editing has already
+been resolved (`hexfusion.domain.prompts.schedule`).
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Chunks: how a prompt of any length fills windows of 75 tokens.
+"""Splits a prompt of any length into chunks of 75 tokens.
 
-Source: spec prompts.md sections 5.1 to 5.4 and 7.3. Knows no tokenizer and no tensor: what
-tokenizes is passed in, and what comes out are plain rows of 77 numbers.
+Source: spec prompts.md sections 5.1 to 5.4 and 7.3. Independent of tokenizer and tensor library:
+the tokenizer is passed in, and chunks are tuples of 77 numbers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,14 @@ CHUNK_TOKENS = 75
 """Tokens of a chunk, BOS and EOS not counted."""
 
 Tokenize = Callable[[list[str]], list[list[int]]]
-"""Texts to token ids: no special tokens, no truncation, each text by itself."""
+"""Tokenizes each text by itself, without special tokens and without truncation."""
 
 
 class SpecialTokens(msgspec.Struct, frozen=True):
-    """Ids a tokenizer reserves (spec prompts.md 5.1). `comma` None: no comma backtracking."""
+    """Special token ids of a tokenizer (spec prompts.md 5.1), and the id of the comma.
+
+    Without a comma (None) chunks are never cut at a comma.
+    """
 
     bos: int = 49406
     eos: int = 49407
@@ -36,27 +39,29 @@ OPEN_CLIP = SpecialTokens(pad=0)
 
 
 class PromptEmbedding(msgspec.Struct, frozen=True):
-    """A textual inversion as prompts see it: its name, and how many vectors replace that name."""
+    """A textual-inversion embedding in a prompt: its name, and the number of vectors that replace
+    the name."""
 
     name: str
     vectors: int
 
 
 class EmbeddingMatch(msgspec.Struct, frozen=True):
-    """An embedding found in a prompt; its name takes up `tokens` token ids."""
+    """An embedding found in a prompt, whose name is `tokens` token ids long."""
 
     embedding: PromptEmbedding
     tokens: int
 
 
 class EmbeddingLookup(Protocol):
-    """Finds the embedding whose name begins at a position of a span's token ids."""
+    """(token ids of a span, position) -> the embedding whose name starts there, or None."""
 
     def __call__(self, tokens: Sequence[int], position: int) -> EmbeddingMatch | None: ...
 
 
 class EmbeddingPlacement(msgspec.Struct, frozen=True):
-    """An embedding's vectors replace input embeddings `offset + 1` and on (0 follows BOS)."""
+    """Where an embedding's vectors go in a chunk: they replace the token embeddings from index
+    `offset + 1` on (index 0 is BOS)."""
 
     offset: int
     embedding: PromptEmbedding
@@ -65,8 +70,8 @@ class EmbeddingPlacement(msgspec.Struct, frozen=True):
 class Chunk(msgspec.Struct, frozen=True):
     """One window of a text encoder.
 
-    `tokens` are 77 ids: BOS, 75 ids, EOS, and padding as the encoder wants it. `multipliers` are
-    the 77 attention weights, 1.0 where there is no text. `token_count` of the 75 are text.
+    `tokens` are 77 ids: BOS, 75 ids including padding, EOS. `multipliers` are the 77 attention
+    weights, 1.0 for special tokens and padding. `token_count`, 0 to 75, counts the tokens of text.
     """
 
     tokens: tuple[int, ...]
@@ -83,7 +88,7 @@ class ChunkedPrompt(msgspec.Struct, frozen=True):
 
     @property
     def token_limit(self) -> int:
-        """The next multiple of 75, as clients show it beside the count."""
+        """`token_count` rounded up to a multiple of 75, as clients display it."""
         return max(-(-self.token_count // CHUNK_TOKENS), 1) * CHUNK_TOKENS
 
 
@@ -99,8 +104,9 @@ def chunk_prompt(
 ) -> ChunkedPrompt:
     """Parse attention (unless `emphasis` is "None"), tokenize each span, fill chunks.
 
-    `comma_backtrack` is how many tokens back a chunk may be cut at a comma; 0 for never.
-    Raises InvalidRequest, naming `field`, for malformed weights and embeddings beyond 75 vectors.
+    A full chunk is cut after its last comma instead of in mid-phrase if that comma is among the
+    last `comma_backtrack` tokens (0: never). Raises InvalidRequest, naming `field`, for malformed
+    weights and embeddings of more than 75 vectors.
     """
     spans = [Span(text)] if emphasis == "None" else parse_attention(text, field)
     ids = tokenize([span.text for span in spans])
@@ -121,9 +127,11 @@ def empty_chunk(special: SpecialTokens = CLIP_L) -> Chunk:
 def chunk_columns(
     prompts: Sequence[ChunkedPrompt], special: SpecialTokens = CLIP_L
 ) -> Iterator[tuple[Chunk, ...]]:
-    """First chunks of all prompts, then second chunks ..., short prompts filled with empty ones.
+    """The first chunks of all prompts, then the second chunks, and so on; shorter prompts are
+    padded with empty chunks.
 
-    An encoder takes one column at a time (spec prompts.md 5.4), and emphasis is normalised by it.
+    A text encoder processes one column at a time, and emphasis is normalised over a column (spec
+    prompts.md 5.4).
     """
     blank = empty_chunk(special)
     for i in range(max((len(prompt.chunks) for prompt in prompts), default=0)):
@@ -131,10 +139,10 @@ def chunk_columns(
 
 
 class EmbeddingIndex:
-    """An EmbeddingLookup over known names: the longest name that matches wins.
+    """An EmbeddingLookup over a list of embeddings; the longest matching name wins.
 
-    Built from each embedding and the token ids of its name; of two with equal ids the later one
-    replaces the earlier. Names without tokens can never match and are left out.
+    Built from (embedding, token ids of its name) pairs; of two with equal ids the later one
+    replaces the earlier. Names without tokens cannot match and are left out.
     """
 
     def __init__(self, embeddings: Iterable[tuple[PromptEmbedding, Sequence[int]]]) -> None:

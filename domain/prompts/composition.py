@@ -1,6 +1,6 @@
-"""Composition: `a cat :1.2 AND a dog`, several prompts guiding one picture.
+"""Composable prompts: `a cat :1.2 AND a dog`, several prompts that guide one picture.
 
-Source: spec prompts.md section 3. Positive prompts only; brackets mean nothing here.
+Source: spec prompts.md section 3. Positive prompts only; brackets have no effect on AND.
 """
 
 import re
@@ -23,16 +23,16 @@ class SubPrompt(msgspec.Struct, frozen=True):
 
 
 class TextUse(msgspec.Struct, frozen=True):
-    """Text number `index` of a Composition, used with `weight`."""
+    """A use of text number `index` of a Composition, with `weight`."""
 
     index: int
     weight: float = 1.0
 
 
 class Composition(msgspec.Struct, frozen=True):
-    """A batch of prompts split at AND, equal texts held (and encoded) once.
+    """A batch of prompts split at AND; equal texts are stored (and encoded) once.
 
-    `uses[i]` lists what prompt `i` of the batch is made of; it is never empty.
+    `uses[i]` lists the weighted texts of prompt `i` of the batch; it is never empty.
     """
 
     texts: tuple[str, ...]

@@ -12,7 +12,7 @@ _TAG = re.compile(r"<(\w+):([^>]+)>")
 
 
 class NetworkTag(msgspec.Struct, frozen=True):
-    """`<kind:a:b:key=c>`: arguments as written. Any kind is a tag; who knows it, uses it."""
+    """`<kind:a:b:key=c>`, with arguments as written. Tags of unknown kinds are parsed as well."""
 
     kind: str
     positional: tuple[str, ...] = ()
@@ -20,7 +20,8 @@ class NetworkTag(msgspec.Struct, frozen=True):
 
 
 class LoraUse(msgspec.Struct, frozen=True):
-    """A LoRA asked for: multipliers for text encoder and UNet, and a limit on its rank."""
+    """A `<lora:...>` tag: multipliers for text encoder (`te`) and UNet, and a limit of the rank
+    (`dyn`)."""
 
     name: str
     te: float = 1.0
@@ -29,14 +30,14 @@ class LoraUse(msgspec.Struct, frozen=True):
 
 
 class HypernetUse(msgspec.Struct, frozen=True):
-    """A hypernetwork asked for."""
+    """A `<hypernet:...>` tag: a hypernetwork and its multiplier."""
 
     name: str
     multiplier: float = 1.0
 
 
 def extract_networks(prompt: str) -> tuple[str, tuple[NetworkTag, ...]]:
-    """Take the tags out of a prompt: the text without them, and the tags in order."""
+    """Remove the tags from a prompt; returns (text without tags, tags in order)."""
     tags: list[NetworkTag] = []
 
     def cut(match: re.Match[str]) -> str:
@@ -50,18 +51,19 @@ def extract_networks(prompt: str) -> tuple[str, tuple[NetworkTag, ...]]:
 def extract_networks_batch(
     prompts: Sequence[str],
 ) -> tuple[tuple[str, ...], tuple[NetworkTag, ...]]:
-    """Take the tags out of a batch's prompts; only the first prompt's tags are returned.
+    """Remove the tags from all prompts of a batch; returns (texts, tags of the first prompt).
 
-    One set of weights serves a batch, and the first prompt decides it.
+    All pictures of a batch share one set of weights, so the first prompt's tags apply to all.
     """
     texts, tags = zip(*map(extract_networks, prompts), strict=True) if prompts else ((), ((),))
     return tuple(texts), tags[0]
 
 
 def lora_uses(tags: Sequence[NetworkTag], field: str = "prompt") -> tuple[LoraUse, ...]:
-    """The LoRAs that tags ask for: `lora` tags, then those of its alias `lyco`.
+    """The LoRAs in tags: `lora` tags first, then tags of the alias `lyco`.
 
-    `<lora:NAME:TE:UNET:DYN>`, the last three also as `te=`, `unet=`, `dyn=`, which win. UNET
+    `<lora:NAME:TE:UNET:DYN>`; the last three may be given as `te=`, `unet=`, `dyn=`, which take
+    precedence. UNET
     defaults to TE, TE to 1. A name used twice is listed twice, each time with the last multipliers.
     Raises InvalidRequest, naming `field`, for a tag without name or with a malformed number (the
     reference then switches all LoRAs of the batch off and goes on).
@@ -72,7 +74,7 @@ def lora_uses(tags: Sequence[NetworkTag], field: str = "prompt") -> tuple[LoraUs
 
 
 def hypernet_uses(tags: Sequence[NetworkTag], field: str = "prompt") -> tuple[HypernetUse, ...]:
-    """The hypernetworks that tags ask for, in order: `<hypernet:NAME:MULTIPLIER>`.
+    """The hypernetworks in tags, in order: `<hypernet:NAME:MULTIPLIER>`.
 
     Raises InvalidRequest, naming `field`, for a tag without name or with a malformed number.
     """
@@ -101,13 +103,13 @@ def _lora(tag: NetworkTag, field: str) -> LoraUse:
     try:
         dyn = None if rank is None else int(rank)
     except ValueError:
-        raise InvalidRequest(field, f"{_shown(tag)}: rank {rank!r} is not an integer") from None
+        raise InvalidRequest(field, f"{_tag_text(tag)}: rank {rank!r} is not an integer") from None
     return LoraUse(_name(tag, field), te, _multiplier(tag, 2, "unet", te, field), dyn)
 
 
 def _name(tag: NetworkTag, field: str) -> str:
     if not tag.positional:
-        raise InvalidRequest(field, f"{_shown(tag)} names no network")
+        raise InvalidRequest(field, f"{_tag_text(tag)} names no network")
     return tag.positional[0]
 
 
@@ -120,7 +122,7 @@ def _multiplier(tag: NetworkTag, position: int, key: str, default: float, field:
     except ValueError:
         number = float("nan")
     if not isfinite(number):
-        raise InvalidRequest(field, f"{_shown(tag)}: multiplier {text!r} is not a number")
+        raise InvalidRequest(field, f"{_tag_text(tag)}: multiplier {text!r} is not a number")
     return number
 
 
@@ -130,6 +132,6 @@ def _argument(tag: NetworkTag, position: int, key: str) -> str | None:
     return tag.positional[position] if position < len(tag.positional) else None
 
 
-def _shown(tag: NetworkTag) -> str:
+def _tag_text(tag: NetworkTag) -> str:
     named = (f"{key}={value}" for key, value in tag.named.items())
     return f"<{':'.join((tag.kind, *tag.positional, *named))}>"

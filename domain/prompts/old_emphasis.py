@@ -1,7 +1,8 @@
-"""Emphasis as it was before the parser of `hexfusion.domain.prompts.attention`.
+"""A1111's first implementation of emphasis, still available as an option.
 
-Here brackets are tokens: they change the weight of what follows and are dropped. No numbers, no
-nesting rules, no second chunk. Source: spec prompts.md 5.5, option use_old_emphasis_implementation.
+Brackets are found among the tokens: they change the weight of the tokens that follow and are
+dropped. There are no numeric weights, no nesting rules, and only one chunk. Source: spec prompts.md
+5.5, option use_old_emphasis_implementation.
 """
 
 from collections.abc import Mapping
@@ -30,10 +31,10 @@ def chunk_by_old_emphasis(
     special: SpecialTokens = CLIP_L,
     embeddings: EmbeddingLookup | None = None,
 ) -> ChunkedPrompt:
-    """The first 75 tokens as one chunk; `token_count` counts those cut off too.
+    """The first 75 tokens of `text` as one chunk; `token_count` includes tokens beyond the 75.
 
-    `bracket_tokens` has the text of each token with one of `BRACKETS` in it. Other text in such a
-    token is dropped with it.
+    `bracket_tokens` maps the id of each token that contains one of `BRACKETS` to its text. Other
+    characters in such a token are dropped with it.
     """
     (ids,) = tokenize([text])
     tokens: list[int] = []

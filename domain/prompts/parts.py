@@ -1,4 +1,4 @@
-"""A prompt made ready for a plan: split at AND, each part with its schedule of texts.
+"""Prompts in the form that a plan has: split at AND, each part with its schedule of texts.
 
 Source: spec prompts.md section 0, steps 5 and 6.
 """
@@ -11,7 +11,7 @@ from hexfusion.domain.prompts.schedule import ScheduledText, prompt_schedule
 
 
 class PromptPart(msgspec.Struct, frozen=True):
-    """One part of a prompt: which text guides when, and how strongly (1.0 is neutral)."""
+    """One AND part of a prompt: its text for each range of steps, and its weight (1.0: neutral)."""
 
     schedule: tuple[ScheduledText, ...]
     weight: float = 1.0

@@ -1,4 +1,4 @@
-"""Prompt editing: `[before:after:when]` and `[one|two]`, resolved to one text per stretch of steps.
+"""Prompt editing: `[before:after:when]` and `[one|two]`, resolved to one text per range of steps.
 
 Source: spec prompts.md section 2. The reference parses this with an ambiguous grammar; here every
 bracket has one reading (section 2.2), found in one pass without recursion, so that neither long nor
@@ -17,7 +17,7 @@ _CLOSER = {"(": ")", "[": "]"}
 
 
 class ScheduledText(msgspec.Struct, frozen=True):
-    """`text` holds up to and including `end_at`, counted in model evaluations from 1."""
+    """`text` is used up to and including model evaluation `end_at`, counted from 1."""
 
     end_at: int
     text: str
@@ -32,7 +32,7 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 class Alternation(msgspec.Struct, frozen=True):
-    """`[a|b|c]`: the next option at every step."""
+    """`[a|b|c]`: cycles through the options, one per step."""
 
     options: "tuple[Node, ...]"
 
@@ -76,7 +76,7 @@ def prompt_schedule(
         elif isinstance(node, Alternation):
             ends.update(range(1, last + 1))
 
-    def shown(node: Edit | Alternation, step: int) -> Node:
+    def active_branch(node: Edit | Alternation, step: int) -> Node:
         if isinstance(node, Edit):
             return node.before if step <= boundary(node.when) else node.after
         return node.options[(step - 1) % len(node.options)]
@@ -91,29 +91,30 @@ def prompt_schedule(
             elif isinstance(node, tuple):
                 pending.extend(reversed(node))
             else:
-                pending.append(shown(node, step))
+                pending.append(active_branch(node, step))
         return "".join(out)
 
     return tuple(ScheduledText(end, render(end)) for end in sorted(ends))
 
 
 def entry_at(schedule: Sequence[ScheduledText], evaluation: int) -> int:
-    """Index of the entry in force at an evaluation counted from 0 (spec prompts.md 2.4).
+    """Index of the entry used at model evaluation `evaluation`, from 0 (spec prompts.md 2.4).
 
-    The first entry with `evaluation <= end_at`, so the first one lasts an evaluation longer than
-    its number says; entry 0 where none qualifies.
+    The first entry with `evaluation <= end_at`, so the first one is used for one evaluation more
+    than its number; entry 0 if none qualifies.
     """
     return next((i for i, step in enumerate(schedule) if evaluation <= step.end_at), 0)
 
 
 def timelines_differ(text: str, steps: int, hires_steps: int | None = None) -> bool:
-    """Whether old and new scheduling read this prompt differently (spec prompts.md 8.2)."""
+    """Whether old and new scheduling give different results for this prompt (spec prompts.md
+    8.2)."""
     old = prompt_schedule(text, steps, hires_steps, old_scheduling=True)
     return old != prompt_schedule(text, steps, hires_steps)
 
 
 def parse_editing(text: str) -> Node | None:
-    """Parse a whole prompt; None where it cannot be derived from the grammar (section 2.1)."""
+    """Parse a whole prompt; None if it does not match the grammar (spec prompts.md 2.1)."""
     reader = _Reader(text)
     nodes: list[Node] = []
     at = 0
@@ -173,7 +174,7 @@ class _Bracket:
 
 
 class _Reader:
-    """Reads complete bracket structures; remembers what each bracket turned out to be."""
+    """Parses complete bracket structures; caches the result of each bracket position."""
 
     def __init__(self, text: str) -> None:
         self._text = text

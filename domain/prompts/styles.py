@@ -1,7 +1,7 @@
-"""Styles: named texts that are put around a prompt, and recognised in one.
+"""Styles: parses style files, applies styles to a prompt, recognises styles in a prompt.
 
-Source: spec prompts.md sections 4.2 to 4.4. Files are read and written elsewhere; here is what
-stands in them.
+Source: spec prompts.md sections 4.2 to 4.4. Works on the text of files; reading and writing them is
+the storage adapter's task.
 """
 
 import csv
@@ -29,7 +29,8 @@ class Style(msgspec.Struct, frozen=True):
 
 
 class RecognisedStyles(msgspec.Struct, frozen=True):
-    """Names found in a finished prompt, in the order to apply them, and the prompt without."""
+    """Names of the styles found in a prompt, in the order they were applied, and the prompts
+    without them."""
 
     names: tuple[str, ...]
     prompt: str
@@ -73,16 +74,17 @@ def format_styles(styles: Iterable[Style]) -> str:
 
 
 def divider(file_stem: str) -> Style:
-    """What stands before each file's styles in listings when there are several files."""
+    """The separator listed before the styles of each file if there are several files."""
     return Style(f" {file_stem.upper()} ".center(40, "-"), None, None)
 
 
 def apply_styles(
     prompt: str, negative_prompt: str, names: Sequence[str], styles: Iterable[Style]
 ) -> tuple[str, str]:
-    """Put the named styles around both prompts, one after the other.
+    """Apply the named styles to (prompt, negative prompt), one after the other.
 
-    Unknown names act as empty styles: they strip the prompts. Without names nothing changes.
+    A name that is not in `styles` counts as an empty style, which only strips white space. Without
+    names nothing changes.
     """
     known = {style.name: style for style in styles}
     for name in names:
@@ -95,9 +97,9 @@ def apply_styles(
 def recognise_styles(
     prompt: str, negative_prompt: str, styles: Sequence[Style]
 ) -> RecognisedStyles:
-    """Find the styles that a finished prompt was made with, and take them off.
+    """Find the styles that were applied to the prompts, and remove them.
 
-    Each style is found at most once, and only if both its texts are there.
+    Each style is found at most once, and only if both of its texts are present.
     """
     left = [style for style in styles if style.prompt or style.negative_prompt]
     found: list[str] = []
@@ -121,7 +123,7 @@ def _wrap(style: str, prompt: str) -> str:
 
 
 def _unwrap(style: str, prompt: str) -> str | None:
-    """The prompt without the style's text, or None if it is not there."""
+    """The prompt without the style's text, or None if it does not contain it."""
     style, prompt = style.strip(), prompt.strip()
     if _SLOT in style:
         left, _, right = style.partition(_SLOT)
