@@ -1,12 +1,12 @@
-"""What a file name may tell of a picture."""
+"""Values that the tokens of a file name pattern can show: the picture and its job."""
 
 from collections.abc import Callable
 
 import msgspec
 
 FormatTime = Callable[[str, str | None], str]
-"""The time now in a strftime format and in the zone of that IANA name; None, or one that does not
-exist, is local time. Raises ValueError for a format that cannot be."""
+"""(strftime format, IANA time zone) -> the current time as text. A zone of None, or one that does
+not exist, means local time. Raises ValueError for an invalid format."""
 
 
 def _unknown() -> str:
@@ -14,13 +14,13 @@ def _unknown() -> str:
 
 
 class NameFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The picture and its job, as the tokens of spec prompts.md 9.3 show them.
+    """The values of the file name tokens of spec prompts.md 9.3.
 
-    `prompt` is the picture's own, styles in; `job_prompt` and `job_negative_prompt` are the
-    request's. `scheduler` is the label that infotext shows. `style_texts` are the prompts of the
-    named styles. `batch_index` counts from 0 in its batch, None for a grid; `iteration` counts
-    batches. `vae` is the file name of an external VAE. `pixel_hash` gives the sha256 of the
-    picture's bytes in hex, and is called only for a token that needs it.
+    `prompt` is the picture's prompt with styles applied; `job_prompt` and `job_negative_prompt` are
+    the request's. `scheduler` is the label that infotext shows. `style_texts` are the prompts of
+    the named styles. `batch_index` is the picture's index in its batch, None for a grid;
+    `iteration` is the index of the batch. `vae` is the file name of a separate VAE. `pixel_hash`
+    returns the sha256 of the picture's pixels in hex; it is called only if a token needs it.
     """
 
     seed: int | None

@@ -1,7 +1,7 @@
-"""Folder, name and number of a file. Source: spec prompts.md 9.2.
+"""Folder, name and running number of a saved file. Source: spec prompts.md 9.2.
 
-Nothing here leads out of the folder it is given: a name is one part of a path, and a sub-folder
-that climbs is refused.
+No result leads out of the output folder: a name is a single path component, and a sub-folder with
+`..` is refused.
 """
 
 import re
@@ -12,18 +12,18 @@ from hexfusion.domain.filenames.name_facts import NameFacts
 from hexfusion.domain.filenames.pattern import expand
 from hexfusion.domain.filenames.sanitising import NAME_BYTES, NameRules, component, cut
 
-#: Longer patterns are refused: no name has room for what they say.
+#: Longest pattern accepted, in characters; no file name has room for more.
 MAX_PATTERN = 4096
 
-_DIGITS = 20  # as many as a seed may have, which names the file where numbers are off
-_SIDECAR = ".txt"  # and .jpg, of a copy: they take the picture's name
+_DIGITS = 20  # of the longest seed, which is the name where running numbers are off
+_SIDECAR = ".txt"  # a text file, or a .jpg copy, has the same stem as the picture
 
 
 def sub_folder(pattern: str, facts: NameFacts, rules: NameRules) -> str:
-    """The folder below the output folder, `/` between its parts; empty for none.
+    """The sub-folder of the output folder, with `/` as separator; empty for none.
 
-    An empty pattern means `[prompt_words]`. Both kinds of slash part folders. Raises InvalidRequest
-    for a pattern that leads upwards or is over 4096 characters long.
+    An empty pattern means `[prompt_words]`. Both kinds of slash separate folders. Raises
+    InvalidRequest for a pattern with a `..` component or over 4096 characters long.
     """
     field = "directories_filename_pattern"
     text = expand(_checked(field, pattern) or "[prompt_words]", facts, rules)
@@ -38,7 +38,7 @@ def sub_folder(pattern: str, facts: NameFacts, rules: NameRules) -> str:
 def decoration(
     pattern: str, facts: NameFacts, rules: NameRules, *, in_folders: bool, suffix: str = ""
 ) -> str:
-    """What a name says of its picture; empty where that is nothing but dots.
+    """The descriptive part of a file name; empty if only dots and spaces are left of it.
 
     An empty pattern means `[seed]`, and outside of sub-folders `[seed]-[prompt_spaces]`. Raises
     InvalidRequest for a pattern over 4096 characters long.
@@ -50,16 +50,16 @@ def decoration(
 
 
 def numbered(number: int, decoration: str = "", basename: str = "") -> str:
-    """A stem with its running number: `00012-decoration`, after a basename `grid-0012`."""
+    """A stem with its running number: `00012-decoration`, or `grid-0012` with basename `grid`."""
     stem = f"{basename}-{number:04}" if basename else f"{number:05}"
     return f"{stem}-{decoration}" if decoration else stem
 
 
 def next_number(entries: Iterable[str], basename: str = "") -> int:
-    """One more than the largest number that a folder's entries, files and folders, begin with.
+    """One more than the largest running number among the entries (files and folders) of a folder.
 
-    The number stands after `basename-` if there is a basename, and before the first dash. One of
-    more than 20 digits is none: no name would have room for what follows it.
+    The number is expected at the start of a name, or after `basename-`, and ends at the first dash.
+    Numbers of more than 20 digits are ignored.
     """
     prefix = f"{basename}-" if basename else ""
     numbers = [
@@ -69,10 +69,10 @@ def next_number(entries: Iterable[str], basename: str = "") -> int:
 
 
 def file_name(stem: str, extension: str, tail: str = "") -> str:
-    """The name of a file: the stem, cut so that the whole fits any file system, tail, extension.
+    """`stem` + `tail` + `.extension`, with the stem cut so that the name has at most 255 bytes.
 
-    `tail` (such as `-1`) is never cut; `extension` comes without its dot. A text file of the same
-    stem fits as well. A1111 cuts the whole path as if it were a name.
+    `tail` (such as `-1`) is never cut; `extension` is given without its dot. A `.txt` file with the
+    same stem fits as well. A1111 instead applies the limit to the whole path.
     """
     room = max(len(extension) + 1, len(_SIDECAR)) + len(tail)
     return f"{cut(component(stem), NAME_BYTES - room)}{tail}.{extension}"

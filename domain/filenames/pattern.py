@@ -1,4 +1,7 @@
-"""Patterns: text with `[token]` and `[token<argument>...]` in it. Source: spec prompts.md 9.3."""
+"""Expands file name patterns: text with `[token]` and `[token<argument>...]`.
+
+Source: spec prompts.md 9.3.
+"""
 
 import re
 
@@ -12,8 +15,8 @@ _TOKEN = re.compile(r"\[([^\[\]]+)\]")
 def expand(pattern: str, facts: NameFacts, rules: NameRules) -> str:
     """The pattern with every token replaced.
 
-    An unknown token stays as it is written, and so does one without a value. One that has nothing
-    to say vanishes together with the text before it, up to the previous token.
+    An unknown token, and one without a value, stays as written. A token that returns `SKIP` is
+    removed together with the text between it and the previous token.
     """
     *pieces, rest = _TOKEN.split(pattern)  # text, token, text, token, ..., text
     expanded = ""

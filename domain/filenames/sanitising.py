@@ -1,11 +1,14 @@
-"""Text that may stand in a file name. Source: spec prompts.md 9.3, last paragraph."""
+"""Replaces characters that file names cannot contain.
+
+Source: spec prompts.md 9.3, last paragraph.
+"""
 
 import re
 
 import msgspec
 
 NAME_BYTES = 255
-"""The longest name that common file systems keep, in bytes of UTF-8."""
+"""Longest file name that common file systems accept, in bytes of UTF-8."""
 
 _EVERYWHERE = str.maketrans(dict.fromkeys('#<>:"/\\|?*\n\r\t', "_"))
 _ON_UNIX = str.maketrans({"/": "_"})
@@ -15,10 +18,10 @@ _NEVER = re.compile("[/\\\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class NameRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator allows in names.
+    """The operator's rules for file names.
 
-    `max_length` (`--filenames-max-length`) is in characters and holds for each token's text.
-    `unix` (`--unix-filenames-sanitization`) keeps everything but slashes.
+    `max_length` (`--filenames-max-length`) is the longest text of one token, in characters. With
+    `unix` (`--unix-filenames-sanitization`) only slashes are replaced.
     """
 
     max_length: int = 128
@@ -29,7 +32,10 @@ DEFAULT_RULES = NameRules()
 
 
 def sanitise(text: str, rules: NameRules, *, underscores: bool = False) -> str:
-    """A token's text, fit for a file name; `underscores` take the places of spaces."""
+    """The text of a token with forbidden characters replaced by `_`, cut to the rules' length.
+
+    With `underscores` spaces are replaced too.
+    """
     if underscores:
         text = text.replace(" ", "_")
     text = text.translate(_ON_UNIX if rules.unix else _EVERYWHERE)
@@ -37,10 +43,10 @@ def sanitise(text: str, rules: NameRules, *, underscores: bool = False) -> str:
 
 
 def component(text: str, reserve: int = 0) -> str:
-    """One part of a path: no separator in it, and `reserve` bytes below the longest name."""
+    """The text as one path component: no separators, at most 255 - `reserve` bytes of UTF-8."""
     return cut(_NEVER.sub("_", text), NAME_BYTES - reserve)
 
 
 def cut(text: str, limit: int) -> str:
-    """The longest start of the text that fits into `limit` bytes of UTF-8."""
+    """The longest prefix of the text that has at most `limit` bytes in UTF-8."""
     return text.encode()[: max(limit, 0)].decode(errors="ignore")

@@ -1,8 +1,8 @@
-"""What each token of a pattern stands for. Source: spec prompts.md 9.3.
+"""The tokens of file name patterns, such as `[seed]`. Source: spec prompts.md 9.3.
 
-A token is a function of the facts, the rules, and the arguments written behind it. It returns its
-text, `SKIP` to take the text before it away too, or None to stay as it is written; ValueError
-counts as None.
+A token is a function `(facts, rules, *arguments)`; the arguments are the texts in `<...>` after its
+name. It returns its text, or `SKIP` to be removed together with the text before it, or None to stay
+as written. A ValueError counts as None.
 """
 
 import re
@@ -16,7 +16,7 @@ from hexfusion.domain.filenames.sanitising import NameRules, sanitise
 
 
 class Skip(Enum):
-    """A token that has nothing to say here."""
+    """Type of `SKIP`: the token and the text before it are removed."""
 
     SKIP = "skip"
 
@@ -30,12 +30,12 @@ _BETWEEN_WORDS = re.compile(rf"[\s{re.escape(string.punctuation)}]+")
 
 
 def _text(of: Callable[[NameFacts], str], *, underscores: bool = False) -> Token:
-    """A token that shows a text of the facts."""
+    """A token that shows a text, sanitised."""
     return lambda facts, rules, *_: sanitise(of(facts), rules, underscores=underscores)
 
 
 def _plain(of: Callable[[NameFacts], object]) -> Token:
-    """A token that shows a number, or a text that is harmless."""
+    """A token that shows a number, or a text that needs no sanitising."""
 
     def token(facts: NameFacts, rules: NameRules, *_: str) -> str | None:
         value = of(facts)
@@ -45,7 +45,7 @@ def _plain(of: Callable[[NameFacts], object]) -> Token:
 
 
 def _hash(of: Callable[[NameFacts], str]) -> Token:
-    """A token that shows the first digits, 8 unless told, of a text's sha256."""
+    """A token that shows the first digits of a text's sha256: its argument's number, or 8."""
 
     def token(facts: NameFacts, rules: NameRules, length: str = "", *_: str) -> str:
         return sha256(of(facts).encode(errors="replace")).hexdigest()[: _digits(length, 8)]

@@ -1,7 +1,7 @@
-"""Infotext: the text in a picture that tells how it was made (spec prompts.md 8).
+"""Infotext: generation parameters as text, stored in a picture (spec prompts.md 8).
 
-Writing: `infotext_parameters` puts the facts in order, `write_infotext` makes the text.
-Reading: `parse_infotext` takes it apart again; the `overrides_*` functions find option values.
+Writing: `infotext_parameters` orders the parameters, `write_infotext` formats them.
+Reading: `parse_infotext` parses the text; the `overrides_*` functions extract option values.
 """
 
 from hexfusion.domain.infotext.compatibility import SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER

@@ -1,6 +1,6 @@
-"""What infotext leaves unsaid: defaults, and what older versions meant (spec prompts.md 8.5).
+"""Defaults for parameters that infotext omits, and conversion of older versions' parameters.
 
-Both functions change the mapping they are given, and nothing else.
+Source: spec prompts.md 8.5. Both functions modify the mapping they are given, in place.
 """
 
 import math
@@ -14,7 +14,7 @@ from hexfusion.domain.prompts.attention import parse_attention, uses_emphasis
 SAME_SAMPLER = "Use same sampler"
 SAME_SCHEDULER = "Use same scheduler"
 SAME_CHECKPOINT = "Use same checkpoint"
-"""What stands for the first pass's own in the hires pass; in a request null means the same."""
+"""Values that mean "as in the first pass" for the hires pass; in a request, null means the same."""
 
 _HIRES_AND_INPAINTING: Mapping[str, object] = {
     "Hires resize-1": 0,
@@ -41,57 +41,58 @@ _SAMPLING: Mapping[str, object] = {
 }
 
 
-def fill_defaults(found: MutableMapping[str, Any], old_hires_sizes: bool = False) -> None:
-    """Add what infotext omits because it is neutral; turn old notations into current ones.
+def fill_defaults(parameters: MutableMapping[str, Any], old_hires_sizes: bool = False) -> None:
+    """Add default values for omitted parameters; convert old notations into current ones.
 
     `old_hires_sizes` makes `Size` the size after hires fix, as requests once gave it.
     """
     # The tag added below may have brackets in it, and they are no emphasis.
-    emphasised = _has_emphasis(found["Prompt"]) or _has_emphasis(found["Negative prompt"])
-    found.setdefault("Clip skip", "1")
-    if "Hypernet" in found:
-        strength = found.get("Hypernet strength", "1.0")
-        found["Prompt"] += f"<hypernet:{found['Hypernet']}:{strength}>"
-    _add_missing(found, _HIRES_AND_INPAINTING)
-    _convert_hires_sizes(found, old_hires_sizes)
-    _add_missing(found, _SAMPLING)
-    if found["FP8 weight"] != "Disable":
-        found.setdefault("Cache FP16 weight for LoRA", False)
+    emphasised = _has_emphasis(parameters["Prompt"]) or _has_emphasis(parameters["Negative prompt"])
+    parameters.setdefault("Clip skip", "1")
+    if "Hypernet" in parameters:
+        strength = parameters.get("Hypernet strength", "1.0")
+        parameters["Prompt"] += f"<hypernet:{parameters['Hypernet']}:{strength}>"
+    _add_missing(parameters, _HIRES_AND_INPAINTING)
+    _convert_hires_sizes(parameters, old_hires_sizes)
+    _add_missing(parameters, _SAMPLING)
+    if parameters["FP8 weight"] != "Disable":
+        parameters.setdefault("Cache FP16 weight for LoRA", False)
     if emphasised:
-        found.setdefault("Emphasis", "Original")
-    found.setdefault("Refiner switch by sampling steps", False)
+        parameters.setdefault("Emphasis", "Original")
+    parameters.setdefault("Refiner switch by sampling steps", False)
 
 
-def note_old_behaviour(found: MutableMapping[str, Any], version: VersionKey) -> None:
-    """Switch on the options under which current versions draw what `version` drew."""
+def note_old_behaviour(parameters: MutableMapping[str, Any], version: VersionKey) -> None:
+    """Add the compatibility options that reproduce the pictures of A1111 version `version`."""
 
     def before(text: str) -> bool:
         limit = version_key(text)
         return limit is not None and version < limit
 
-    if before("1.6.0") and "[" in found["Prompt"]:
-        found["Old prompt editing timelines"] = True
-    if before("1.6.0") and found.get("Sampler") in ("DDIM", "PLMS"):
-        found["Pad conds v0"] = True
+    if before("1.6.0") and "[" in parameters["Prompt"]:
+        parameters["Old prompt editing timelines"] = True
+    if before("1.6.0") and parameters.get("Sampler") in ("DDIM", "PLMS"):
+        parameters["Pad conds v0"] = True
     if before("1.7.0-225"):
-        found["Downcast alphas_cumprod"] = True
-    if before("1.8.0") and found.get("Refiner"):
-        found["Refiner switch by sampling steps"] = True
+        parameters["Downcast alphas_cumprod"] = True
+    if before("1.8.0") and parameters.get("Refiner"):
+        parameters["Refiner switch by sampling steps"] = True
 
 
-def _add_missing(found: MutableMapping[str, Any], defaults: Mapping[str, object]) -> None:
+def _add_missing(parameters: MutableMapping[str, Any], defaults: Mapping[str, object]) -> None:
     for key, value in defaults.items():
-        found.setdefault(key, value)
+        parameters.setdefault(key, value)
 
 
-def _convert_hires_sizes(found: MutableMapping[str, Any], old_hires_sizes: bool) -> None:
-    """Once, `Size` was the final size, and `First pass size` where to start (0: choose)."""
-    hires = _sides(found, "Hires resize")
+def _convert_hires_sizes(parameters: MutableMapping[str, Any], old_hires_sizes: bool) -> None:
+    """Old infotext has the final size in `Size` and the first pass's in `First pass size` (0: the
+    default)."""
+    hires = _sides(parameters, "Hires resize")
     if old_hires_sizes and hires and all(hires):
-        found["Size-1"], found["Size-2"] = hires
+        parameters["Size-1"], parameters["Size-2"] = hires
         return
-    first = _sides(found, "First pass size")
-    final = _sides(found, "Size", default=512)
+    first = _sides(parameters, "First pass size")
+    final = _sides(parameters, "Size", default=512)
     if first is None or final is None:
         return
     if not all(first):
@@ -99,15 +100,15 @@ def _convert_hires_sizes(found: MutableMapping[str, Any], old_hires_sizes: bool)
             return
         scale = math.sqrt(512 * 512 / (final[0] * final[1]))
         first = math.ceil(scale * final[0] / 64) * 64, math.ceil(scale * final[1] / 64) * 64
-    found["Size-1"], found["Size-2"] = first
-    found["Hires resize-1"], found["Hires resize-2"] = final
+    parameters["Size-1"], parameters["Size-2"] = first
+    parameters["Hires resize-1"], parameters["Hires resize-2"] = final
 
 
 def _sides(
-    found: Mapping[str, Any], label: str, default: int | None = None
+    parameters: Mapping[str, Any], label: str, default: int | None = None
 ) -> tuple[int, int] | None:
-    """Width and height under a label, or None if they are missing or no sizes."""
-    sides = [found.get(f"{label}-{i}", default) for i in (1, 2)]
+    """Width and height under a label, or None if they are missing or invalid."""
+    sides = [parameters.get(f"{label}-{i}", default) for i in (1, 2)]
     try:
         width, height = (int(side) for side in sides)
     except (TypeError, ValueError):

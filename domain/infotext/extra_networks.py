@@ -1,4 +1,7 @@
-"""Networks named in infotext, brought back into its prompt (spec prompts.md 8.5, import hooks)."""
+"""Extra networks in infotext: hashes, and tags restored into the prompt.
+
+Source: spec prompts.md 8.5 (import hooks), 6.1, 7.4.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -22,9 +25,9 @@ def add_foreign_loras(parsed: Mapping[str, object]) -> str:
 
 
 def rename_loras(parsed: Mapping[str, object], name_for: Callable[[str], str | None]) -> str:
-    """The `Prompt`, with LoRAs named as they are here, going by `Lora hashes`.
+    """The `Prompt`, with LoRA tags renamed to local names by means of `Lora hashes`.
 
-    `name_for` gives the local name of a LoRA by its 12-digit hash, or None if it is not here.
+    `name_for` returns the local name of the LoRA with a 12-digit hash, None if there is none.
     """
     hashes = read_hashes(str(parsed.get("Lora hashes", "")))
 
@@ -36,15 +39,16 @@ def rename_loras(parsed: Mapping[str, object], name_for: Callable[[str], str | N
 
 
 def read_hashes(text: str) -> dict[str, str]:
-    """`a: 0123, b: 4567`, as `Lora hashes` and `TI hashes` list them, by name."""
+    """Parse `Lora hashes` or `TI hashes` (`a: 0123, b: 4567`) into hashes by name."""
     pairs = (entry.partition(":") for entry in text.split(","))
     return {name.strip(): digest.strip() for name, colon, digest in pairs if colon}
 
 
 def format_hashes(networks: Iterable[tuple[str, str | None]]) -> str | None:
-    """Names and hashes as `Lora hashes` and `TI hashes` list them, or None for an empty list.
+    """Format (name, hash) pairs as `Lora hashes` and `TI hashes` have them; None if none is left.
 
-    `,` and `:` go from names, and networks without a hash are left out (spec prompts.md 6.1, 7.4).
+    `,` and `:` are removed from names; networks without a hash are left out (spec prompts.md 6.1,
+    7.4).
     """
     entries = [f"{re.sub('[,:]', '', name)}: {digest}" for name, digest in networks if digest]
     return ", ".join(entries) or None

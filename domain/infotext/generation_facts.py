@@ -1,4 +1,4 @@
-"""The facts that infotext tells of a generated picture, and their order (spec prompts.md 8.2)."""
+"""The generation parameters that infotext contains, and their order (spec prompts.md 8.2)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ Scalar = str | int | float | bool | None
 
 
 class PerImage(msgspec.Struct, frozen=True):
-    """A value computed for each picture of a job, such as its hires prompt; null means none.
+    """A parameter with one value per picture of a job, such as the hires prompt; None: no value.
 
-    Infotext shows the picture's own value. The `info` JSON text shows null (spec api.md 9); a value
-    that is a plain list also differs by picture, and is shown there as it is.
+    Infotext shows the value of its picture; the `info` JSON text shows null (spec api.md 9). A
+    plain list also has one value per picture, but `info` shows the whole list.
     """
 
     values: tuple[Scalar, ...]
@@ -22,16 +22,16 @@ Extra = Scalar | Sequence[Scalar] | PerImage
 
 
 class GenerationFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one picture was made with. What is None or neutral is not written.
+    """The generation parameters of one picture. None and neutral values are not written.
 
-    Options that hide a fact (`add_model_hash_to_info` ...) are applied by leaving it None. The
-    size is the first pass's, in pixels. `scheduler` is the label really used. `ensd` is given only
-    where the sampler uses it. `image_cfg_scale`, `face_restoration` (the restorer's name),
-    `fp8_weight`, `conditional_mask_weight` and `init_image_hash` only where they had an effect;
-    `denoising_strength` for img2img and hires.
+    The caller leaves a field None to apply an option that hides it (`add_model_hash_to_info` ...).
+    `width` and `height` are the first pass's, in pixels. `scheduler` is the label of the schedule
+    used. `ensd` is set only if the sampler uses it; `image_cfg_scale`, `face_restoration` (the
+    restorer's name), `fp8_weight`, `conditional_mask_weight` and `init_image_hash` only if they had
+    an effect; `denoising_strength` for img2img and hires fix.
 
-    `extra` follows in its own order (hires, refiner, masks, sampler options, scripts ...), save
-    that an entry whose key has a place of its own replaces the fact there.
+    `extra` (hires, refiner, masks, sampler options, scripts ...) follows in its own order, except
+    that an entry with the key of a field above replaces that field's value.
     """
 
     steps: int
@@ -68,9 +68,9 @@ class GenerationFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def infotext_parameters(facts: GenerationFacts, index: int = 0) -> dict[str, Scalar]:
-    """The facts as an ordered mapping for `write_infotext`, nulls included.
+    """The parameters as an ordered mapping for `write_infotext`, None values included.
 
-    `index` is the picture's place in its job, which picks from values that differ by picture.
+    `index` is the index of the picture in its job; it selects from values that differ by picture.
     """
     resized = facts.seed_resize_from_width > 0 and facts.seed_resize_from_height > 0
     varied = facts.subseed_strength != 0
@@ -106,7 +106,7 @@ def infotext_parameters(facts: GenerationFacts, index: int = 0) -> dict[str, Sca
         "Tiling": facts.tiling or None,
     }
     for key, value in facts.extra.items():
-        parameters[key] = _of_image(value, index)
+        parameters[key] = _value_for_image(value, index)
     parameters["Version"] = facts.version
     parameters["User"] = facts.user
     return parameters
@@ -117,7 +117,7 @@ def info_parameters(extra: Mapping[str, Extra]) -> dict[str, Scalar | Sequence[S
     return {k: None if isinstance(v, PerImage) else v for k, v in extra.items()}
 
 
-def _of_image(value: Extra, index: int) -> Scalar:
+def _value_for_image(value: Extra, index: int) -> Scalar:
     if isinstance(value, PerImage):
         return value.values[index]
     if isinstance(value, list | tuple):

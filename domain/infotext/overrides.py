@@ -1,6 +1,6 @@
-"""Options that infotext carries, under labels of their own (spec prompts.md 8.7).
+"""Reads option values out of infotext (spec prompts.md 8.7).
 
-The registry of options knows each label; here they are read back.
+The options registry defines the infotext label of each option.
 """
 
 import math
@@ -21,14 +21,14 @@ _WRITTEN_AS = {
     "Beta schedule alpha": "Beta scheduler alpha",
     "Beta schedule beta": "Beta scheduler beta",
 }
-"""Labels that infotext has, and what the options call them: A1111 loses these on the way back."""
+"""Labels that infotext writes, and the options' labels for them. A1111 fails to read them back."""
 
 
 def read_override(label: str, text: object, current: OptionValue = None) -> OptionValue:
     """A value from infotext as the type of its label's option.
 
-    Booleans are true unless the text is `False` or empty. An option without default has the type
-    of its `current` value, so without one there is nothing it can be compared with: None.
+    Booleans are true unless the text is `False` or empty. An option without default takes its type
+    from its `current` value; without that either, the result is None.
     Raises InvalidRequest if the text does not fit the type, KeyError if there is no such label.
     """
     option = OVERRIDE_LABELS[label]
@@ -45,14 +45,14 @@ def read_override(label: str, text: object, current: OptionValue = None) -> Opti
             case _:
                 return str(text)
     except ValueError:
-        message = f"{label}: {str(text)[:80]!r} is not {_WHAT[option.kind]}"
+        message = f"{label}: {str(text)[:80]!r} is not {_EXPECTED_TYPE[option.kind]}"
         raise InvalidRequest("infotext", message) from None
 
 
 def overrides_from_texts(
     texts: Iterable[str], current: Mapping[str, OptionValue] = MappingProxyType({})
 ) -> dict[str, OptionValue]:
-    """Option values from `Label: value` texts; what is no label of an option is left out."""
+    """Option values from `Label: value` texts; unknown labels are left out."""
     pairs = (text.split(":", maxsplit=1) for text in texts if ":" in text)
     return _read({label.strip(): value.strip() for label, value in pairs}, current)
 
@@ -64,9 +64,9 @@ def overrides_from_infotext(
 ) -> dict[str, OptionValue]:
     """What the request field `infotext` adds to `override_settings` (spec prompts.md 8.6).
 
-    `parsed` is what `parse_infotext` made of it, `current` the options now, and `given` the
-    request's own `override_settings`, which win. Values equal to current ones are left out, as is
-    the model while `disable_weights_auto_swap` is on.
+    `parsed` is the result of `parse_infotext`, `current` the present options, and `given` the
+    request's own `override_settings`, which take precedence. Values equal to current ones are left
+    out, as is the model while `disable_weights_auto_swap` is on.
     """
     keep_model = bool(current.get("disable_weights_auto_swap"))
     parsed = {_WRITTEN_AS.get(label, label): value for label, value in parsed.items()}
@@ -78,7 +78,7 @@ def overrides_from_infotext(
     return {k: v for k, v in _read(wanted, current).items() if v != current.get(k)}
 
 
-_WHAT = {"int": "an integer", "float": "a number"}
+_EXPECTED_TYPE = {"int": "an integer", "float": "a number"}
 
 
 def _finite(text: str) -> float:

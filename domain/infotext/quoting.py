@@ -7,7 +7,7 @@ _NEEDS_QUOTES = re.compile(r"[,:\n]")
 
 
 def quote(value: object) -> str:
-    """A value's text; as a JSON string where `,`, `:` or a newline would end or confuse it."""
+    """A value as text; as a JSON string if it contains `,`, `:` or a newline."""
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if _NEEDS_QUOTES.search(text) else text
 

@@ -1,4 +1,4 @@
-"""Reading infotext: text back into prompts and parameters (spec prompts.md 8.5)."""
+"""Parses infotext into prompts and parameters (spec prompts.md 8.5)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from hexfusion.domain.options import Options
 from hexfusion.domain.prompts.styles import Style, recognise_styles
 
 ParameterValue = str | int | bool | list[str]
-"""Parameters are text as read; added defaults may be numbers or flags, and styles a list."""
+"""Parameters are text as read; added defaults may be numbers or booleans, and styles a list."""
 
 _LEAST_PAIRS = 3
 _KEY = re.compile(r"[\w \-/]+")
@@ -27,7 +27,7 @@ _STYLED_HIRES = version_key("1.8.0-139")
 
 
 class RawInfotext(msgspec.Struct, frozen=True):
-    """Infotext taken apart: `parameters` as written, in order, quotes undone."""
+    """Infotext split into its parts: `parameters` in order, unquoted, otherwise as written."""
 
     prompt: str
     negative_prompt: str
@@ -35,7 +35,7 @@ class RawInfotext(msgspec.Struct, frozen=True):
 
 
 def split_infotext(text: str) -> RawInfotext:
-    """Take infotext apart: prompt lines, negative prompt lines, the line of parameters.
+    """Split infotext into prompt lines, negative prompt lines and the line of parameters.
 
     The last line holds parameters if at least three pairs are found in it; otherwise it belongs to
     the prompt. Sizes (`512x640`) become two entries, `Key-1` and `Key-2`. Empty values are dropped.
@@ -60,29 +60,29 @@ def split_infotext(text: str) -> RawInfotext:
 def parse_infotext(
     text: str, options: Options, styles: Sequence[Style] = ()
 ) -> dict[str, ParameterValue]:
-    """Everything infotext says, under its labels, with A1111's defaults for what it leaves out.
+    """All parameters in infotext by label, with A1111's defaults for those it omits.
 
-    `Prompt` and `Negative prompt` are always there. `options` decides about styles found in the
+    `Prompt` and `Negative prompt` are always present. `options` controls styles found in the
     prompts (`infotext_styles`), old versions (`auto_backcompat`, `use_old_hires_fix_width_height`)
     and labels to drop (`infotext_skip_pasting`). Any text is accepted.
     """
     raw = split_infotext(text)
-    found: dict[str, ParameterValue] = dict(raw.parameters)
+    parameters: dict[str, ParameterValue] = dict(raw.parameters)
     version = version_key(raw.parameters.get("Version", ""))
     prompt, negative = raw.prompt, raw.negative_prompt
     if options.text("infotext_styles") != "Ignore":
         styled_hires = version is None or _STYLED_HIRES is None or version > _STYLED_HIRES
         prompt, negative = _take_styles_off(
-            found, prompt, negative, styles, options.text("infotext_styles"), styled_hires
+            parameters, prompt, negative, styles, options.text("infotext_styles"), styled_hires
         )
-    found["Prompt"] = prompt
-    found["Negative prompt"] = negative
-    fill_defaults(found, options.flag("use_old_hires_fix_width_height"))
+    parameters["Prompt"] = prompt
+    parameters["Negative prompt"] = negative
+    fill_defaults(parameters, options.flag("use_old_hires_fix_width_height"))
     if options.flag("auto_backcompat") and version is not None:
-        note_old_behaviour(found, version)
+        note_old_behaviour(parameters, version)
     for key in options.texts("infotext_skip_pasting"):
-        found.pop(key, None)
-    return found
+        parameters.pop(key, None)
+    return parameters
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
@@ -114,19 +114,19 @@ def _values(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _take_styles_off(
-    found: dict[str, ParameterValue],
+    parameters: dict[str, ParameterValue],
     prompt: str,
     negative: str,
     styles: Sequence[Style],
     mode: str,
     styled_hires: bool,
 ) -> tuple[str, str]:
-    """The prompts without recognised styles; `found` gets these styles, and hires prompts."""
+    """The prompts without recognised styles; `parameters` gets these styles, and hires prompts."""
     main = recognise_styles(prompt, negative, styles)
     labels = ("Hires prompt", "Hires negative prompt")
-    if styled_hires and any(label in found for label in labels):
+    if styled_hires and any(label in parameters for label in labels):
         hires = recognise_styles(
-            str(found.get(labels[0], prompt)), str(found.get(labels[1], negative)), styles
+            str(parameters.get(labels[0], prompt)), str(parameters.get(labels[1], negative)), styles
         )
         if hires.names != main.names:
             return prompt, negative
@@ -134,7 +134,7 @@ def _take_styles_off(
             (labels[0], hires.prompt, main.prompt),
             (labels[1], hires.negative_prompt, main.negative_prompt),
         ):
-            found[label] = "" if ours == theirs else ours
+            parameters[label] = "" if ours == theirs else ours
     if mode == "Apply" or (mode == "Apply if any" and main.names):
-        found["Styles array"] = list(main.names)
+        parameters["Styles array"] = list(main.names)
     return main.prompt, main.negative_prompt

@@ -1,4 +1,4 @@
-"""Order of program versions, as far as infotext carries them (PEP 440; spec prompts.md 8.5.7)."""
+"""Ordering of the program versions that infotext contains (PEP 440; spec prompts.md 8.5.7)."""
 
 import re
 

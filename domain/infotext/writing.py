@@ -1,4 +1,4 @@
-"""Infotext: what a picture was made with, as text (spec prompts.md 8.1)."""
+"""Formats infotext: prompts and parameters as text (spec prompts.md 8.1)."""
 
 from collections.abc import Mapping
 
