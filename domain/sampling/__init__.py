@@ -1,1 +1,1 @@
-"""Sampling as policy: which samplers and schedules exist, and how many steps they take."""
+"""The catalogues of samplers and schedulers, name lookup, and step arithmetic."""

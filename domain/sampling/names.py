@@ -1,8 +1,7 @@
-"""From what a request calls its sampler and schedule to the ones meant (spec sampling.md 3.1).
+"""Looks up the sampler and schedule that a request names (spec sampling.md 3.1).
 
-A1111 lets the schedule's name trail the sampler's ("DPM++ 2M Karras"). Where A1111 falls back
-to its first sampler without a word, we try case and alias, and then say that there is no such
-sampler.
+As in A1111 the schedule's name may follow the sampler's ("DPM++ 2M Karras"). For an unknown sampler
+A1111 silently uses its first one; this server ignores case and tries aliases, then raises NotFound.
 """
 
 from hexfusion.domain.errors import NotFound
@@ -13,18 +12,18 @@ from hexfusion.domain.sampling.schedulers import AUTOMATIC, SCHEDULERS, Schedule
 def resolve_names(
     sampler_name: str | None, scheduler: str | None = None, *, convert_automatic: bool = False
 ) -> tuple[Sampler, str]:
-    """The sampler, and the label of the schedule, that two names mean.
+    """(sampler, label of the schedule) for a sampler name and a schedule name.
 
-    An empty `sampler_name` is the first sampler. A schedule that trails the sampler's name beats
-    `scheduler`. With `convert_automatic` the sampler's own default is called "Automatic", as the
-    API does before it looks at the request's schedule again.
+    An empty `sampler_name` means the first sampler. A schedule at the end of `sampler_name` takes
+    precedence over `scheduler`. With `convert_automatic` the sampler's default schedule is returned
+    as "Automatic", as in A1111's API.
 
-    Raises NotFound("sampler", name) for a name that neither case nor alias explains.
+    Raises NotFound("sampler", name) if no sampler has the name or an alias, ignoring case.
     """
-    sampler, found = _resolve(sampler_name or SAMPLERS[0].name, find_scheduler(scheduler))
-    if convert_automatic and found.name == sampler.default_schedule:
-        found = AUTOMATIC
-    return sampler, found.label
+    sampler, schedule = _resolve(sampler_name or SAMPLERS[0].name, find_scheduler(scheduler))
+    if convert_automatic and schedule.name == sampler.default_schedule:
+        schedule = AUTOMATIC
+    return sampler, schedule.label
 
 
 def resolve_request(
@@ -32,8 +31,9 @@ def resolve_request(
 ) -> tuple[Sampler, str]:
     """The sampler and schedule label of an API request (spec api.md 5.2).
 
-    `sampler_index` is the older name for the same field. Here an explicit `scheduler` beats a
-    trailing one. Raises NotFound("sampler", name).
+    `sampler_index` is the older field, used if `sampler_name` is empty. Here an explicit
+    `scheduler` takes precedence over one at the end of the sampler's name. Raises
+    NotFound("sampler", name).
     """
     sampler, trailing = resolve_names(
         sampler_name or sampler_index, scheduler, convert_automatic=True
@@ -44,34 +44,35 @@ def resolve_request(
 
 
 def effective_scheduler(sampler: Sampler, label: str) -> str:
-    """The label that infotext records: what "Automatic" stood for, where it stood for something."""
+    """The label that infotext records: "Automatic" is replaced by the sampler's default schedule,
+    if it has one."""
     if label == AUTOMATIC.label and sampler.default_schedule:
         return find_scheduler(sampler.default_schedule).label
     return label
 
 
 def _resolve(name: str, given: Scheduler) -> tuple[Sampler, Scheduler]:
-    rest, found = _cut_suffixes(name, given)
+    rest, schedule = _cut_suffixes(name, given)
     if rest in BY_NAME:
-        return BY_NAME[rest], found
-    for rest, found in _forgiving_readings(name, given):
+        return BY_NAME[rest], schedule
+    for rest, schedule in _forgiving_readings(name, given):
         if sampler := _BY_FOLDED.get(rest):
-            return sampler, found
+            return sampler, schedule
     raise NotFound("sampler", name)
 
 
-def _cut_suffixes(name: str, found: Scheduler) -> tuple[str, Scheduler]:
-    """A1111's reading: each schedule in list order may cut its name off the end, once."""
+def _cut_suffixes(name: str, schedule: Scheduler) -> tuple[str, Scheduler]:
+    """A1111's rule: each schedule, in list order, removes its name from the end, once."""
     for scheduler in SCHEDULERS:
         for suffix in scheduler.suffixes:
             if name.endswith(f" {suffix}"):
-                name, found = name.removesuffix(f" {suffix}"), scheduler
+                name, schedule = name.removesuffix(f" {suffix}"), scheduler
                 break
-    return name, found
+    return name, schedule
 
 
 def _forgiving_readings(name: str, given: Scheduler) -> list[tuple[str, Scheduler]]:
-    """The whole name as a sampler's, then each possible cut, whatever the case."""
+    """(case-folded sampler name, schedule): the whole name, then without each possible suffix."""
     folded = name.strip().casefold()
     cuts = [
         (folded.removesuffix(f" {suffix.casefold()}").rstrip(), scheduler)

@@ -11,7 +11,7 @@ UniPCSkipType = Literal["time_uniform", "time_quadratic", "logSNR"]
 
 
 class SamplingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """A job's frozen view of the options that sampling reads.
+    """The options that sampling reads, as they were when the job was planned.
 
     `msgspec.convert(snapshot, SamplingOptions)` makes one from an options snapshot.
     """

@@ -1,4 +1,4 @@
-"""eta, churn and noise scale of a run: what the request says, and when an option overrules it."""
+"""Sampler parameters (eta, churn, noise scale), resolved from the request and the options."""
 
 import math
 
@@ -28,11 +28,11 @@ def resolve_parameters(
     s_tmax: float | None = None,
     s_noise: float | None = None,
 ) -> SamplerParameters:
-    """A request's parameters (None: not given) settled against the options for one sampler.
+    """Resolve a request's parameters (None: not given) and the options for one sampler.
 
-    For churn, its range and the noise scale an option away from its default beats the request
-    (spec sampling.md 4, checklist 10); for eta the request beats the option. A sampler gets only
-    what it takes. `s_tmax` 0 means no upper limit.
+    For churn, its sigma range and the noise scale, an option that is not at its default takes
+    precedence over the request (spec sampling.md 4, checklist 10); for eta the request takes
+    precedence. Parameters that the sampler does not use are neutral. `s_tmax` 0 means no limit.
     """
     default_eta = options.eta_ddim if sampler.space == "timestep" else options.eta_ancestral
     churn: dict[str, float] = {}

@@ -1,6 +1,7 @@
 """The catalogue of samplers, in A1111's order (spec sampling.md 3.2, api.md 14).
 
-One line here and one function in `adapters/gpu/torch_backend/sampling/samplers/` make a sampler.
+A new sampler is one entry here and one function in
+`adapters/gpu/torch_backend/sampling/samplers/`.
 """
 
 from typing import Literal
@@ -8,19 +9,19 @@ from typing import Literal
 import msgspec
 
 Space = Literal["sigma", "timestep"]
-"""What a sampler steps through: noise levels, or the model's own training times."""
+"""The variable that a sampler steps through: sigma, or the training timestep."""
 
 
 class Sampler(msgspec.Struct, frozen=True, kw_only=True):
-    """What one sampler is called, and what it wants from whoever runs it.
+    """A sampler's names and properties.
 
-    `default_schedule` is the internal name of the schedule that "Automatic" means, or None for
-    the model's own uniform spacing. `second_order` doubles the expected number of model calls.
-    `brownian` asks for a Brownian tree instead of the per-image noise stream.
-    `discard_penultimate` builds the schedule one longer and drops the last noise level but one.
-    `takes_eta`, `takes_churn` and `takes_s_noise` name the request parameters that reach it.
-    `wants_unconditional` makes the denoiser send the unconditional prediction along (CFG++).
-    `consistency` asks for the latent consistency model's wrapping of the network (LCM).
+    `default_schedule` is the internal name of the schedule that "Automatic" means, or None for the
+    model's own uniform spacing. `second_order` doubles the expected number of model calls.
+    `brownian` uses a Brownian tree instead of the per-image noise stream. `discard_penultimate`
+    builds a schedule with one more noise level and drops the last but one. `uses_ensd` makes
+    infotext record option eta_noise_seed_delta. `takes_eta`, `takes_churn` and `takes_s_noise` tell
+    which request parameters the sampler uses. `wants_unconditional` passes it the unconditional
+    prediction too (CFG++). `consistency` wraps the network as a latent consistency model (LCM).
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The catalogue of noise schedules: how a run's noise levels are spaced.
 
 Names, labels, aliases and order are A1111's (spec sampling.md 3, `GET /sdapi/v1/schedulers`).
-The numbers themselves are made in `adapters/gpu/torch_backend/sampling/schedules.py`.
+The sigmas are computed in `adapters/gpu/torch_backend/sampling/schedules.py`.
 """
 
 import msgspec
@@ -12,9 +12,8 @@ NO_RHO = -1.0
 class Scheduler(msgspec.Struct, frozen=True, kw_only=True):
     """One way of spacing noise levels.
 
-    `default_rho` is the exponent a schedule with a curvature uses unless told otherwise, and
-    `NO_RHO` for the others. `need_inner_model` says that the spacing asks the model's own
-    sigma-to-time table.
+    `default_rho` is the default exponent of a schedule that has one, `NO_RHO` for the others.
+    `need_inner_model` tells that the spacing depends on the model's sigma-to-timestep table.
     """
 
     name: str
@@ -25,7 +24,7 @@ class Scheduler(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """What may stand behind a sampler's name to choose this schedule, in order tried."""
+        """Suffixes of a sampler's name that select this schedule, in the order tried."""
         return (self.label, self.name, *self.aliases)
 
 
@@ -55,6 +54,7 @@ BY_NAME = {scheduler.name: scheduler for scheduler in SCHEDULERS}
 def find_scheduler(name: str | None) -> Scheduler:
     """The schedule whose label or internal name is exactly `name`, else Automatic.
 
-    A1111 forgives an unknown schedule, and takes no alias here (spec sampling.md 3.1, rule 1).
+    As in A1111 an unknown schedule is no error, and aliases are not looked up (spec sampling.md
+    3.1, rule 1).
     """
     return BY_LABEL.get(name or "") or BY_NAME.get(name or "") or AUTOMATIC

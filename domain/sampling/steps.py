@@ -1,18 +1,18 @@
-"""Step arithmetic: how many model calls to expect, and where img2img enters the schedule."""
+"""Step arithmetic: expected model calls, img2img steps, timesteps."""
 
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.sampling.samplers import Sampler
 
 TRAIN_TIMESTEPS = 1000
 MAX_STRENGTH = 0.999
-"""A strength of 1 would leave img2img without a first step."""
+"""Largest denoising strength used: at 1 img2img would have no first step."""
 
 
 def expected_calls(sampler: Sampler, steps: int) -> int:
     """Model calls that prompt editing and progress count with (spec sampling.md 5.1, 5.2).
 
-    Second-order samplers ask twice a step. Some ask a few times more or fewer; A1111's prompt
-    timing follows this number nevertheless.
+    Second-order samplers count two calls per step. Some samplers make a few more or fewer; as in
+    A1111 prompt editing uses this number nevertheless.
     """
     return steps * 2 if sampler.second_order else steps
 
@@ -27,9 +27,9 @@ def img2img_steps(
 ) -> tuple[int, int]:
     """(schedule steps to build, encode depth t_enc) of an img2img pass (spec sampling.md 6.2).
 
-    The run makes t_enc + 1 of the schedule's steps. `explicit` is the rule of the hires second
-    pass and of the option img2img_fix_steps: as many steps are made as were asked for, so the
-    schedule is built longer. With strength 0 that schedule is empty, (0, steps - 1).
+    The run makes the last t_enc + 1 steps of the schedule. With `explicit` (hires second pass, and
+    option img2img_fix_steps) exactly `steps` steps are made, so the schedule is built longer; with
+    strength 0 it is then empty: (0, steps - 1).
     """
     strength = min(denoising_strength, MAX_STRENGTH)
     if explicit:
@@ -38,9 +38,10 @@ def img2img_steps(
 
 
 def timestep_list(steps: int) -> list[int]:
-    """Ascending training times of the DDIM family, at least `steps` many (spec sampling.md 3.3).
+    """Ascending training timesteps of the DDIM family, at least `steps` of them (spec sampling.md
+    3.3).
 
-    Raises InvalidRequest("steps", ...) beyond 1000: there are no more training times.
+    Raises InvalidRequest("steps", ...) beyond 1000, the number of training timesteps.
     """
     if not 1 <= steps <= TRAIN_TIMESTEPS:
         raise InvalidRequest("steps", f"this sampler takes 1 to {TRAIN_TIMESTEPS} steps")
