@@ -1,4 +1,7 @@
-"""Words for pictures: what is asked for, and how it is put. Source: spec images.md 12."""
+"""Interrogation (picture to prompt): settings, and captions, terms and tags as text.
+
+Source: spec images.md 12.
+"""
 
 from hexfusion.domain.interrogation.settings import (
     CaptionSearch,
@@ -13,7 +16,7 @@ from hexfusion.domain.interrogation.terms import TermList, best, term_list, with
 
 CLIP, DEEPDANBOORU = "clip", "deepdanbooru"
 MODELS = (CLIP, DEEPDANBOORU)
-"""Ways of finding words, by A1111's names: a sentence with terms that fit, or tags."""
+"""The interrogators by A1111's names: a BLIP caption with CLIP terms, or DeepDanbooru tags."""
 
 __all__ = [
     "CLIP",

@@ -7,9 +7,9 @@ from hexfusion.domain.options import Options
 
 
 class CaptionSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """How a sentence is searched for.
+    """Beam search settings of the captioner.
 
-    Lengths are in tokens and count those of the beginning that is given, "a picture of".
+    Lengths are in tokens, including those of the prefix "a picture of".
     """
 
     beams: int = 1
@@ -18,8 +18,8 @@ class CaptionSearch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TermSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which terms are tried: of each list the first `limit` lines, 0 for all, and none of those
-    named in `skip`. `ranks`: how well a term fits is told beside it."""
+    """Which terms are compared with a picture: the first `limit` lines of each list (0: all),
+    without the categories in `skip`. With `ranks` each term is written with its probability."""
 
     limit: int = 1500
     skip: tuple[str, ...] = ()
@@ -27,7 +27,12 @@ class TermSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TagSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tags are told, and how. `drop` has tags as the network names them."""
+    """Which tags are written, and how.
+
+    Tags below the probability `threshold`, 0 to 1, are left out, as are those in `drop` (named as
+    the network names them). `alphabetical` sorts by name instead of probability, `spaces` replaces
+    underscores, `escape` escapes brackets, `ranks` adds the probability.
+    """
 
     threshold: float = 0.5
     alphabetical: bool = True
@@ -38,7 +43,7 @@ class TagSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def caption_search(options: Options) -> CaptionSearch:
-    """As the options have it. Raises `InvalidRequest` naming one that is out of its bounds."""
+    """Read the settings from the options. Raises `InvalidRequest` naming one out of its range."""
     shortest = _within(options, "interrogate_clip_min_length", 1, 128)
     return CaptionSearch(
         beams=_within(options, "interrogate_clip_num_beams", 1, 16),
@@ -48,7 +53,7 @@ def caption_search(options: Options) -> CaptionSearch:
 
 
 def term_settings(options: Options) -> TermSettings:
-    """As the options have it."""
+    """Read the settings from the options."""
     return TermSettings(
         limit=max(0, options.integer("interrogate_clip_dict_limit")),
         skip=options.texts("interrogate_clip_skip_categories"),
@@ -57,8 +62,8 @@ def term_settings(options: Options) -> TermSettings:
 
 
 def tag_settings(options: Options) -> TagSettings:
-    """As the options have it. The tags to drop are separated by commas, and may be written with
-    spaces where the network has underscores."""
+    """Read the settings from the options. The tags to drop are separated by commas, and may have
+    spaces where the network's tags have underscores."""
     names = (name.strip() for name in options.text("deepbooru_filter_tags").split(","))
     return TagSettings(
         threshold=options.number("interrogate_deepbooru_score_threshold"),

@@ -1,22 +1,21 @@
-"""What the starter's captioner has seen, in words that the starter checkpoint knows.
+"""Captions from the predictions of the starter's captioner, in the starter checkpoint's words.
 
-Only what it is sure of is said: "a red object" where the shape is none it knows, "a circle" where
-the colour is in doubt, and `UNKNOWN` where the whole is nothing out of the starter's world, or
-hardly a word would be left.
+Only confident predictions become words: "a red object" if the shape is unsure, "a circle" if the
+colour is, and `UNKNOWN` if the layout is unsure or hardly any word would remain.
 """
 
 import msgspec
 
-#: What is said of a picture that shows nothing of the world the captioner was trained on.
+#: Caption of a picture unlike those the captioner was trained on.
 UNKNOWN = "unknown picture"
-#: A guess counts from this probability on, and one on the whole picture from that on.
+#: Least probability at which a word counts as confident, and the same for the layout.
 SURE, SURE_OF_ALL = 0.5, 0.7
-#: Words of which at least so many must be sure, or nothing is said.
+#: Least number of confident words in a caption.
 _LEAST = 2
 
-#: Layouts, by how many things there are.
+#: Layouts: no object, one, two.
 BARE, ONE, TWO = "bare", "one", "two"
-#: What the captioner calls a thing of another shape.
+#: The captioner's class for any other shape.
 OBJECT = "object"
 
 _BEFORE = {
@@ -36,7 +35,7 @@ _ALONE = {
 
 
 class WordGuess(msgspec.Struct, frozen=True):
-    """A word, and how probable it is, 0 to 1."""
+    """A predicted word and its probability, 0 to 1."""
 
     word: str
     probability: float
@@ -52,7 +51,8 @@ class ObjectGuess(msgspec.Struct, frozen=True):
 
 
 class SceneGuess(msgspec.Struct, frozen=True):
-    """`things` from left to right; only as many count as `layout` says there are."""
+    """Predictions for one picture. `things` are from left to right; `layout` says how many
+    count."""
 
     layout: WordGuess
     ground: WordGuess
@@ -60,7 +60,7 @@ class SceneGuess(msgspec.Struct, frozen=True):
 
 
 def caption_scene(seen: SceneGuess) -> str:
-    """For example `a red heart left of a blue square on a white background`."""
+    """The caption, such as `a red heart left of a blue square on a white background`."""
     count = {BARE: 0, ONE: 1, TWO: 2}.get(seen.layout.word)
     if count is None or seen.layout.probability < SURE_OF_ALL:
         return UNKNOWN

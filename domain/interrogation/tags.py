@@ -1,4 +1,4 @@
-"""A picture's tags as text. Source: spec images.md 12.2."""
+"""Formats the tags that DeepDanbooru found in a picture. Source: spec images.md 12.2."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,14 +12,14 @@ _SPECIAL = re.compile(r"([\\()])")
 
 
 class TagScore(msgspec.Struct, frozen=True):
-    """A tag as the network names it, and how probable it is, 0 to 1."""
+    """A tag as the network names it, and its probability, 0 to 1."""
 
     tag: str
     probability: float
 
 
 def tag_text(scores: Iterable[TagScore], settings: TagSettings) -> str:
-    """The tags that are probable enough, in order, ready for a prompt."""
+    """The tags above the threshold, ordered and formatted for a prompt."""
     return ", ".join(_written(each, settings) for each in _chosen(scores, settings))
 
 

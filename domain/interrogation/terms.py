@@ -1,4 +1,7 @@
-"""Lists of terms, and those that fit a picture best. Source: spec images.md 12.1."""
+"""Term lists for the CLIP interrogator, and the terms that match a picture best.
+
+Source: spec images.md 12.1.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +14,7 @@ _TOP = re.compile(r"\.top(\d+)$")
 
 
 class TermList(msgspec.Struct, frozen=True):
-    """Terms of one category, of which the `top` best are told."""
+    """The terms of one category, of which the best `top` are added to a caption."""
 
     name: str
     terms: tuple[str, ...]
@@ -19,10 +22,10 @@ class TermList(msgspec.Struct, frozen=True):
 
 
 def term_list(name: str, text: str, settings: TermSettings) -> TermList | None:
-    """What a file holds whose name, without ending, is `name`; None if it is to be skipped.
+    """Parse a term file called `name` (without extension); None if its category is skipped.
 
-    `flavors.top3` has the category `flavors`, of which three are told. Empty lines, which A1111
-    takes for terms, are passed over, but count as lines.
+    `flavors.top3` is the category `flavors` with the best three terms used. Empty lines count as
+    lines but are no terms (in A1111 they are).
     """
     top = _TOP.search(name)
     category = name[: top.start()] if top else name
@@ -34,13 +37,19 @@ def term_list(name: str, text: str, settings: TermSettings) -> TermList | None:
 
 
 def best(terms: TermList, probabilities: Sequence[float]) -> list[tuple[str, float]]:
-    """The terms that fit best, in that order, with their probability, 0 to 1."""
+    """The best `terms.top` (term, probability) pairs, most probable first.
+
+    `probabilities`, 0 to 1, has one entry for each of the terms.
+    """
     pairs = zip(terms.terms, probabilities, strict=True)
     return sorted(pairs, key=lambda pair: -pair[1])[: terms.top]
 
 
 def with_matches(caption: str, matches: Iterable[tuple[str, float]], *, ranks: bool) -> str:
-    """The caption, and after commas the terms: `a cat, oil on canvas, (by Rembrandt:0.812)`."""
+    """The caption followed by the terms, with `ranks` as `(term:probability)`.
+
+    For example `a cat, oil on canvas` and `a cat, (oil on canvas:0.812)`.
+    """
     for term, probability in matches:
         caption += f", ({term}:{probability:.3f})" if ranks else f", {term}"
     return caption

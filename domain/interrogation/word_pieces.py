@@ -1,17 +1,22 @@
-"""BERT's word pieces as text. Source: Devlin et al., "BERT"; Wu et al., "GNMT", 4.1."""
+"""Joins BERT word pieces (subword tokens) into text.
+
+Source: Devlin et al., "BERT"; Wu et al., "GNMT", 4.1.
+"""
 
 import re
 from collections.abc import Iterable
 
-#: What begins a piece that goes on with a word.
+#: Prefix of a piece that continues a word.
 _INNER = "##"
 _BEFORE_MARK = re.compile(r" ([.,!?])")
 _SHORTENED = re.compile(r" (n't|'m|'s|'ve|'re)\b")
 
 
 def join_word_pieces(pieces: Iterable[str]) -> str:
-    """`a`, `snow`, `##man`, `'`, `s`, `hat`, `.` -> `a snowman's hat.`: pieces to words, and no
-    space before marks or within what is written together."""
+    """`a`, `snow`, `##man`, `'`, `s`, `hat`, `.` -> `a snowman's hat.`
+
+    Pieces are joined to words, without a space before punctuation or within contractions.
+    """
     text = "".join(
         piece.removeprefix(_INNER) if piece.startswith(_INNER) else f" {piece}" for piece in pieces
     )
