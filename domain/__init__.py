@@ -1,1 +1,4 @@
-"""What a request means. Standard library and msgspec only; no I/O, no clock, no randomness."""
+"""Requests, plans and the rules that turn one into the other.
+
+Standard library and msgspec only; no I/O, no clock, no randomness.
+"""

@@ -1,4 +1,7 @@
-"""The Gaussian that masks are blurred with, in OpenCV's whole numbers. Source: spec images.md 2."""
+"""Gaussian kernel for blurring masks, in the fixed-point weights that OpenCV uses.
+
+Source: spec images.md 2.
+"""
 
 import math
 
@@ -7,15 +10,15 @@ FRACTION_BITS = 8
 
 
 def kernel_size(radius: float) -> int:
-    """Weights that a blur of that radius (its sigma, pixels, above 0) has; odd."""
+    """Number of weights (odd) of a blur whose sigma is `radius`, in pixels, above 0."""
     return 2 * int(2.5 * radius + 0.5) + 1
 
 
 def gaussian_weights(radius: float) -> tuple[int, ...]:
-    """The weights, each in 1/256, symmetric.
+    """The kernel: `kernel_size(radius)` integer weights in units of 1/256, symmetric, sum 256.
 
-    What a weight loses or gains by rounding is handed to its neighbour inwards, and the one in the
-    middle takes what is left, as OpenCV does for 8-bit pictures.
+    As in OpenCV for 8-bit pictures, the rounding error of each weight is carried over to the next
+    one towards the centre, and the centre weight takes the remainder.
     """
     reach = kernel_size(radius) // 2
     falling = [math.exp(-(x * x) / (2 * radius * radius)) for x in range(reach, 0, -1)]

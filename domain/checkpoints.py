@@ -1,6 +1,6 @@
 """Checkpoints as the user knows them: names, hashes, titles, and how one is looked up.
 
-Nothing here touches a file; adapters fill in the facts. Source: spec networks.md 1.2.
+Nothing here reads a file; adapters supply the values. Source: spec networks.md 1.2.
 """
 
 import re
@@ -26,7 +26,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def model_name(self) -> str:
-        """The name infotexts carry: slashes become underscores, the extension goes."""
+        """The name written into infotext: slashes become underscores, the extension is removed."""
         return _without_extension(self.name).replace("/", "_").replace("\\", "_")
 
     @property
@@ -51,7 +51,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        """Every text that names this checkpoint exactly (case matters)."""
+        """Every text that identifies this checkpoint (case-sensitive, exact match)."""
         always = (
             self.legacy_hash,
             self.model_name,
@@ -66,15 +66,15 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(checkpoints: Sequence[Checkpoint], name: str) -> Checkpoint | None:
-    """The checkpoint with exactly this alias; of several the one listed last."""
+    """The checkpoint with exactly this alias, or None; of several, the last listed."""
     return next((each for each in reversed(checkpoints) if name in each.aliases), None)
 
 
 def find_closest(checkpoints: Sequence[Checkpoint], text: str) -> Checkpoint | None:
-    """The checkpoint a refiner or hires-fix field means.
+    """The checkpoint that a refiner or hires-fix field names, None if there is none.
 
-    An exact alias, else the shortest title containing the text, else the same for the text
-    without a trailing ` [...]` group (a hash from another machine).
+    Tried in this order: an exact alias; the shortest title that contains the text; the shortest
+    title that contains the text without a trailing ` [...]` (a hash from another machine).
     """
     exact = find(checkpoints, text)
     if exact is not None:

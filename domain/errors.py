@@ -1,7 +1,7 @@
-"""What can go wrong, in the domain's own words.
+"""Exceptions that Hexfusion raises on purpose.
 
-No error here knows HTTP: `adapters/http/errors.py` holds the one table from these types to
-statuses. Every message names what was wrong and what was expected.
+They know nothing of HTTP: `adapters/http/errors.py` maps each type to a status code. Every message
+names what was wrong and what was expected.
 """
 
 
@@ -22,9 +22,9 @@ class InvalidRequest(HexfusionError):
 
 
 class NotFound(HexfusionError):
-    """Something was named that does not exist.
+    """A name refers to nothing that exists.
 
-    `kind` is the noun ("sampler", "checkpoint", "script", "job"), `name` what was asked for.
+    `kind` is the noun ("sampler", "checkpoint", "script", "job"), `name` the requested name.
     """
 
     def __init__(self, kind: str, name: str) -> None:
@@ -34,7 +34,7 @@ class NotFound(HexfusionError):
 
 
 class NotAlwaysOn(InvalidRequest):
-    """A script that a request selects is among those that are always on. In A1111's words."""
+    """A request lists a selectable script among its always-on scripts. The message is A1111's."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,22 +54,22 @@ class CheckpointError(HexfusionError):
 
 
 class ModelUnavailable(HexfusionError):
-    """No checkpoint can be used: none is installed, or the chosen one does not load."""
+    """No model can be used: none is installed, or the chosen one does not load."""
 
 
 class OutOfMemory(HexfusionError):
-    """There is not enough memory for a job, or to load what it needs, though all was freed that
-    nobody uses. `task` is what there is none for, `told` the allocator's words.
+    """There is not enough memory for a job or for a model that it needs, even after everything
+    unused was freed. `task` names the work that failed, `reason` is the allocator's message.
     """
 
-    def __init__(self, task: str, told: str) -> None:
-        super().__init__(f"not enough memory for {task}: {told}")
+    def __init__(self, task: str, reason: str) -> None:
+        super().__init__(f"not enough memory for {task}: {reason}")
         self.task = task
-        self.told = told
+        self.reason = reason
 
 
 class QueueFull(HexfusionError):
-    """The queue holds as many waiting jobs as it may. `retry_after` is in seconds."""
+    """The queue is full: `waiting` jobs wait already. `retry_after` is in seconds."""
 
     def __init__(self, waiting: int, retry_after: int) -> None:
         super().__init__(f"{waiting} jobs are waiting already; try again in {retry_after} s")
@@ -78,7 +78,7 @@ class QueueFull(HexfusionError):
 
 
 class TooManyWatchers(QueueFull):
-    """As many clients as may already wait for jobs of others' threads, or watch events."""
+    """The limit of clients that wait for another thread's job, or read its events, is reached."""
 
     def __init__(self, watchers: int) -> None:
         HexfusionError.__init__(self, f"{watchers} clients are watching jobs already; poll instead")
@@ -87,7 +87,7 @@ class TooManyWatchers(QueueFull):
 
 
 class TooManyWaiting(HexfusionError):
-    """As many requests as may wait for `what` do so already. `retry_after` is in seconds."""
+    """The limit of requests that wait for `what` is reached. `retry_after` is in seconds."""
 
     def __init__(self, what: str, waiting: int, retry_after: int) -> None:
         super().__init__(
@@ -106,7 +106,7 @@ class ServerStopping(HexfusionError):
 
 
 class JobConflict(HexfusionError):
-    """A job of this id is under way already, and it is another one: `field` differs."""
+    """A different job with this id is queued or running: request field `field` differs."""
 
     def __init__(self, id: str, field: str) -> None:
         super().__init__(f"force_task_id: job {id!r} is under way with another {field}")
@@ -115,7 +115,7 @@ class JobConflict(HexfusionError):
 
 
 class ResultTooLarge(HexfusionError):
-    """A result is larger than all results together may be, and cannot be kept."""
+    """A result is larger than the space for all results together, so it cannot be kept."""
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(f"the result has {size} bytes, and at most {limit} are kept")
@@ -139,9 +139,9 @@ class OptionError(HexfusionError):
 
 
 class Unsupported(HexfusionError):
-    """The request asks for something A1111 has and this server does not have yet.
+    """The request uses a feature of A1111 that this server does not have.
 
-    `field` is the JSON name that asked for it.
+    `field` is the JSON name of the field that uses it.
     """
 
     def __init__(self, field: str, message: str) -> None:

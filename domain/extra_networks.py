@@ -1,4 +1,4 @@
-"""Small networks beside a checkpoint, as lists show them: LoRA, hypernetworks, embeddings.
+"""LoRA, hypernetworks and textual-inversion embeddings: names, aliases, hashes, metadata.
 
 Source: spec networks.md 2.1, 3, 6; prompts.md 7.1, 7.2.
 """
@@ -10,14 +10,14 @@ import msgspec
 
 T = TypeVar("T")
 
-#: Digits of a hash that infotext shows.
+#: Digits of the hash that infotext shows.
 SHORT_HASH_DIGITS = 12
 
-#: What an embedding's vectors are called where there is one tensor of them.
+#: Key of the vectors of an embedding that has a single tensor (SD1, SD2).
 SINGLE_TENSOR = ""
 
-#: What a LoRA's metadata begins with.
-_FIRST = (
+#: Metadata keys that listings show first.
+_LISTED_FIRST = (
     "ss_sd_model_name",
     "ss_resolution",
     "ss_clip_skip",
@@ -27,11 +27,11 @@ _FIRST = (
 
 
 class Lora(msgspec.Struct, frozen=True, kw_only=True):
-    """A LoRA or one of its kin.
+    """A LoRA, LyCORIS or similar network.
 
-    `name` is the file's name without extension, `path` the absolute path, `metadata` what its
-    maker wrote into the file. `hash` is lower-case hex, None while unknown: what its maker wrote,
-    else the sha256 of a safetensors file's tensors, or of any other file as a whole.
+    `name` is the file name without extension, `path` the absolute path, `metadata` the metadata in
+    the file's header. `hash` is lower-case hex, None while unknown: the hash in the metadata, else
+    the sha256 of a safetensors file's tensors, or of the whole file for other formats.
     """
 
     name: str
@@ -41,20 +41,20 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shorthash(self) -> str | None:
-        """Its first twelve digits, as infotext shows them."""
+        """The first twelve digits of the hash, as infotext shows them."""
         return self.hash and self.hash[:SHORT_HASH_DIGITS]
 
     @property
     def alias(self) -> str:
-        """The name its maker gave it, if any."""
+        """The output name from the training metadata, else the file name."""
         return str(self.metadata.get("ss_output_name") or self.name)
 
 
 class LoraNames:
-    """By which words prompts find LoRAs: file names, and aliases that mean one LoRA alone.
+    """Looks up the LoRA that a prompt names, by file name or by alias.
 
-    An alias that an earlier file has for a name or alias means none; such a word, capitals or not,
-    is a file name only, and so is "none".
+    An alias that an earlier LoRA already has as name or alias is ambiguous. An ambiguous word (in
+    any case), and the word "none", match file names only. Of two equal names the later one wins.
     """
 
     def __init__(self, loras: Sequence[Lora]) -> None:
@@ -67,12 +67,13 @@ class LoraNames:
             self._by_word[each.name] = self._by_word[each.alias] = each
 
     def find(self, word: str) -> Lora | None:
-        """The LoRA that a prompt means."""
-        found = self._by_name if word.lower() in self._forbidden else self._by_word
-        return found.get(word)
+        """The LoRA of the prompt tag `<lora:word:...>`, None if there is none."""
+        candidates = self._by_name if word.lower() in self._forbidden else self._by_word
+        return candidates.get(word)
 
     def preferred(self, lora: Lora, *, by_file: bool) -> str:
-        """The word for it: its alias, unless `by_file` or where that would not find it."""
+        """The word to write into a prompt: the alias, or the file name with `by_file` and where the
+        alias is ambiguous."""
         ambiguous = lora.alias.lower() in self._forbidden
         return lora.name if by_file or ambiguous else lora.alias
 
@@ -85,11 +86,11 @@ class Hypernetwork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Embedding(msgspec.Struct, frozen=True, kw_only=True):
-    """A textual-inversion embedding: `vectors` vectors of `width` numbers each.
+    """A textual-inversion embedding: `vectors` vectors of `width` floats each.
 
-    `step` is how long it was trained, the other two say on which checkpoint; None where the file
-    does not tell. `path` is that of the file, `hash` its sha256 in lower-case hex, None while
-    unknown.
+    `step` is the number of training steps, `sd_checkpoint` the hash and `sd_checkpoint_name` the
+    name of the checkpoint it was trained on; each is None if the file does not contain it. `path`
+    is the file's path, `hash` its sha256 in lower-case hex, None while unknown.
     """
 
     name: str
@@ -108,32 +109,33 @@ class Embedding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsedEmbedding(msgspec.Struct, frozen=True):
-    """An embedding that a prompt named; `lora` is the one it came with, None for one of its own."""
+    """An embedding that a prompt used. `lora` is the LoRA file it is bundled in, None for an
+    embedding from a file of its own."""
 
     name: str
     lora: str | None = None
 
 
 def metadata_for_listing(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """A LoRA file's metadata as lists show it: objects read, the telling entries first."""
-    names = [name for name in _FIRST if name in metadata]
-    names += [name for name in metadata if name not in _FIRST]
+    """A LoRA file's metadata as listings show it: JSON objects decoded, important keys first."""
+    names = [name for name in _LISTED_FIRST if name in metadata]
+    names += [name for name in metadata if name not in _LISTED_FIRST]
     return {name: _read_object(metadata[name]) for name in names}
 
 
 def embedding_of(name: str, content: object) -> Embedding | None:
-    """The embedding that a file holds, None if it holds none. Source: spec prompts.md 7.1.
+    """Describes the embedding in a file, None if the file has none. Source: spec prompts.md 7.1.
 
-    `content` is the file's dictionary, in which a `Shape` stands for each tensor.
+    `content` is the file's dictionary with a `Shape` in place of each tensor.
     """
-    found = vectors_in(content, Shape)
-    if found is None or not all(shape.rows and shape.width for shape in found.values()):
+    shapes = vectors_in(content, Shape)
+    if shapes is None or not all(shape.rows and shape.width for shape in shapes.values()):
         return None
-    about = content if isinstance(content, Mapping) and SINGLE_TENSOR in found else {}
+    about = content if isinstance(content, Mapping) and SINGLE_TENSOR in shapes else {}
     return Embedding(
         name=name,
-        vectors=next(reversed(found.values())).rows,
-        width=sum(shape.width for shape in found.values()),
+        vectors=next(reversed(shapes.values())).rows,
+        width=sum(shape.width for shape in shapes.values()),
         step=_number(about.get("step")),
         sd_checkpoint=_text(about.get("sd_checkpoint")),
         sd_checkpoint_name=_text(about.get("sd_checkpoint_name")),
@@ -141,37 +143,37 @@ def embedding_of(name: str, content: object) -> Embedding | None:
 
 
 def vectors_in(content: object, tensor: type[T]) -> dict[str, T] | None:
-    """The vectors in an embedding file's dictionary, None if it holds none.
+    """The tensors of vectors in an embedding file's dictionary, None if it has none.
 
-    They are called `SINGLE_TENSOR`, or where SDXL's encoders each have their own "clip_l" and "clip_g".
-    `tensor` is what tensors are instances of. Source: spec prompts.md 7.1.
+    The key is `SINGLE_TENSOR`, or, for SDXL, one of "clip_l" and "clip_g" for each text encoder.
+    `tensor` is the type of the tensors in `content`. Source: spec prompts.md 7.1.
     """
     match content:
         case {"string_to_param": {**parameters}} if len(parameters) == 1:
-            found: dict[str, object] = {SINGLE_TENSOR: next(iter(parameters.values()))}
+            values: dict[str, object] = {SINGLE_TENSOR: next(iter(parameters.values()))}
         case {"clip_g": large, "clip_l": small}:
-            found = {"clip_l": small, "clip_g": large}
+            values = {"clip_l": small, "clip_g": large}
         case {**entries} if len(entries) == 1:
-            found = {SINGLE_TENSOR: next(iter(entries.values()))}
+            values = {SINGLE_TENSOR: next(iter(entries.values()))}
         case _:
             return None
-    vectors = {name: each for name, each in found.items() if isinstance(each, tensor)}
-    return vectors if len(vectors) == len(found) else None
+    vectors = {name: each for name, each in values.items() if isinstance(each, tensor)}
+    return vectors if len(vectors) == len(values) else None
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """The sides of a tensor."""
+    """The shape of a tensor: the length of each dimension."""
 
     sides: tuple[int, ...]
 
     @property
     def width(self) -> int:
-        """The last side."""
+        """Length of the last dimension: numbers in each vector."""
         return self.sides[-1] if self.sides else 0
 
     @property
     def rows(self) -> int:
-        """How many vectors it is: one if it has a single side, none if more than two."""
+        """Number of vectors: 1 for a 1-D tensor, rows of a 2-D tensor, 0 for any other."""
         match self.sides:
             case (_,):
                 return 1
@@ -182,7 +184,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 def shape_of(numbers: object) -> Shape:
-    """Of nested lists, by their first entries."""
+    """The shape of nested lists, judged by the first entry of each; at most three dimensions."""
     sides: list[int] = []
     while isinstance(numbers, Sequence) and len(sides) < 3:
         sides.append(len(numbers))
@@ -191,11 +193,11 @@ def shape_of(numbers: object) -> Shape:
 
 
 def text_width(shapes: Mapping[str, Shape]) -> int | None:
-    """The width of a checkpoint's token embeddings, which an embedding must have too.
+    """Width of a checkpoint's token embeddings, which a usable embedding must match.
 
-    Of several text encoders the sum (SDXL: 768 + 1280); None where the names of the tensors tell
-    of none. An unCLIP's image encoder may have brought a text model along, which reads no prompt.
-    Source: spec prompts.md 7.2.
+    `shapes` are the checkpoint's tensors by name. The sum over all text encoders (SDXL: 768 +
+    1280); None if there is no token embedding. The text model inside an unCLIP image encoder
+    (`embedder.`) does not count: it reads no prompt. Source: spec prompts.md 7.2.
     """
     widths = [
         shape.width
@@ -208,9 +210,9 @@ def text_width(shapes: Mapping[str, Shape]) -> int | None:
 def split_by_text_width(
     embeddings: Sequence[Embedding], width: int | None
 ) -> tuple[list[Embedding], list[Embedding]]:
-    """Those a checkpoint of that text width can use, and the others; each by name.
+    """(embeddings that fit a checkpoint of text width `width`, embeddings that do not).
 
-    Where the width is not known all of them may fit.
+    Both are sorted by name, ignoring case. A `width` of None (unknown) fits every embedding.
     """
     ordered = sorted(embeddings, key=lambda each: each.name.lower())
     fit = [each for each in ordered if width in (None, each.width)]

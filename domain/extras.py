@@ -1,4 +1,4 @@
-"""Requests to enlarge and mend pictures, and how what was done is told.
+"""Extras (upscaling and face restoration of existing pictures): requests and result texts.
 
 Source: spec api.md 12.1 (fields, defaults), images.md 10.
 """
@@ -38,7 +38,7 @@ class ExtrasRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PostprocessingStep(msgspec.Struct, frozen=True):
-    """One thing done to a picture; they go by `order`, then by name."""
+    """One postprocessing operation. Operations run in ascending `order`, then by name."""
 
     name: str
     order: int
@@ -51,13 +51,17 @@ UPSCALE, GFPGAN, CODEFORMER = (
 )
 
 STEPS = (UPSCALE, GFPGAN, CODEFORMER)
-"""Those of A1111 that its API makes use of (spec images.md 10)."""
+"""The operations that A1111's API can run (spec images.md 10)."""
 
 
 def steps_in_order(
     first: tuple[str, ...], disabled: tuple[str, ...]
 ) -> tuple[PostprocessingStep, ...]:
-    """All but the `disabled`; those named `first` lead, in that order."""
+    """The operations in the order they run.
+
+    Names in `disabled` are left out; names in `first` come first, in that order (options
+    `postprocessing_disable_in_extras` and `postprocessing_operation_order`).
+    """
     wanted = [step for step in STEPS if step.name not in disabled]
     places = {name: place for place, name in reversed(list(enumerate(first)))}
     return tuple(
@@ -66,10 +70,10 @@ def steps_in_order(
 
 
 def description(done: Mapping[str, object]) -> str:
-    """What was done, as the picture itself tells it (spec images.md 10.3)."""
+    """`key: value` pairs of what was done, as written into the picture (spec images.md 10.3)."""
     return ", ".join(f"{key}: {quote(value)}" for key, value in done.items())
 
 
 def html_info(done: Mapping[str, object]) -> str:
-    """The same as the reply tells it."""
+    """The same text as an HTML paragraph, for the reply's `html_info`."""
     return f"<p>{html.escape(description(done))}</p>"

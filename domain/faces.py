@@ -1,4 +1,7 @@
-"""Face restoration: what faces can be mended with, by A1111's names. Source: spec images.md 11."""
+"""Face restoration: the restorers, by A1111's names, and their settings.
+
+Source: spec images.md 11.
+"""
 
 import msgspec
 
@@ -11,8 +14,8 @@ FACE_RESTORERS = (CODEFORMER, GFPGAN)
 class FaceRestoration(msgspec.Struct, frozen=True, kw_only=True):
     """How faces are restored.
 
-    `weight` is CodeFormer's alone, 0 to 1: 0 changes a face most, 1 keeps to what is there. With
-    `unload` the networks leave the device once they are done.
+    `weight`, 0 to 1, is used by CodeFormer only: 0 changes a face most, 1 stays closest to the
+    original. With `unload` the networks are removed from the device after each use.
     """
 
     model: str = CODEFORMER

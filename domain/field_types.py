@@ -1,5 +1,8 @@
-"""Are the fields of a request what their types say? msgspec does not look when one is made in
-Python, and what is wrong would come up as a TypeError from somewhere deep inside."""
+"""Checks the types of a struct's fields, for requests that are constructed in Python.
+
+msgspec checks types when decoding only; without this, a wrong type would cause a TypeError
+somewhere in the application.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -10,7 +13,7 @@ from msgspec import inspect
 
 from hexfusion.domain.errors import InvalidRequest
 
-#: Longest piece of a wrong value that its error repeats, characters.
+#: Longest part of a wrong value in its error message, in characters.
 _SHOWN = 80
 _BOUNDS: tuple[tuple[str, str, Callable[[Any, Any], bool]], ...] = (
     ("gt", "above", lambda value, limit: value > limit),
@@ -25,10 +28,10 @@ def check_fields(
 ) -> None:
     """Raises `InvalidRequest` for the first field whose value is not of its type.
 
-    Nothing is converted: `"20"` and `20.0` are no integers, `True` is no number; an integer is a
-    number, a tuple a list. With `bounds` those of the annotations (`Meta(ge=...)`) are checked as
-    well. `name` is what to call a request that is no `expected` at all. A subclass's own fields
-    are its own affair.
+    Nothing is converted: `"20"` and `20.0` are no integers, `True` is no number; an integer is
+    accepted as a number, a tuple as a list. With `bounds` those of the annotations (`Meta(ge=...)`)
+    are checked too. `name` is the field named in the error if `request` is no `expected`. Fields
+    that only a subclass of `expected` has are not checked.
     """
     if not isinstance(request, expected):
         raise InvalidRequest(name, f"must be {expected.__name__}, not {_shown(request)}")
@@ -48,7 +51,7 @@ def _kinds(type: type[msgspec.Struct]) -> Sequence[tuple[str, inspect.Type]]:
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
-    """Without its description."""
+    """The type without `Meta` annotations."""
     return _bare(kind.type) if isinstance(kind, inspect.Metadata) else kind
 
 
@@ -84,7 +87,7 @@ def _fits(kind: inspect.Type, value: object) -> bool:
 
 
 def _words(kind: inspect.Type, many: bool = False) -> str:
-    """What such a value is called; `many` of them."""
+    """The name of a type in error messages; in the plural with `many`."""
     match kind:
         case inspect.Metadata(type=inner):
             return _words(inner, many)

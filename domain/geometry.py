@@ -5,15 +5,18 @@ import math
 import msgspec
 
 CELL = 8
-"""Pixels to a cell of the latent, each way."""
+"""Pixels per latent cell, horizontally and vertically."""
 
 OLD_HIRES_AREA = 512 * 512
 OLD_HIRES_STEP = 64
 
 
 class HiresSize(msgspec.Struct, frozen=True):
-    """The sizes of hires fix, (width, height): `first` and `target` in pixels, before `crop` cells
-    of the latent are cut off."""
+    """Sizes of both hires-fix passes as (width, height).
+
+    `first` and `target` are in pixels; `crop` is in latent cells, cut off after scaling to
+    `target`.
+    """
 
     first: tuple[int, int]
     target: tuple[int, int]
@@ -31,9 +34,11 @@ def hires_size(
 ) -> HiresSize:
     """Sizes of both passes of a `width` x `height` request (spec sampling.md 6.4).
 
-    Without `resize_x` and `resize_y` the target is `scale` times as large; one of them fixes that
-    side; both are covered, what is over is cropped. `old` (option use_old_hires_fix_width_height)
-    takes the request for the target and finds a first size of about 512 x 512.
+    All lengths are in pixels. If `resize_x` and `resize_y` are 0, the target is `scale` times as
+    large. If one of them is set, it fixes that side and the aspect ratio is kept. If both are set,
+    the target covers that size and the excess is cropped. With `old` (option
+    use_old_hires_fix_width_height) the request's size is the target, and the first pass is about
+    512 x 512.
     """
     if old:
         first = old_first_size(width, height)
@@ -50,7 +55,8 @@ def hires_size(
 
 
 def old_first_size(width: int, height: int) -> tuple[int, int]:
-    """The first pass that the first versions of hires fix made for a target of that size."""
+    """First-pass size, in multiples of 64 pixels, that early versions of hires fix used for a
+    `width` x `height` target."""
     scale = math.sqrt(OLD_HIRES_AREA / (width * height))
     return (
         math.ceil(scale * width / OLD_HIRES_STEP) * OLD_HIRES_STEP,
@@ -63,8 +69,8 @@ def grid_shape(
 ) -> tuple[int, int]:
     """(rows, columns) of a grid of `count` pictures.
 
-    `n_rows` above 0 fixes the rows, 0 takes the batch size, below 0 makes it about square; then
-    `prevent_empty_spots` takes the squarest shape without a gap.
+    `n_rows` above 0 sets the number of rows, 0 means `batch_size` rows, below 0 a roughly square
+    grid; in that case `prevent_empty_spots` chooses the squarest shape without empty cells.
     """
     if n_rows > 0:
         rows = n_rows

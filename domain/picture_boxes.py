@@ -1,7 +1,7 @@
-"""Where a picture goes when it changes its size or shape, and which part of it is worked on.
+"""Sizes and boxes for resizing a picture and for cropping the masked region.
 
-Whole pixels only; nothing here sees a picture. Boxes are (left, top, right, bottom), the last two
-exclusive. Source: spec images.md 3 and 4.
+Whole pixels only; no picture is read. Boxes are (left, top, right, bottom), the last two exclusive.
+ Source: spec images.md 3 and 4.
 """
 
 import msgspec
@@ -11,10 +11,10 @@ Box = tuple[int, int, int, int]
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """How a picture is laid on a canvas: stretched to `size`, its corner at `corner`.
+    """Placement of a picture on a canvas: scaled to `size`, its top left corner at `corner`.
 
-    What sticks out is cropped. `bar` is the (width, height) of each of the two bars that stay
-    empty at opposite sides, (0, 0) where there are none.
+    What lies outside the canvas is cropped. `bar` is the (width, height) of each of the two empty
+    bars at opposite sides of the canvas, (0, 0) if there are none.
     """
 
     size: Size
@@ -23,7 +23,7 @@ class Fit(msgspec.Struct, frozen=True):
 
 
 def cover(picture: Size, canvas: Size) -> Fit:
-    """Keep the shape and leave nothing empty: what is over is cropped (resize mode 1)."""
+    """Fill the canvas, keeping the aspect ratio; the excess is cropped (resize mode 1)."""
     width, height = canvas
     wider = width / height > picture[0] / picture[1]
     size = (
@@ -34,7 +34,7 @@ def cover(picture: Size, canvas: Size) -> Fit:
 
 
 def contain(picture: Size, canvas: Size) -> Fit:
-    """Keep the shape and crop nothing: what is missing is to be filled (resize mode 2)."""
+    """Fit into the canvas, keeping the aspect ratio; bars remain to be filled (resize mode 2)."""
     width, height = canvas
     ratio, own = width / height, picture[0] / picture[1]
     size = (
@@ -52,7 +52,7 @@ def _centre(size: Size, canvas: Size) -> tuple[int, int]:
 
 
 def padded(box: Box, padding: int, bounds: Size) -> Box:
-    """The box with `padding` pixels around it, as far as there are any."""
+    """The box enlarged by `padding` pixels on every side, clipped to a picture of size `bounds`."""
     left, top, right, bottom = box
     return (
         max(left - padding, 0),
@@ -63,7 +63,7 @@ def padded(box: Box, padding: int, bounds: Size) -> Box:
 
 
 def widened(box: Box, working: Size, bounds: Size) -> Box:
-    """The box made wider or higher, to the shape of `working`, inside `bounds` if it fits."""
+    """The box made wider or higher to the aspect ratio of `working`, inside `bounds` if it fits."""
     left, top, right, bottom = box
     wanted = working[0] / working[1]
     if (right - left) / (bottom - top) > wanted:

@@ -7,7 +7,7 @@ class PictureLists(msgspec.Struct, frozen=True, kw_only=True):
     """Lists in place of a request's single values: one entry per picture of the job, or None.
 
     For Python callers and scripts; over HTTP a request has one prompt, as in A1111. Seeds are used
-    as they are, without being counted up.
+    as given, without adding the picture's index.
     """
 
     prompts: tuple[str, ...] | None = None

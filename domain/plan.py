@@ -1,7 +1,7 @@
-"""A plan: everything about one batch decided, nothing computed.
+"""A plan: every setting of one batch, resolved before anything is computed.
 
-It is all an inference backend gets. It holds no reference to the options store or the request,
-so what another client changes meanwhile cannot reach it.
+A plan is the only input of an inference backend. It holds no reference to the options store or to
+the request, so that changes by other clients cannot affect a running job.
 """
 
 from typing import Literal
@@ -24,13 +24,13 @@ MaskedContent = Literal["picture", "noise", "nothing"]
 
 
 PreviewMethod = Literal["Full", "Approx NN", "Approx cheap", "TAESD"]
-"""What makes a picture of a half-finished latent, from the slowest to the roughest; and TAESD."""
+"""Decoders for live previews: the VAE ("Full"), two cheap approximations, and TAESD."""
 
 PreviewContent = Literal["Combined", "Prompt", "Negative prompt"]
 """Which prediction a preview shows."""
 
 VaeMethod = Literal["Full", "TAESD"]
-"""Who encodes or decodes: the VAE, or a small network in its stead."""
+"""Encoder or decoder: the VAE ("Full"), or the small network TAESD in its place."""
 
 
 class NoisePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +50,13 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How prompts become conditioning (spec prompts.md 5).
 
     `positive` and `negative` have one entry per picture: the parts of its prompt, each with its
-    weight and its texts by network call. A negative prompt has always one part. `clip_skip`
-    counts from 1, the last layer. `emphasis` is one of the four modes' names; `old_emphasis`
-    takes the implementation before them instead. `comma_backtrack` is in tokens. With `keep` the
-    encodings may be kept for other jobs, and taken from them.
+    weight and its schedule of texts. A negative prompt always has one part. `clip_skip` counts
+    layers from the end, 1 being the last. `emphasis` is one of the four emphasis modes;
+    `old_emphasis` selects the implementation that preceded them. `comma_backtrack` is in tokens.
+    With `keep` the encoded texts are shared with other jobs through a cache.
 
-    The others are SDXL's alone: `crop` is (top, left) in pixels, `aesthetic_scores` the refiner's
-    for positive and negative prompts, `clip_l_skip` lets `clip_skip` reach its first encoder.
+    The following apply to SDXL only: `crop` is (top, left) in pixels, `aesthetic_scores` are the
+    refiner's for (positive, negative) prompts, `clip_l_skip` applies `clip_skip` to CLIP-L too.
     """
 
     positive: tuple[tuple[PromptPart, ...], ...]
@@ -74,9 +74,9 @@ class TextPlan(msgspec.Struct, frozen=True, kw_only=True):
 class SamplingPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Sampler, schedule, guidance, and the numbers they take (spec sampling.md 3 to 5).
 
-    It travels as it is to what samples and guides. `scheduler` is a label of the catalogue.
-    `options` is the job's frozen view of the options that noise, schedule and guidance read; the
-    parameters are settled against it already.
+    `scheduler` is a schedule's label (`domain.sampling.schedulers`). `options` are the options that
+    noise, schedule and guidance read, as they were when the job was planned; `parameters` are
+    already resolved against them.
     """
 
     sampler: Sampler
@@ -88,11 +88,11 @@ class SamplingPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How a half-finished latent is shown (spec images.md 14).
+    """How live previews are made from the current latent (spec images.md 14).
 
-    "Approx NN" takes the place of "Full" where networks take turns in memory, unless
-    `full_in_low_memory`. `grid` shows the whole batch, else its first picture. With
-    `fast_interrupt` an interrupted batch is decoded so, too.
+    With --medvram or --lowvram "Approx NN" replaces "Full", unless `full_in_low_memory`. `grid`
+    shows the whole batch, else only its first picture. With `fast_interrupt` the final pictures of
+    an interrupted batch are decoded with the preview method too.
     """
 
     method: PreviewMethod = "Approx cheap"
@@ -105,8 +105,8 @@ class PreviewPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Hypertile(msgspec.Struct, frozen=True, kw_only=True):
     """Self-attention in tiles (spec sampling.md 7).
 
-    `max_tile` is in pixels; `swap_size` is how many tile sizes the draw, seeded with `seed`, may
-    choose from; `depth` is the deepest level that is tiled.
+    `max_tile` is the largest tile in pixels; a tile size is drawn, seeded with `seed`, from
+    `swap_size` candidates; `depth` is the deepest level of the network that is tiled.
     """
 
     max_tile: int
@@ -116,11 +116,11 @@ class Hypertile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NetworkTweaks(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job changes in how networks compute (spec sampling.md 7).
+    """Changes to the forward pass of the networks, for one job (spec sampling.md 7).
 
     `tiling` makes pictures seamless. `token_merging_ratio` is the share of tokens merged in
-    self-attention, 0 to 1. Each Hypertile is for the network it names. `upcast_attention` is
-    computed in float32, whatever the rest is computed in.
+    self-attention, 0 to 1. `hypertile_unet` and `hypertile_vae` are None where Hypertile is off.
+    `upcast_attention` computes attention in float32.
     """
 
     tiling: bool = False
@@ -131,9 +131,10 @@ class NetworkTweaks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoraPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A LoRA in use: its file, and how much of it text encoders and UNet get.
+    """A LoRA in use: its file, and its multipliers for text encoders (`te`) and UNet (`unet`).
 
-    `name` is as the prompt wrote it, `dyn` a limit to its rank. `hash` is shown in infotext.
+    `name` is as written in the prompt, `dyn` an upper limit of its rank, `hash` the one that
+    infotext shows.
     """
 
     name: str
@@ -145,7 +146,7 @@ class LoraPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HypernetworkPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A hypernetwork in use."""
+    """A hypernetwork in use: its file, and the multiplier of its output."""
 
     name: str
     path: str
@@ -153,11 +154,11 @@ class HypernetworkPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NetworksPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The small networks of a pass, in order (spec prompts.md 6 and 7).
+    """The extra networks of a pass, in the order they are applied (spec prompts.md 6 and 7).
 
-    `embeddings` are all that prompts may name. `comments` say what was asked for and is not there.
-    `strict` makes an error of a LoRA that does not fit its checkpoint. `functional` computes merged
-    weights at each call instead of keeping them (option lora_functional).
+    `embeddings` are all embeddings that prompts may use. `comments` tell the client which requested
+    networks were not found. With `strict` a LoRA that does not fit its checkpoint is an error. With
+    `functional` (option lora_functional) weights are merged at each call instead of once.
     """
 
     loras: tuple[LoraPlan, ...] = ()
@@ -169,10 +170,11 @@ class NetworksPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefinerPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The checkpoint that takes a pass over under way (spec sampling.md 5.4).
+    """The refiner: a checkpoint that takes over in the middle of a pass (spec sampling.md 5.4).
 
-    It does once the share done is not below `switch_at`: the share of noise levels gone, or with
-    `by_sample_steps` of the model calls expected. None switches at the first call.
+    It takes over once the completed share of the pass reaches `switch_at`, 0 to 1; None means at
+    the first model call. The share is measured in noise levels, or with `by_sample_steps` in
+    model calls.
     """
 
     checkpoint: Checkpoint
@@ -201,10 +203,11 @@ class Pass(msgspec.Struct, frozen=True, kw_only=True):
 class HiresPlan(Pass, frozen=True, kw_only=True):
     """The second pass of hires fix (spec sampling.md 6.4).
 
-    The first pass's pictures become `width` x `height` by `upscaler`, then lose `crop` (x, y)
-    cells of the latent, half at each side, an odd one at the far side. The pass makes all of its
-    `sampling.steps`, at whatever strength. `first_pass_encoder` has its texts encoded by the first
-    pass's checkpoint. With `keep_first_pass` the pictures before it are wanted too.
+    The first pass's pictures are enlarged to `width` x `height` by `upscaler`, then `crop` (x, y)
+    latent cells are cut off, half at each side, an odd cell at the right or bottom. All
+    `sampling.steps` are made, whatever the denoising strength. With `first_pass_encoder` the texts
+    are encoded by the first pass's checkpoint. With `keep_first_pass` the first pass's pictures are
+    returned too.
     """
 
     upscaler: str
@@ -216,11 +219,12 @@ class HiresPlan(Pass, frozen=True, kw_only=True):
 
 
 class Inversion(msgspec.Struct, frozen=True, kw_only=True):
-    """How to look for the noise that leads to a picture (spec scripts.md 12).
+    """Inversion: find the noise from which sampling reproduces a picture (spec scripts.md 12).
 
-    In so many `steps` backwards, guided by what describes the picture; `text` is that, parsed for
-    every picture of the batch. `randomness` is the share of the seed's own noise that is mixed in.
-    `adjust_sigma` takes each step's slope where it begins, not where it ends.
+    `steps` are run backwards, guided by `prompt` and `negative_prompt`, which describe the picture;
+    `text` is the same, parsed for each picture of the batch. `randomness`, 0 to 1, is the share of
+    the seed's random noise that is mixed in. With `adjust_sigma` the derivative of a step is taken
+    at the sigma where the step begins, otherwise where it ends.
     """
 
     prompt: str
@@ -235,16 +239,17 @@ class Inversion(msgspec.Struct, frozen=True, kw_only=True):
 class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How a batch starts from pictures (spec sampling.md 6.2 to 6.7).
 
-    `denoising_strength` is the share of the schedule that is run, above 1 meaning 1; with
-    `explicit_steps` as many steps are made as the pass has all the same. `noise_multiplier` scales
-    the first noise. Encoding draws from a stream seeded with `seed`.
+    `denoising_strength` is the share of the schedule that is run; values above 1 count as 1. With
+    `explicit_steps` the number of steps is not reduced by it. `noise_multiplier` scales the initial
+    noise. Sampling from the VAE's latent distribution is seeded with `seed`.
 
-    The others count under a mask: `content` is what the run starts from there, with `round_mask`
-    a cell of the latent is painted or kept whole, `content_seeds` are of the noise that is put
-    there, one for each picture. `soft` inpainting also tells where each picture changed.
+    These apply under a mask: `content` is the latent that sampling starts from there;
+    `content_seeds`, one per picture, seed its noise; `round_mask` rounds the mask so that a latent
+    cell is either repainted or kept. With `soft` (soft inpainting) the result also reports where
+    each picture changed.
 
-    `image_cfg_scale` is how strongly checkpoints that edit a picture keep to it. With `inversion`
-    the first noise is the one that is found.
+    `image_cfg_scale` is the guidance towards the init picture (InstructPix2Pix). With `inversion`
+    the initial noise is found by inverting the picture.
     """
 
     denoising_strength: float
@@ -259,19 +264,19 @@ class InitPlan(msgspec.Struct, frozen=True, kw_only=True):
     inversion: Inversion | None = None
 
     def steps_of(self, steps: int) -> int:
-        """Sampling steps made of that many asked for."""
+        """Sampling steps that are really made when the request asks for `steps`."""
         built, depth = img2img_steps(steps, self.denoising_strength, explicit=self.explicit_steps)
         return depth + 1 if built else 0
 
 
 class Plan(Pass, frozen=True, kw_only=True):
-    """One batch: its first pass, and what holds for the whole of it.
+    """One batch: its first pass, and the settings of the batch as a whole.
 
-    With `init` it starts from pictures, which come beside the plan. Sides are multiples of 8. A VAE
-    that yields NaN tries again in single precision with `auto_vae_precision`, before that in
-    bfloat16 with `auto_vae_precision_bfloat16`. Checkpoints that are shown what a mask leaves see
-    what is under it greyed out by the share `mask_weight`. `encode_method` and `decode_method` say
-    what is asked for latents of pictures and for pictures of latents.
+    Width and height are multiples of 8. With `init` the batch starts from pictures, which are
+    passed to the backend beside the plan (`Sources`). If the VAE yields NaN, decoding is retried in
+    bfloat16 with `auto_vae_precision_bfloat16`, then in float32 with `auto_vae_precision`. For
+    inpainting checkpoints, `mask_weight`, 0 to 1, is how far the masked part of the conditioning
+    picture is blended to grey. `encode_method` and `decode_method` choose VAE or TAESD.
     """
 
     noise: NoisePlan
@@ -286,7 +291,7 @@ class Plan(Pass, frozen=True, kw_only=True):
 
     @property
     def batch_size(self) -> int:
-        """Pictures this plan makes."""
+        """Number of pictures this plan makes."""
         return len(self.noise.seeds)
 
     @property
@@ -296,7 +301,8 @@ class Plan(Pass, frozen=True, kw_only=True):
 
     @property
     def models(self) -> tuple[tuple[Checkpoint, VaeFile | None], ...]:
-        """Every checkpoint that takes part with its VAE, each once, the first pass's first."""
+        """Every checkpoint used, refiners included, with its VAE; no duplicates, first pass
+        first."""
         users = (user for each in self.passes for user in (each, each.refiner) if user)
         models: dict[str, tuple[Checkpoint, VaeFile | None]] = {}
         for user in users:
@@ -323,6 +329,6 @@ class Plan(Pass, frozen=True, kw_only=True):
         return (last.width // 8 - last.crop[0]) * 8, (last.height // 8 - last.crop[1]) * 8
 
     def size_if_interrupted(self, step: int) -> tuple[int, int]:
-        """The size of pictures interrupted after that step (from 1) of `steps`."""
+        """(width, height) in pixels of pictures interrupted after step `step`, 1 to `steps`."""
         in_first = self.hires is not None and step <= self.pass_steps[0]
         return (self.width, self.height) if in_first else self.size

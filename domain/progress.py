@@ -1,13 +1,16 @@
-"""How far a job is: the arithmetic behind `/progress`. Source: spec api.md 11.1 and 11.2."""
+"""Progress and time remaining of a job: the formulas behind `/progress`.
+
+Source: spec api.md 11.1 and 11.2.
+"""
 
 import msgspec
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a job stands.
+    """Completed work of a job.
 
-    `units` is the number of sampling runs it consists of (-1 while unknown, 0 when idle),
-    `units_done` how many are finished; `step` of `steps` counts within the current one.
+    `units` is the number of sampling runs of the job (-1 while unknown, 0 when idle), `units_done`
+    the number of finished ones; `step` of `steps` counts within the current run.
     """
 
     units: int = 0
@@ -20,11 +23,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return min(self._raw(), 1.0)
 
     def share_done(self) -> float:
-        """Share done, 0 to 1, without the 0.01 for having begun (spec api.md 11.4)."""
+        """Share done, 0 to 1, without A1111's 0.01 for a job that has begun (spec api.md 11.4)."""
         return min(self._sampled(0.0), 1.0) if self.units > 0 else 0.0
 
     def eta(self, elapsed: float) -> float:
-        """Seconds to go, judged by the seconds gone so far; negative at the very end."""
+        """Estimated seconds remaining after `elapsed` seconds; may be negative at the very end."""
         share = self._raw()
         return elapsed / share - elapsed if share else 0.0
 
@@ -32,7 +35,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return self._sampled(0.01) if self.units else 0.0
 
     def _sampled(self, share: float) -> float:
-        """The share done beyond `share`."""
+        """`share` plus the completed share of all sampling runs."""
         if self.units > 0:
             share += self.units_done / self.units
         if self.steps > 0:

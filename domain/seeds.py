@@ -7,15 +7,15 @@ SEED_RANGE = 4294967294
 
 
 def resolve_seed(seed: int | None, draw: Callable[[], int]) -> int:
-    """The seed itself, or a drawn one for -1 and None. Other negative seeds stand as they are."""
+    """The seed itself, or the result of `draw` for -1 and None. Other negative seeds are kept."""
     return draw() if seed is None or seed == -1 else seed
 
 
 def image_seeds(seed: int, count: int, subseed_strength: float) -> Sequence[int]:
-    """Seeds of a job's `count` pictures: counting up, or all alike once there is a variation."""
+    """Seeds of a job's `count` pictures: ascending, or all equal if `subseed_strength` is not 0."""
     return [seed if subseed_strength else seed + k for k in range(count)]
 
 
 def image_subseeds(subseed: int, count: int) -> Sequence[int]:
-    """Variation seeds of a job's pictures: always counting up."""
+    """Variation seeds of a job's `count` pictures: ascending from `subseed`."""
     return [subseed + k for k in range(count)]

@@ -1,12 +1,16 @@
-"""Where the tiles of a picture lie, along one axis. Source: spec images.md 9.3, 9.4, 13.4."""
+"""Positions of the tiles that a picture is processed in.
+
+Source: spec images.md 9.3, 9.4, 13.4.
+"""
 
 from hexfusion.domain.picture_boxes import Box, Size
 
 
 def even_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
-    """As few tiles as overlap by at least `overlap`, evenly spread.
+    """Start of each tile on one axis: the fewest tiles of length `tile` that cover `length` with
+    an overlap of at least `overlap`, evenly spaced. All lengths are in pixels.
 
-    Without a tile's length of picture the one tile ends with it and begins before it, below 0.
+    If the picture is shorter than a tile, the only tile ends with the picture and starts below 0.
     """
     count = max(1, -(-(length - overlap) // (tile - overlap)))
     step = (length - tile) / (count - 1) if count > 1 else 0.0
@@ -15,7 +19,7 @@ def even_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
 
 
 def boxes(size: Size, tile: Size, overlap: int) -> tuple[Box, ...]:
-    """The tiles of a picture, row by row; `overlap` is below both sides of a `tile`."""
+    """Boxes of a picture's tiles, row by row. `overlap` must be less than both sides of a tile."""
     (width, height), (across, down) = size, tile
     return tuple(
         (x, y, x + across, y + down)
@@ -25,8 +29,7 @@ def boxes(size: Size, tile: Size, overlap: int) -> tuple[Box, ...]:
 
 
 def stepped_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
-    """Tiles that overlap by `overlap`, but for the last, which ends with the picture.
-
-    `tile` is at most `length`.
+    """Start of each tile on one axis: tiles overlap by exactly `overlap` pixels, except the last,
+    which ends with the picture. `tile` must not exceed `length`.
     """
     return (*range(0, length - tile, tile - overlap), length - tile)

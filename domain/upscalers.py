@@ -1,4 +1,7 @@
-"""Upscalers: what a picture or a latent can be enlarged with. Source: spec images.md 9."""
+"""Upscalers for pictures and latents: names, published models, options.
+
+Source: spec images.md 9.
+"""
 
 import msgspec
 
@@ -20,10 +23,10 @@ IMAGE_UPSCALERS = ("None", "Lanczos", "Nearest")
 
 
 class UpscalerModel(msgspec.Struct, frozen=True, kw_only=True):
-    """An upscaler that can be used. `path` is its file, which may be yet to be made.
+    """An available upscaler. `path` is its weights file, which may not exist yet.
 
-    `scale` is the factor its network enlarges by in one go, None where only the file tells. Those
-    without a network enlarge by any; A1111 gives them 4.
+    `scale` is the factor of one pass through its network, None if it is known only after reading
+    the file. Upscalers without a network enlarge by any factor; A1111 lists them with 4.
     """
 
     name: str
@@ -36,7 +39,7 @@ PLAIN_UPSCALERS = tuple(UpscalerModel(name=name) for name in IMAGE_UPSCALERS)
 
 
 class NamedModel(msgspec.Struct, frozen=True):
-    """A published model that A1111 knows by a name of its own."""
+    """A published model with its display name in A1111 and its factor."""
 
     name: str
     stem: str  # of its file
@@ -60,16 +63,16 @@ DAT = (
 
 
 class Tiling(msgspec.Struct, frozen=True):
-    """Tiles of `size` x `size` pixels that overlap by `overlap`; size 0 takes a picture whole."""
+    """Tiles of `size` x `size` pixels that overlap by `overlap` pixels; size 0: no tiling."""
 
     size: int
     overlap: int
 
 
 class UpscaleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The options that upscaling reads. Tilings are by family (spec images.md 9.3 and 9.4).
+    """The options that upscaling reads: one tiling per model family (spec images.md 9.3 and 9.4).
 
-    `enabled` names the models of `REAL_ESRGAN` and `DAT` that are to be offered.
+    `enabled` names the models of `REAL_ESRGAN` and `DAT` that are listed.
     """
 
     esrgan: Tiling = Tiling(192, 8)  # Real-ESRGAN's and HAT's too
@@ -86,7 +89,8 @@ class UpscaleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def upscale_settings(options: Options) -> UpscaleSettings:
-    """As the options have them. Raises `InvalidRequest` naming an overlap as large as its tile."""
+    """Read the settings from the options. Raises `InvalidRequest` naming an overlap that is not
+    less than its tile size."""
     return UpscaleSettings(
         esrgan=_tiling(options, "ESRGAN"),
         dat=_tiling(options, "DAT"),

@@ -1,4 +1,4 @@
-"""VAE files as the user knows them, and which one decodes (spec networks.md 1.6)."""
+"""VAE files, and the choice of the VAE for a checkpoint (spec networks.md 1.6)."""
 
 from collections.abc import Sequence
 
@@ -26,9 +26,9 @@ class VaeFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VaeChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What was chosen; None is the checkpoint's own VAE.
+    """The chosen VAE file; None means the checkpoint's own VAE.
 
-    `unknown` is the name that was asked for where no file has it.
+    `unknown` is the requested name if no file has it.
     """
 
     vae: VaeFile | None = None
@@ -44,7 +44,7 @@ def choose_vae(
     stem: str,
     forced: VaeFile | None = None,
 ) -> VaeChoice:
-    """The VAE for a checkpoint; of several that would do, the first listed.
+    """Choose the VAE for a checkpoint; of several candidates, the first listed.
 
     `option` is `sd_vae`: "Automatic" (also "auto"), "None", or a file name. It beats
     `preference`, the checkpoint's own, if `overrides_preferences`

@@ -1,1 +1,1 @@
-"""What training is asked for. The engine is still to come."""
+"""Parsing of training settings. Training itself is not implemented yet."""

@@ -1,6 +1,6 @@
-"""Learning rates that change while training goes on: `0.01:10, 0.001:50`.
+"""Learning-rate schedules such as `0.01:10, 0.001:50`.
 
-Source: spec networks.md 5.3. The clip values of gradients are written the same way.
+Gradient clipping values use the same syntax. Source: spec networks.md 5.3.
 """
 
 import math
@@ -15,7 +15,7 @@ TO_THE_END = -1
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """`rate` holds while fewer than `end` steps are done."""
+    """`rate` is used while fewer than `end` steps are done."""
 
     rate: float
     end: int
@@ -24,9 +24,9 @@ class Segment(msgspec.Struct, frozen=True):
 def parse_learning_rate(
     schedule: str, max_steps: int, done: int = 0, field: str = FIELD
 ) -> tuple[Segment, ...]:
-    """The segments that are left after `done` steps of `max_steps`.
+    """Parse a schedule; returns the segments that remain after `done` of `max_steps` steps.
 
-    Raises `InvalidRequest`, naming `field`, for what is no schedule and for one that is over.
+    Raises `InvalidRequest`, naming `field`, for malformed text and if no segment remains.
     """
     segments = tuple(_segments(schedule, max_steps, done, field))
     if not segments:
@@ -37,9 +37,10 @@ def parse_learning_rate(
 def rate_changes(
     segments: Sequence[Segment], done: int = 0
 ) -> tuple[tuple[tuple[int, float], ...], int]:
-    """((step, rate) where a rate begins ...), and the step at which training ends.
+    """((step, rate) for each step at which a rate starts), and the step at which training ends.
 
-    One segment at most is left behind at a step, so each is used once, even one that is over.
+    Each segment is used for at least one step after the first, even if its end is already past, as
+    in A1111.
     """
     step, changes = done, []
     for segment in segments:
