@@ -1,4 +1,4 @@
-"""The checkpoints there are."""
+"""Port: the catalogue of checkpoints."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,15 +10,16 @@ class ModelCatalog(Protocol):
     """Lists checkpoints and finds one by any of its names. Safe to call from many threads."""
 
     def checkpoints(self) -> Sequence[Checkpoint]:
-        """All of them in the order they are shown, as of the last refresh."""
+        """All checkpoints in display order, as of the last refresh."""
         ...
 
     def refresh(self, *, hidden: bool = True) -> None:
-        """Look again. `hidden` False leaves out folders whose name starts with a dot."""
+        """Search the folders again. `hidden` False leaves out folders whose name starts with a
+        dot."""
         ...
 
     def resolve(self, name: str) -> Checkpoint:
-        """The checkpoint `name` is an exact alias of. Raises `NotFound("checkpoint", name)`."""
+        """The checkpoint with exact alias `name`. Raises `NotFound("checkpoint", name)`."""
         ...
 
     def hash(self, checkpoint: Checkpoint) -> Checkpoint:

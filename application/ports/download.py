@@ -1,4 +1,4 @@
-"""Getting a file from an address that a client named."""
+"""Port: downloads from URLs that clients name."""
 
 from typing import Protocol
 
@@ -6,18 +6,18 @@ from hexfusion.domain.errors import HexfusionError
 
 
 class LocalResource(HexfusionError):
-    """The address is not on the public internet, or not certainly so."""
+    """The URL does not lead to the public internet, or not certainly."""
 
     def __init__(self) -> None:
         super().__init__("Request to local resource not allowed")
 
 
 class DownloadFailed(HexfusionError):
-    """There was no file, or it was too large or too slow. The message says which."""
+    """The download failed: no file, too large, or too slow. The message tells which."""
 
 
 class TooManyDownloads(HexfusionError):
-    """As many downloads as may be are under way. `retry_after` is in seconds."""
+    """The limit of simultaneous downloads is reached. `retry_after` is in seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many pictures are being fetched; try again in {retry_after} s")
@@ -25,11 +25,13 @@ class TooManyDownloads(HexfusionError):
 
 
 class Download(Protocol):
-    """Gets the bytes behind an `http` or `https` address. Safe to call from many threads."""
+    """Downloads an `http` or `https` URL. Thread-safe."""
 
     def __call__(self, url: str, *, public_only: bool, user_agent: str) -> bytes:
-        """With `public_only` no connection is made to anything but the public internet, whatever
-        the address, its name server, or the server there does.
+        """Download the file at `url`; returns its bytes.
+
+        With `public_only` connections are made to public addresses only, whatever the URL, name
+        servers and redirects say. `user_agent` is the value of the User-Agent header.
 
         Raises `LocalResource`, `DownloadFailed` and `TooManyDownloads`.
         """

@@ -1,4 +1,4 @@
-"""The small networks there are: LoRA, hypernetworks, embeddings."""
+"""Port: the catalogue of extra networks (LoRA, hypernetworks, embeddings)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,44 +8,50 @@ from hexfusion.domain.extra_networks import Embedding, Hypernetwork, Lora
 
 
 class NetworkCatalog(Protocol):
-    """Lists networks by their files, without loading them. Safe to call from many threads.
+    """Lists network files without loading the networks. Thread-safe.
 
-    A file that cannot be read for what it should be is left out. Of two files with one name the
-    later takes the earlier's place.
+    Files that cannot be read are left out. Of two files with the same name the later one replaces
+    the earlier.
     """
 
     def loras(self) -> Sequence[Lora]:
-        """In natural order of their paths, as of the last `refresh_loras`."""
+        """All LoRAs in natural order of their paths, as of the last `refresh_loras`."""
         ...
 
     def refresh_loras(self) -> None:
-        """Look again."""
+        """Search the folders for LoRAs again."""
         ...
 
     def hash_lora(self, lora: Lora) -> Lora:
-        """The same with its hash, computed now if it was unknown; the list shows it from then on.
+        """The LoRA with its hash, computed now if it was unknown; listed with it from then on.
 
         Raises `NotFound("LoRA", name)` when the file is gone.
         """
         ...
 
     def hypernetworks(self) -> Sequence[Hypernetwork]:
-        """By path, capitals or not, as they are now."""
+        """All hypernetworks, ordered by path ignoring case; the folder is read at each call."""
         ...
 
     def embeddings(self) -> Sequence[Embedding]:
-        """In natural order of their paths, as of the last `refresh_embeddings` or since a file came
-        to the folder or left it."""
+        """All embeddings in natural order of their paths.
+
+        As of the last `refresh_embeddings`, or of the last file added to or removed from the
+        folder.
+        """
         ...
 
     def hash_embedding(self, embedding: Embedding) -> Embedding:
-        """The same with its hash, computed now. Raises `NotFound("embedding", name)`."""
+        """The embedding with its hash, computed now. Raises `NotFound("embedding", name)`."""
         ...
 
     def refresh_embeddings(self) -> None:
-        """Look again."""
+        """Search the folder for embeddings again."""
         ...
 
     def text_width(self, checkpoint: Checkpoint) -> int | None:
-        """The width of the checkpoint's token embeddings, None where its file does not tell."""
+        """Width of the checkpoint's token embeddings, None if its file does not tell.
+
+        See `hexfusion.domain.extra_networks.text_width`.
+        """
         ...

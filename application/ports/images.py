@@ -1,4 +1,4 @@
-"""Where finished pictures are kept, and the texts beside them."""
+"""Port: the archive of saved pictures and text files."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from hexfusion.domain.errors import HexfusionError
 class ArchiveError(HexfusionError):
     """A file cannot be written or read: no permission, no space.
 
-    `path` is where, in full; `message` is the system's word on it.
+    `path` is the full path, `message` the operating system's error text.
     """
 
     def __init__(self, path: str, message: str) -> None:
@@ -19,26 +19,25 @@ class ArchiveError(HexfusionError):
 
 
 class ImageArchive(Protocol):
-    """Files under relative paths with `/` between their parts. Safe to call from many threads.
+    """Stores files under relative paths, with `/` as separator. Thread-safe.
 
-    No path leads out of the archive: one with `..`, or an empty one, raises InvalidRequest("path",
-    ...), and so does one too long for file systems, or an absolute one, except below the folders
-    the archive was told to own. What the names mean is the caller's business. Where the system
-    fails, ArchiveError is raised.
+    InvalidRequest("path", ...) is raised for a path that is empty, contains `..`, is too long for
+    file systems, or is absolute and not below one of the folders given to the archive.
+    ArchiveError is raised if the operating system fails.
     """
 
     def names(self, folder: str) -> Sequence[str]:
-        """Files and folders in a folder, unordered; none where there is no such folder.
+        """Names of the files and folders in a folder, unordered; empty if it does not exist.
 
-        Here an empty path, too, is the archive's root.
+        An empty `folder` is the root of the archive.
         """
         ...
 
     def write(self, path: str, data: bytes, *, replace: bool = True) -> None:
-        """Keep these bytes, whole or not at all; folders are made as needed.
+        """Write a file atomically; missing folders are created.
 
-        They take the place of what was there, unless `replace` is false: then FileExistsError is
-        raised, and of many who write the same path at once one succeeds.
+        An existing file is replaced, unless `replace` is false: then FileExistsError is raised, and
+        of several threads that write the same path at once exactly one succeeds.
         """
         ...
 
@@ -47,8 +46,8 @@ class ImageArchive(Protocol):
         ...
 
     def probe(self, folder: str) -> None:
-        """Raises ArchiveError if nothing could be written to the folder, which need not exist yet.
+        """Raises ArchiveError unless files could be written to the folder, which need not exist.
 
-        Nothing is left behind.
+        Leaves no file or folder behind.
         """
         ...

@@ -1,4 +1,4 @@
-"""The inference port: a plan goes in, pictures come out."""
+"""Port: inference (a plan to pictures), and the checkpoints in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from hexfusion.domain.vaes import VaeFile
 
 
 class Verdict(Enum):
-    """What an observer answers after a step."""
+    """An observer's answer after a step: continue, skip the batch, or interrupt the job."""
 
     CONTINUE = "continue"
     SKIP = "skip"
@@ -23,22 +23,22 @@ class Verdict(Enum):
 
 
 Observer = Callable[[int, int, Callable[[], Image]], Verdict]
-"""Hears of every step, and may end the batch: `observer(step, of, preview)` is called when step
-`step` (from 1) of `of` is done; hires fix counts through both passes.
+"""`observer(step, of, preview)` is called after each step `step` (from 1) of `of`, and may end the
+batch. With hires fix the steps of both passes are counted.
 
-`preview()` makes a picture of the prediction so far; it may be called later, from another thread,
-or never.
+`preview()` decodes the present prediction to a picture; it may be called later, from another
+thread, or never.
 """
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The pictures that a plan with `init` starts from.
+    """The init pictures of a plan with `init`.
 
-    `pictures` (RGB) are one for each picture of the batch; a picture that stands there twice may
-    be the same object. If sides are not the plan's their latents are stretched to it. `mask` ("L",
-    white is painted anew) holds for all; its size is the plan's, up to what is over multiples of 8.
-    A UNet that sees a mask sees `seen` instead, if there is one, of the same size.
+    `pictures` (RGB) has one entry per picture of the batch; entries may be the same object. If
+    their size is not the plan's, their latents are resized. `mask` ("L", white is repainted)
+    applies to all of them; its size is the plan's before rounding down to multiples of 8. `seen`,
+    of the same size, replaces it as input of a UNet that takes a mask.
     """
 
     pictures: Sequence[Image]
@@ -48,14 +48,14 @@ class Sources:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a plan became.
+    """The result of a plan.
 
-    `facts` is what the backend alone can know of it, by infotext label and in infotext's order:
-    whether prompts had to be padded, or guidance was left out. `embeddings` are those that prompts
-    named, in infotext's order; `comments` say what networks could not be used, and why. `changed`
-    is where each picture changed ("L", white where it did, of any size) after soft inpainting.
-    `first_pass` are the pictures before the second pass, if the plan wants them kept; none where
-    the first pass was cut short.
+    `pictures` are RGB. `facts` are infotext entries that only the backend knows, by label and in
+    infotext's order, such as padded prompts or skipped guidance. `embeddings` are those that the
+    prompts used, in infotext's order; `comments` tell which networks could not be used, and why.
+    `changed` has a mask per picture ("L", white where it changed, of any size) after soft
+    inpainting. `first_pass` are the pictures before the second pass, if `keep_first_pass` is set
+    and the first pass was completed.
     """
 
     pictures: Sequence[Image]
@@ -67,28 +67,28 @@ class Rendered:
 
 
 class Inference(Protocol):
-    """Turns plans into pictures. Safe to call from many threads at once."""
+    """Renders plans. Thread-safe."""
 
     def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
-        """One picture per seed of the plan, RGB, of `plan.size`. Blocks.
+        """Render one RGB picture of `plan.size` per seed of the plan. Blocks until done.
 
-        `sources` come with a plan that has `init`, and only with one.
+        `sources` must be given if the plan has `init`, and only then.
 
-        After SKIP or INTERRUPT the last prediction is decoded and returned instead; of hires fix,
-        an interrupt in the first pass leaves the first pass's pictures, a skip enlarges them.
-        Raises `CheckpointError` when the model does not load, `NotANumber` when it yields NaN,
-        `OutOfMemory` when there is not enough. Where something can be freed it is, and the batch
-        begun once more: its steps are then heard of from the first again.
+        After SKIP or INTERRUPT the last prediction is decoded and returned. With hires fix, an
+        interrupt in the first pass returns the first pass's pictures, a skip enlarges them.
+        Raises `CheckpointError` if the model does not load, `NotANumber` if it yields NaN,
+        `OutOfMemory`. Before that, unused models are freed and the batch is restarted once: the
+        observer then gets its steps from the first again.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Resident:
-    """A checkpoint in memory; `size` is in bytes, of its networks' tensors.
+    """A checkpoint in memory; `size` is that of its networks' tensors, in bytes.
 
-    `ready`: it lies where it computes, and renders without being moved there first. `jobs` is how
-    many use it now.
+    `ready`: it is on the device that computes, and need not be moved there first. `jobs` is the
+    number of jobs that use it now.
     """
 
     checkpoint: Checkpoint
@@ -98,28 +98,28 @@ class Resident:
 
 
 class ModelHost(Protocol):
-    """Keeps checkpoints in memory."""
+    """Manages the checkpoints in memory. Thread-safe."""
 
     def load(self, checkpoint: Checkpoint, vae: VaeFile | None = None) -> None:
-        """Make it the loaded one, with that VAE or its own.
+        """Load a checkpoint, with the given VAE or its own, and make it the current one.
 
-        Raises `CheckpointError`, `OutOfMemory`; the previous one then stays.
+        Raises `CheckpointError`, `OutOfMemory`; then the previous checkpoint stays loaded.
         """
         ...
 
     def loaded(self) -> Checkpoint | None:
-        """The checkpoint in memory, if any."""
+        """The current checkpoint, None if none is loaded."""
         ...
 
     def resident(self) -> Sequence[Resident]:
-        """All that are in memory, the one used last first."""
+        """All checkpoints in memory, most recently used first."""
         ...
 
     def unload(self) -> None:
-        """Free its memory; the next render loads again."""
+        """Free the memory of loaded checkpoints; the next render loads again."""
         ...
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
-        """The device's memory in bytes, grouped as `/memory` shows CUDA's (spec api.md 14);
-        None where there is no device of its own (CPU)."""
+        """Memory statistics of the device in bytes, grouped as in `/memory` (spec api.md 14); None
+        for the CPU."""
         ...

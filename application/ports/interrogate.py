@@ -1,4 +1,4 @@
-"""The interrogation port: a picture goes in, words come out."""
+"""Port: interrogation (captions, terms and tags for a picture)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,30 +10,30 @@ from hexfusion.domain.interrogation import CaptionSearch, TagScore
 
 
 class Interrogator(Protocol):
-    """Finds words for RGB pictures of any size. Safe to call from many threads at once.
+    """Describes RGB pictures of any size. Thread-safe.
 
-    Each method tells `advance` how far it is; after SKIP or INTERRUPT it answers with what it has.
-    Each raises `ModelUnavailable`, naming the file to put where, without a network for it,
-    `CheckpointError` for one that does not load, `NotANumber`.
+    Each method reports its progress to `advance`; after SKIP or INTERRUPT it returns what it has so
+    far. Each raises `ModelUnavailable` if its network's file is missing (naming file and folder),
+    `CheckpointError` if the network does not load, `NotANumber`.
     """
 
     def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
-        """What the picture shows, in a sentence."""
+        """A one-sentence caption, found by beam search with the given settings."""
         ...
 
     def rank(
         self, picture: Image, lists: Sequence[Sequence[str]], advance: Advance = go_on
     ) -> Iterator[Sequence[float]]:
-        """For each list how well its terms fit the picture: probabilities, together 1.
+        """For each list of terms, the probability of each term, 0 to 1 with sum 1.
 
-        They come as they are found. After a stop there are fewer than lists.
+        Results are yielded one list at a time; after a stop there are fewer than `lists`.
         """
         ...
 
     def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
-        """All tags that the network knows, each with its probability, 0 to 1, in its own order."""
+        """All tags of the network with their probabilities, 0 to 1, in the network's order."""
         ...
 
     def release(self) -> None:
-        """Give the device's memory back. What is in use stays until it is not."""
+        """Free the networks' memory; networks in use are freed once they are no longer used."""
         ...

@@ -1,4 +1,4 @@
-"""Where finished jobs are kept, with what came of them."""
+"""Port: the store of finished jobs and their results."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,15 +10,15 @@ from hexfusion.domain.progress import Progress
 
 
 class JobStoreError(HexfusionError):
-    """What came of a job cannot be written or read: no permission, no space."""
+    """The result of a job cannot be written or read: no permission, no space."""
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A job that is over. Times are seconds of epoch time.
+    """The record of a finished job. Times are in seconds since 1970.
 
-    `progress` is how far it came. `digest` tells whether another request of that id is the same
-    one. `size` is that of what is kept beside the record, bytes; `kept` says whether that is a
-    result, an error, or nothing.
+    `progress` is the last progress. `digest` is `Order.digest`, equal for equal requests. `kept`
+    tells what is stored with the record: "result", "error" or "nothing"; `size` is its size in
+    bytes.
     """
 
     id: str
@@ -35,30 +35,31 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStore(Protocol):
-    """Records and the bytes beside them. Safe to call from many threads.
+    """Stores records with their results. Thread-safe.
 
-    How long they stay is the caller's business. Of one owner there is one job of an id.
+    Deletes nothing by itself. (owner, id) is unique.
     """
 
     def put(self, record: JobRecord, body: bytes) -> None:
-        """Keep both, whole or not at all; they take the place of that owner's job of that id.
+        """Store both atomically; they replace a job with the same owner and id.
 
         Raises `JobStoreError`.
         """
         ...
 
     def records(self) -> Sequence[JobRecord]:
-        """All of them, those that finished first coming first."""
+        """All records, ordered by finishing time, oldest first."""
         ...
 
     def find(self, id: str, owner: str | None) -> JobRecord | None:
-        """That owner's job of that id, if it is kept."""
+        """The record with this owner and id, None if there is none."""
         ...
 
     def body(self, record: JobRecord) -> bytes:
-        """What is kept beside the record. Raises `NotFound("job", id)`, `JobStoreError`."""
+        """The result or error stored with the record. Raises `NotFound("job", id)`,
+        `JobStoreError`."""
         ...
 
     def remove(self, record: JobRecord) -> None:
-        """Keep it no longer; if it is gone already, nothing happens."""
+        """Delete a record and its result; does nothing if it is not stored."""
         ...

@@ -1,4 +1,4 @@
-"""Where the server's options live."""
+"""Port: the store of the server's options."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,16 +7,16 @@ from hexfusion.domain.options import Options
 
 
 class OptionsStore(Protocol):
-    """Options that outlive the process. All methods may be called from many threads."""
+    """Persistent options. Thread-safe."""
 
     def snapshot(self) -> Options:
-        """The options now. The snapshot never changes, whatever is updated later."""
+        """An immutable snapshot of the present options."""
         ...
 
     def update(self, changes: Mapping[str, object]) -> Options:
-        """Store `changes` and save, all of them or none; return the new options.
+        """Store and save all `changes` or none; returns the new options.
 
-        Null takes a key back to its default. Raises UnknownOption for a key that does not exist and
-        is not null, and OptionError for a value of a wrong type.
+        None resets a key to its default. Raises UnknownOption for an unknown key whose
+        value is not None, and OptionError for a value of a wrong type.
         """
         ...

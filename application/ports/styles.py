@@ -1,4 +1,4 @@
-"""The styles people wrote down to use by name."""
+"""Port: the store of prompt styles."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,5 +10,5 @@ class StyleStore(Protocol):
     """Reads styles. Safe to call from many threads."""
 
     def styles(self) -> Sequence[Style]:
-        """All of them, in the order of the files they come from."""
+        """All styles, in the order of their files."""
         ...

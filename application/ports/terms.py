@@ -1,14 +1,16 @@
-"""Lists of terms that people keep to have pictures compared with."""
+"""Port: the store of term lists for the CLIP interrogator."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 
 class TermStore(Protocol):
-    """Reads the lists. Safe to call from many threads."""
+    """Reads term lists. Thread-safe."""
 
     def terms(self) -> Mapping[str, str]:
-        """Each list's text, a term a line, by its file's name without ending; as they are now,
-        in the order of the names. Raises `CheckpointError` naming a file that is no UTF-8 text.
+        """The text of each list, one term per line, by its file name without extension.
+
+        Read at each call, ordered by name. Raises `CheckpointError` naming a file that is no UTF-8
+        text.
         """
         ...

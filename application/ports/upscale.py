@@ -1,4 +1,4 @@
-"""The upscaling port: a picture goes in, a larger one comes out."""
+"""Port: upscaling of pictures."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,24 +9,26 @@ from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.upscalers import UpscalerModel, UpscaleSettings
 
 Advance = Callable[[int, int], Verdict]
-"""Hears that `done` of `of` tiles are done, and answers whether to go on."""
+"""`advance(done, of)`: called when `done` of `of` units of work (tiles, faces) are done; answers
+whether to continue."""
 
 
 def go_on(done: int, of: int) -> Verdict:
-    """For nobody in particular."""
+    """An `Advance` that always continues."""
     return Verdict.CONTINUE
 
 
 class Upscaler(Protocol):
-    """Enlarges pictures. Safe to call from many threads at once."""
+    """Enlarges pictures. Thread-safe."""
 
     def list(self, settings: UpscaleSettings) -> Sequence[UpscalerModel]:
-        """What can be used: None, Lanczos, Nearest, then the others by lower-cased name."""
+        """The available upscalers: None, Lanczos, Nearest, then the others by name, ignoring
+        case."""
         ...
 
     def check(self, name: str, settings: UpscaleSettings) -> None:
-        """Raises `NotFound` for an unknown name, `ModelUnavailable` for a model whose weights are
-        neither here nor at hand."""
+        """Raises `NotFound` for an unknown name, `ModelUnavailable` for a known model without
+        weights."""
         ...
 
     def upscale(
@@ -37,11 +39,11 @@ class Upscaler(Protocol):
         settings: UpscaleSettings,
         advance: Advance = go_on,
     ) -> Image:
-        """`factor` times as large, each side rounded down to a multiple of 8, but at least 8.
+        """Enlarge by `factor`, each side rounded down to a multiple of 8, at least 8.
 
-        None, Lanczos and Nearest keep the mode; networks answer in RGB, and tell `advance` of every
-        tile: after SKIP or INTERRUPT the picture comes back enlarged without them (spec images.md
-        9.2 and 9.3). Raises as `check` does, `CheckpointError` when a model does not
+        None, Lanczos and Nearest keep the picture's mode; networks return RGB and call `advance`
+        after each tile: after SKIP or INTERRUPT the picture is enlarged without the network (spec
+        images.md 9.2 and 9.3). Raises as `check` does, `CheckpointError` when a model does not
         load, `NotANumber`, and `InvalidRequest` for a picture too large for a network.
         """
         ...

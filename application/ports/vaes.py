@@ -1,4 +1,4 @@
-"""The VAE files there are."""
+"""Port: the catalogue of VAE files."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,26 +8,26 @@ from hexfusion.domain.vaes import VaeFile
 
 
 class VaeCatalog(Protocol):
-    """Lists VAEs that lie in files of their own. Safe to call from many threads."""
+    """Lists separate VAE files. Thread-safe."""
 
     def vaes(self) -> Sequence[VaeFile]:
-        """All of them, each name once, in the order they are shown; as of the last refresh."""
+        """All VAEs, each name once, in display order, as of the last refresh."""
         ...
 
     def refresh(self) -> None:
-        """Look again."""
+        """Search the folders again."""
         ...
 
     def hash(self, vae: VaeFile) -> VaeFile:
-        """The same VAE with its sha256, that of the file as it is now.
+        """The VAE with the sha256 of the present content of its file.
 
         Raises `NotFound("VAE", name)` when the file is gone.
         """
         ...
 
     def preference(self, checkpoint: Checkpoint) -> str | None:
-        """What the user noted beside the checkpoint: a VAE's name, "None" or "Automatic".
+        """The VAE in the checkpoint's user metadata: a file name, "None" or "Automatic".
 
-        None without such a note. Nothing says that there is a VAE of that name.
+        None if the metadata has none. A file with this name need not exist.
         """
         ...
