@@ -1,8 +1,8 @@
-"""The board: which jobs clients asked for, whoever's thread does them, and what came of them.
+"""The job board: all queued, running and finished jobs, by owner and id.
 
-A client may wait for its job, as with A1111, or leave it to a thread of ours and come back. A job
-that was given an id (`force_task_id`) is done once: who asks for the same again under that id gets
-the same result. See docs/adr/0009.
+A client may wait for its job, as with A1111, or leave it to a thread of the server and fetch the
+result later. A job with an id of the client's choice (`force_task_id`) is run once: an equal
+request with the same id gets the same result. See docs/adr/0009.
 """
 
 import logging
@@ -29,30 +29,30 @@ from hexfusion.domain.errors import (
     TooManyWatchers,
 )
 
-#: Most clients that wait at once for jobs they do not do themselves; each holds a thread.
+#: Most clients that may wait at once for a job in another thread; each of them holds a thread.
 MAX_WATCHERS = 32
-#: Most jobs whose pictures are made and still to be encoded, beside as many as may run and wait.
+#: Most jobs that are finished but still being encoded, in addition to those that run and wait.
 MAX_CLOSING = 8
 #: Longest id a client may give, characters.
 MAX_ID = 1024
-#: How often a client that waits for another's thread is looked after, seconds.
+#: Seconds between two checks whether a client waiting for another thread's job has disconnected.
 _PATROL = 0.25
-#: What is left of a stop's grace to deliver what was interrupted, seconds.
+#: Seconds of the grace period at shutdown that are reserved for delivering interrupted results.
 _DELIVERY = 3.0
 
 log = logging.getLogger(__name__)
 
 
 class _Role(Enum):
-    """How a client comes to a job."""
+    """What a client's thread does about the job it claimed."""
 
-    DOES = "does"
-    JOINS = "joins"
-    CAME_LATE = "came late"  # the job was interrupted; when it is over, another can begin
+    DOES = "does"  # runs it
+    JOINS = "joins"  # waits for the thread that runs it
+    CAME_LATE = "came late"  # the job was interrupted: wait for its end, then claim again
 
 
 class Watch:
-    """Someone watching one job from beginning to end. To be closed."""
+    """A client's subscription to the events of one job. Must be closed."""
 
     def __init__(self, board: "JobBoard", entry: Entry | None, kept: JobStatus | None) -> None:
         self._board = board
@@ -61,34 +61,34 @@ class Watch:
         self._open = True
 
     def status(self) -> JobStatus:
-        """The job now."""
+        """The present status of the job."""
         if self._entry is None:
             assert self._kept is not None
             return self._kept
         return self._board.status_of(self._entry)
 
     def picture(self, every: int) -> tuple[int, Image] | None:
-        """The latest preview and its number; a new one at most every so many steps."""
+        """(number, preview): the latest preview, or None; a new one at most every `every` steps."""
         if self._entry is None or (shown := self._entry.job.preview(every)) is None:
             return None
         return shown.number, shown.image
 
     def wait(self, seen: int, seconds: float) -> int:
-        """Wait for something new since `seen`, at most so many seconds; returns how much was."""
+        """Wait until `changes` of the job differs from `seen`, at most `seconds`; returns it."""
         return self._entry.job.wait(seen, seconds) if self._entry else seen
 
     def close(self) -> None:
-        """Let another one watch."""
+        """End the subscription; another client may watch. May be called more than once."""
         if self._open:
             self._open = False
             self._board.leave()
 
 
 class JobBoard:
-    """Jobs by owner and id. Safe to call from many threads.
+    """Jobs by owner and id. Thread-safe.
 
-    `owner` is the login of the caller: nobody sees, gets or stops what another login asked for.
-    None is everybody, where the server knows no logins.
+    `owner` is the login of the caller; callers cannot see, fetch or stop jobs of other logins. It
+    is None if the server has no logins.
     """
 
     def __init__(
@@ -115,10 +115,11 @@ class JobBoard:
         owner: str | None = None,
         abandoned: Abandoned = lambda: False,
     ) -> JobOutcome:
-        """Do the job in this thread, or wait for the one that is at the same job already.
+        """Run the job in this thread, or wait for the thread that already runs the same job.
 
-        Raises what `make` and `encode` raise; `QueueFull`, `ServerStopping`, `JobCancelled`;
-        `JobConflict` if another job of that id is under way.
+        `abandoned` tells whether the client has disconnected. Raises what `order.make` and
+        `order.encode` raise; `QueueFull`, `ServerStopping`, `JobCancelled`;
+        `JobConflict` if a different job with this id is queued or running.
         """
         while True:
             found = self._claim(order, owner, abandoned, keep=order.id is not None)
@@ -145,7 +146,7 @@ class JobBoard:
     def submit(
         self, order: Order[Any], *, owner: str | None = None, new_id: str | None = None
     ) -> JobStatus:
-        """Leave the job to a thread of ours. `new_id` is its id if the order gives none.
+        """Start the job in a thread of the server; `new_id` is its id if the order has none.
 
         Raises `QueueFull`, `ServerStopping`, `JobConflict`.
         """
@@ -162,16 +163,17 @@ class JobBoard:
                     return of_record(found, self._retention)
 
     def status(self, id: str, owner: str | None = None) -> JobStatus:
-        """Where a job of the owner's stands. Raises `NotFound`."""
+        """The status of the owner's job `id`. Raises `NotFound`."""
         with self._lock:
             if entry := self._live.get((owner, id)):
                 return self.status_of(entry)
             return of_record(self._kept(id, owner), self._retention)
 
     def found(self, id: str, owner: str | None = None) -> tuple[JobStatus, bytes | None]:
-        """Where a job of the owner's stands, and what is kept of that very job, if anything is.
+        """(status, stored result or error as JSON) of the owner's job `id`.
 
-        Another one of that id may take its place meanwhile. Raises `NotFound`, `JobStoreError`.
+        The JSON is None while the job is not over, and if nothing was stored. Both belong to the
+        same job, even if another job replaces it meanwhile. Raises `NotFound`, `JobStoreError`.
         """
         for again in (True, False):
             with self._lock:
@@ -187,14 +189,14 @@ class JobBoard:
         raise AssertionError("it returns or raises")
 
     def body(self, id: str, owner: str | None = None) -> bytes:
-        """What is kept of a finished job: its result or its error.
+        """The stored result or error of a finished job, as JSON.
 
         Raises `NotFound`, `JobStoreError`.
         """
         return self._store.body(self._kept(id, owner))
 
     def statuses(self, owner: str | None = None) -> list[JobStatus]:
-        """The owner's jobs: those running, those waiting, the finished, latest first."""
+        """The owner's jobs: running, then waiting, then finished ones with the latest first."""
         with self._lock:
             entries = [each for (of, _), each in self._live.items() if of == owner]
             self._sweep()
@@ -203,9 +205,9 @@ class JobBoard:
         return live + [of_record(each, self._retention) for each in reversed(kept)]
 
     def finished(self, id: str, owner: str | None = None) -> JobRecord | None:
-        """The owner's finished job of that id, if it is still kept.
+        """The record of the owner's finished job `id`, None if there is none or it has expired.
 
-        One whose pictures are made counts, though they may still be encoded.
+        A job whose result is still being encoded counts as finished.
         """
         with self._lock:
             entry = self._live.get((owner, id))
@@ -217,7 +219,7 @@ class JobBoard:
                 return None
 
     def cancel(self, id: str, owner: str | None = None) -> JobStatus:
-        """Stop a running job soon, a waiting one at once; forget a finished one.
+        """Interrupt a running job, remove a waiting one from the queue, delete a finished one.
 
         Raises `NotFound`.
         """
@@ -231,7 +233,7 @@ class JobBoard:
         return self.status_of(entry)
 
     def watch(self, id: str, owner: str | None = None) -> Watch:
-        """Watch a job until it is over. Raises `NotFound`, `TooManyWatchers`."""
+        """Subscribe to a job's events. Raises `NotFound`, `TooManyWatchers`."""
         with self._lock:
             entry = self._live.get((owner, id))
             kept = None if entry else self.status(id, owner)
@@ -240,11 +242,15 @@ class JobBoard:
 
     @property
     def busy(self) -> bool:
-        """Whether a job is under way."""
+        """Whether any job is queued, running or being encoded."""
         return bool(self._live)
 
     def stop(self, seconds: float) -> None:
-        """Take no more jobs, and be done with those there are within `seconds`."""
+        """Accept no more jobs, and end those that run within `seconds`.
+
+        Jobs still running shortly before that are interrupted, so that their pictures so far can
+        be delivered. Returns at once.
+        """
         working = max(seconds - _DELIVERY, 0)
         self._queue.stop(working)
         timer = threading.Timer(working, self._queue.interrupt_all)
@@ -252,7 +258,7 @@ class JobBoard:
         timer.start()
 
     def status_of(self, entry: Entry) -> JobStatus:
-        """For `Watch`: where an entry stands."""
+        """Used by `Watch`: the status of an entry."""
         if entry.record:
             return of_record(entry.record, self._retention)
         job, waiting = entry.job, self._queue.waiting()
@@ -273,7 +279,7 @@ class JobBoard:
         )
 
     def leave(self) -> None:
-        """For `Watch`: one watcher less."""
+        """Used by `Watch`: one watcher fewer."""
         with self._lock:
             self._watchers -= 1
 
@@ -286,7 +292,8 @@ class JobBoard:
         keep: bool,
         new_id: str | None = None,
     ) -> tuple[Entry, _Role] | JobRecord:
-        """An entry and what to do about it, or what came of the same order before."""
+        """An entry and the caller's role for it, or the record of the same job, already
+        finished."""
         if order.id and len(order.id) > MAX_ID:
             raise InvalidRequest("force_task_id", f"has more than {MAX_ID} characters")
         with self._lock:
@@ -309,8 +316,10 @@ class JobBoard:
             return entry, _Role.DOES
 
     def _same(self, order: Order[Any], owner: str | None) -> JobRecord | None:
-        """The finished job that is to be repeated, if it succeeded. Another request of that id is
-        a new job, as with A1111 (spec api.md 4)."""
+        """The record of the successful job of an equal request with the same id, if it is kept.
+
+        A different request with the same id is a new job, as in A1111 (spec api.md 4).
+        """
         record = self.finished(order.id, owner) if order.id else None
         succeeded = record and record.state == JobState.DONE.value and record.kept == "result"
         return record if succeeded and record and record.digest == order.digest else None
@@ -327,7 +336,7 @@ class JobBoard:
         def work() -> None:
             try:
                 self._work(entry)
-            except Exception as error:  # told to who asks for the job
+            except Exception as error:  # stored, for the client that asks for the job
                 log.info("job %s: %s", entry.job.id, error)
 
         try:
@@ -358,7 +367,7 @@ class JobBoard:
     def _close(
         self, entry: Entry, state: JobState, body: bytes = b"", error: Exception | None = None
     ) -> None:
-        """Write down what came of it, and let everybody know."""
+        """Record the result or the error of a job, and wake everybody who waits for it."""
         entry.outcome, entry.error = body, error
         if entry.keep and len(body) > self._retention.bytes:
             error, state = ResultTooLarge(len(body), self._retention.bytes), JobState.FAILED
@@ -397,8 +406,10 @@ class JobBoard:
         )
 
     def _await(self, entry: Entry, abandoned: Abandoned) -> Exception | None:
-        """What its job failed with. Raises `TooManyWatchers`, and `JobCancelled` when the client
-        goes away."""
+        """Wait until the job is over; returns its error, None if it succeeded.
+
+        Raises `TooManyWatchers`, and `JobCancelled` if the client disconnects.
+        """
         try:
             with self._watching():
                 while not entry.over.wait(_PATROL):

@@ -1,8 +1,8 @@
-"""Whose turn is next: jobs for the checkpoints in memory first, within bounds.
+"""Chooses the next job of the queue: jobs whose checkpoints are in memory may go first.
 
-First come, first served makes a server load a checkpoint for every job when two clients use two of
-them in turn. So a job whose checkpoints are there may overtake others, but none is overtaken more
-than so many times, nor once so many seconds have gone by since the first time. See docs/adr/0018.
+If two clients use two checkpoints alternately, first come, first served would load a checkpoint for
+every job. So a job whose checkpoints are in memory may overtake others. How often a job can be
+overtaken, and for how long after the first time, is bounded (`Grouping`). See docs/adr/0018.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 
 @dataclass(frozen=True)
 class Grouping:
-    """How often, and for how long, a waiting job may be overtaken. Where one is 0: never."""
+    """Bounds on overtaking: a waiting job is overtaken at most `overtakes` times, and only within
+    `seconds` after the first time. If either is 0, never."""
 
     overtakes: int = 8
     seconds: float = 60.0
@@ -22,7 +23,11 @@ GROUPING = Grouping()
 
 
 class Waiting(Protocol):
-    """A job in the queue: `models` are files of checkpoints, `overtaken_at` the first time."""
+    """A job in the queue.
+
+    `models` are the paths of the checkpoints it uses, `overtaken` counts how often it was
+    overtaken, `overtaken_at` is the time of the first, None before.
+    """
 
     models: Collection[str]
     overtaken: int
@@ -33,12 +38,15 @@ W = TypeVar("W", bound=Waiting)
 
 
 def next_of(waiting: Sequence[W], ready: Collection[str], grouping: Grouping, now: float) -> W:
-    """The job to run next; `waiting` is in order of arrival and not empty, `ready` in memory.
+    """The job to run next.
 
-    It is the first, unless that one would have a checkpoint loaded, may be overtaken, and behind it
-    is one that would not: then the first of those. Jobs that use no checkpoint are not preferred,
-    since nothing is won by it. Jobs for the same checkpoints so stay in their order, and none has
-    been overtaken more often than one that came before it: asking the first is enough.
+    `waiting` is in order of arrival and not empty; `ready` are the paths of checkpoints in memory;
+    `now` is in the seconds of `overtaken_at`.
+
+    That is the first job, unless it needs a checkpoint loaded, may be overtaken, and a job behind
+    it needs none loaded: then the first of those. Jobs that use no checkpoint never overtake, since
+    that saves no load. Jobs for the same checkpoints stay in order, so no job has been overtaken
+    more often than one before it, and checking the bounds of the first job is enough.
     """
     first = waiting[0]
     if _there(first, ready) or not _may_be_overtaken(first, grouping, now):
@@ -47,7 +55,7 @@ def next_of(waiting: Sequence[W], ready: Collection[str], grouping: Grouping, no
 
 
 def note_overtaken(ahead: Sequence[Waiting], now: float) -> None:
-    """Those before a job that takes its turn are overtaken once more."""
+    """Count one more overtaking for each job in `ahead`, those before the job that starts."""
     for job in ahead:
         job.overtaken += 1
         if job.overtaken_at is None:

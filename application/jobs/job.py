@@ -1,4 +1,4 @@
-"""One job: a request's life, with its own id, progress, previews and cancel."""
+"""One job: its state, progress and previews, and how it is interrupted."""
 
 import secrets
 import string
@@ -13,9 +13,9 @@ from hexfusion.application.jobs.live_preview import LivePreview, NumberedPreview
 from hexfusion.application.ports.inference import Verdict
 from hexfusion.domain.progress import Progress
 
-#: Seconds of epoch time; injected, so that tests own the clock.
+#: Returns the time in seconds since 1970; injected, so that tests control it.
 Clock = Callable[[], float]
-#: Answers whether whoever asked for a job has gone away.
+#: Whether the client of a job has disconnected.
 Abandoned = Callable[[], bool]
 
 
@@ -31,8 +31,8 @@ class JobState(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class JobView:
-    """A job at one moment: everything is of the same. Times are seconds of epoch time, `elapsed`
-    of work so far."""
+    """A consistent snapshot of a job. Times are in seconds since 1970; `elapsed` is the running
+    time in seconds."""
 
     state: JobState
     progress: Progress
@@ -51,16 +51,17 @@ class JobView:
 
 
 def new_task_id(kind: str) -> str:
-    """An id as A1111 makes them: `task(txt2img-XXXXXXX)` (spec api.md 4)."""
+    """A random id in A1111's form, `task(txt2img-XXXXXXX)` (spec api.md 4)."""
     alphabet = string.ascii_uppercase + string.digits
     return f"task({kind}-{''.join(secrets.choice(alphabet) for _ in range(7))})"
 
 
 class Job:
-    """One request's life. Safe to read and to stop from any thread; one thread works on it.
+    """A job. Any thread may read and interrupt it; one thread runs it.
 
-    `owner` is the login of who asked for it, None where the server asks for none. `models` are the
-    files of the checkpoints that it uses, as far as that is known before it runs.
+    `owner` is the login of the client, None if the server has no logins. `models` are the paths of
+    the checkpoints that it uses, as far as known before it runs. `changes` counts the changes of
+    its state and progress.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Job:
         self._live = LivePreview()
 
     def view(self) -> JobView:
-        """The job as it is now. Who tells several things of it reads them here, at once."""
+        """A consistent snapshot; use it to read more than one attribute."""
         with self._lock:
             return JobView(
                 state=self.state,
@@ -127,23 +128,30 @@ class Job:
         return self.state not in (JobState.QUEUED, JobState.RUNNING)
 
     def interrupt(self) -> None:
-        """Finish the picture in hand from what there is and make no more."""
+        """Decode the current batch as it is, and make no more batches."""
         self.interrupted = True
 
     def skip(self) -> None:
-        """Finish the batch in hand from what there is and go on with the next."""
+        """Decode the current batch as it is, and continue with the next."""
         self.skipped = True
 
     def cancelled(self) -> bool:
-        """Whether nobody wants the result any more."""
+        """Whether it was interrupted, or its client has disconnected."""
         return self.interrupted or self._abandoned()
 
     def expect(self, batches: int) -> None:
-        """There will be so many in all: what `begin_batch` is told is true of a part only."""
+        """Announce the number of batches of the whole job.
+
+        For scripts that generate more than once: the numbers that `begin_batch` gets then count
+        within one generation only, and are replaced.
+        """
         self._batches, self._begun = batches, 0
 
     def begin_batch(self, text: str, number: int, of: int, passes: Sequence[int] = (0,)) -> None:
-        """Batch `number` (from 0) of `of` starts; `passes` are its sampling runs' steps."""
+        """Batch `number` (from 0) of `of` starts.
+
+        `text` describes it for `/progress`; `passes` has the number of steps of each sampling run.
+        """
         if self._batches is not None:
             number, of = self._begun, self._batches
             self._begun += 1
@@ -159,7 +167,7 @@ class Job:
             self._tell()
 
     def observe(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
-        """The inference port's observer: note the step, answer what to do next."""
+        """Record a step; implements `application.ports.inference.Observer`."""
         if self._abandoned():
             self.interrupted = True
         now, before = self._clock(), self._stepped_at
@@ -173,7 +181,7 @@ class Job:
         return self.verdict()
 
     def advance(self, step: int, of: int) -> Verdict:
-        """The same for work that is no sampling and shows nothing under way."""
+        """Record progress of work without previews (upscaling, interrogation)."""
         if self._abandoned():
             self.interrupted = True
         with self._lock:
@@ -182,7 +190,7 @@ class Job:
         return self.verdict()
 
     def verdict(self) -> Verdict:
-        """Whether to go on with what is in hand."""
+        """Whether to continue with the current batch."""
         if self.interrupted:
             return Verdict.INTERRUPT
         return Verdict.SKIP if self.skipped else Verdict.CONTINUE
@@ -202,27 +210,27 @@ class Job:
 
     @property
     def picture_number(self) -> int:
-        """That of the latest preview; 0 before there is one."""
+        """Number of the latest preview; 0 before the first."""
         return self._live.number
 
     def preview(self, every: int = 1) -> NumberedPreview | None:
-        """The latest preview with its number, as `LivePreview.latest` has it."""
+        """The latest preview with its number; see `LivePreview.latest`."""
         return self._live.latest(every)
 
     def picture(self, every: int = 1) -> Image | None:
-        """The same without its number."""
+        """The latest preview without its number."""
         shown = self.preview(every)
         return shown.image if shown else None
 
     def show(self, pictures: Sequence[Image]) -> None:
-        """A batch is finished; its last picture becomes the preview."""
+        """Record the finished pictures of a batch; the last one becomes the preview."""
         self._live.finish(pictures[-1])
         with self._lock:
             self.pictures_made += len(pictures)
             self._tell()
 
     def enter(self, state: JobState) -> None:
-        """Come to this state, and note when."""
+        """Change to `state`, and record the time."""
         now = self._clock()
         if state is not JobState.RUNNING:
             self._live.begin()  # there is nothing more to make previews of
@@ -236,13 +244,13 @@ class Job:
             self._tell()
 
     def wait(self, seen: int, seconds: float) -> int:
-        """Wait until there is something new since `seen`, at most `seconds`; returns `changes`."""
+        """Wait until `changes` differs from `seen`, at most `seconds`; returns `changes`."""
         with self._lock:
             self._lock.wait_for(lambda: self.changes != seen, seconds)
             return self.changes
 
     def tell(self) -> None:
-        """Wake who watches."""
+        """Wake the threads in `wait`."""
         with self._lock:
             self._tell()
 
@@ -257,7 +265,8 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Meters:
-    """Who hears how long things took: each sampling step in seconds, each job when it is over."""
+    """Callbacks for metrics: `step` gets the seconds of each sampling step, `job` each finished
+    job."""
 
     step: Callable[[float], None] = _ignore
     job: Callable[[Job], None] = _ignore
@@ -267,5 +276,5 @@ NO_METERS = Meters()
 
 
 def visible(job: Job, owner: str | None) -> bool:
-    """Whether this login may see the job. Where there are no logins, everybody may."""
+    """Whether login `owner` may see the job; without logins (None) always."""
     return owner is None or job.owner == owner

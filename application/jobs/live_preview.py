@@ -1,7 +1,7 @@
-"""What a job shows of itself: the latest preview, or the last picture that is finished.
+"""The live preview of a job: the latest preview, or the last finished picture.
 
-Previews are made in the threads of those who look, while the job goes on: one may be finished when
-the job is somewhere else by then. Source: spec api.md 11.2, 11.4.
+Previews are decoded in the threads of the clients that request them, while sampling continues; so
+the job may be at another step or batch when a preview is finished. Source: spec api.md 11.2, 11.4.
 """
 
 import threading
@@ -13,17 +13,17 @@ from PIL.Image import Image
 
 @dataclass(frozen=True)
 class NumberedPreview:
-    """A picture to show, and its number within the job, by which it is told from the one before."""
+    """A preview picture, and its number within the job, which differs for each picture."""
 
     number: int
     image: Image
 
 
 class LivePreview:
-    """Safe to use from any thread. Foreign code is never called under its lock.
+    """The preview of one job. Thread-safe; no callback is called while its lock is held.
 
-    A job goes through stages: a batch, or the same batch begun anew. Steps are counted within one.
-    What was made of a stage is not stored once that is over.
+    A stage is one batch, or a restart of the same batch; steps are counted within a stage. A
+    preview that is finished after its stage is over is discarded.
     """
 
     def __init__(self) -> None:
@@ -37,14 +37,15 @@ class LivePreview:
 
     @property
     def number(self) -> int:
-        """That of the picture shown now; 0 before there is one."""
+        """Number of the present picture; 0 before the first."""
         latest = self._latest
         return latest.number if latest else 0
 
     def offer(self, make: Callable[[], Image], step: int) -> None:
-        """Step `step` (from 1) of the stage is done; `make` makes a picture of it.
+        """Record that step `step` (from 1) of the stage is done; `make` decodes a preview of it.
 
-        A step back begins a new stage: the backend begins a batch anew when memory ran out.
+        A smaller `step` than before starts a new stage: the backend restarts a batch after running
+        out of memory.
         """
         with self._lock:
             if step < self._step:
@@ -52,22 +53,22 @@ class LivePreview:
             self._make, self._step = make, step
 
     def begin(self) -> None:
-        """A stage begins. Until it has a preview the last picture is shown."""
+        """Start a stage. The last picture stays until there is a preview of the new stage."""
         with self._lock:
             self._begin()
 
     def finish(self, image: Image) -> None:
-        """The stage is over, and this is what came of it."""
+        """End the stage; its finished picture becomes the preview."""
         with self._lock:
             self._begin()
             self._show(image)
 
     def latest(self, every: int = 1) -> NumberedPreview | None:
-        """The picture to show, made now unless there is one not older than `every` steps.
+        """The latest preview, None before the first.
 
-        `every` -1 makes no new one. One caller makes it at a time; the others are shown the last
-        one meanwhile, so that watching holds one thread however many watch. A preview that cannot
-        be made is no error: the last one stays.
+        If the last one is `every` steps old or more, a new one is made now; never with `every` -1.
+        Only one caller makes it; others get the last one meanwhile, so that any number of watchers
+        occupies one thread. If making it fails, the last one is returned.
         """
         with self._lock:
             make, step, stage = self._make, self._step, self._stage

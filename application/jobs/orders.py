@@ -1,4 +1,4 @@
-"""Orders: what clients ask for, and how two are told apart."""
+"""Job orders: planned requests that the job board runs, and whether two requests are equal."""
 
 import contextlib
 import hashlib
@@ -18,9 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PreparedJob(Generic[T]):
-    """Work that is checked and planned: called with its job, once that has its turn.
+    """A validated and planned request. Calling it with its job, once that has a slot, does the
+    work.
 
-    `models` are the files of the checkpoints that it uses.
+    `models` are the paths of the checkpoints that it uses.
     """
 
     make: Callable[[Job], T]
@@ -32,11 +33,12 @@ class PreparedJob(Generic[T]):
 
 @dataclass(frozen=True)
 class Order(Generic[T]):
-    """What a client asks for, checked and planned.
+    """A request for a job, validated and planned.
 
-    `fields` are the request's JSON members, by which two orders are told apart. `make` does the
-    work when the job has its turn; `encode` makes of the outcome the bytes that are answered and
-    kept, `explain` of an error. `models` are the files of the checkpoints that it uses.
+    `kind` is the kind of job ("txt2img"), `id` the id that the client chose, None for a new one.
+    `fields` are the request's JSON members: orders with equal kind and fields are equal. `make`
+    does the work once the job has a slot; `encode` serialises its result, `explain` an error, as
+    the JSON that is sent and stored. `models` are the paths of the checkpoints that it uses.
     """
 
     kind: str
@@ -49,14 +51,14 @@ class Order(Generic[T]):
 
     @property
     def digest(self) -> str:
-        """Equal for equal requests."""
+        """A hash of kind and fields (sha256, hex): equal for equal requests."""
         text = msgspec.json.encode([self.kind, self.fields], order="sorted")
         return hashlib.sha256(text).hexdigest()
 
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What the client gets. `replayed`: it was made for an earlier request of that id."""
+    """The encoded result of job `id`. `replayed`: it was made for an earlier, equal request."""
 
     id: str
     body: bytes
@@ -64,7 +66,7 @@ class JobOutcome:
 
 
 def check_same(known: Order[Any], order: Order[Any]) -> None:
-    """Raises `JobConflict` naming what differs."""
+    """Raises `JobConflict`, naming the first field that differs, unless the orders are equal."""
     assert order.id is not None
     if known.kind != order.kind:
         raise JobConflict(order.id, "kind")
@@ -74,7 +76,7 @@ def check_same(known: Order[Any], order: Order[Any]) -> None:
 
 
 class Clients:
-    """Those who wait for a job."""
+    """The clients that wait for a job."""
 
     def __init__(self) -> None:
         self._waiting: list[Abandoned] = []
@@ -87,7 +89,7 @@ class Clients:
             self._waiting.remove(abandoned)
 
     def gone(self) -> bool:
-        """Whether none is left, or each has gone away."""
+        """Whether no client is left that has not disconnected."""
         return all(gone() for gone in list(self._waiting))
 
     def __len__(self) -> int:
@@ -95,11 +97,11 @@ class Clients:
 
 
 class Entry:
-    """An order under way: its job, who wants it, and in the end what came of it.
+    """The board's entry for a job that is not yet over: order, job, clients, and its result.
 
-    `record` is there once everything is written down, `over` set a moment later. An order may hold
-    hundreds of megabytes of pictures, which go with the last name of the entry: so nothing that it
-    holds leads back to it.
+    `record` is set once the result is stored, `over` directly afterwards. With `keep` the result is
+    stored for later requests. An order may hold hundreds of megabytes of pictures, which are freed
+    with the last reference to the entry: so entries must not be part of reference cycles.
     """
 
     def __init__(self, order: Order[Any], clock: Clock, owner: str | None, id: str | None) -> None:
@@ -113,8 +115,10 @@ class Entry:
         self.record: JobRecord | None = None
 
     def settle(self, abandoned: Abandoned) -> None:
-        """Its client was told what came of it. An error leads to the frames it went through, and
-        they to the entry: it is forgotten with the last client."""
+        """Remove a client that has its result; with the last client, the error is dropped too.
+
+        The traceback of the error refers to frames that refer to this entry: a reference cycle.
+        """
         self.clients.leave(abandoned)
         if not self.clients:
             self.error = None

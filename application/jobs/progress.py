@@ -1,4 +1,4 @@
-"""Use-case: how far is a job? Source: spec api.md 11.2."""
+"""Use-case: the progress of a job, as `/progress` reports it. Source: spec api.md 11.2."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.progress import Progress
 
-#: The finished job of that id and owner, if it is known.
+#: (id, owner) -> the record of the finished job, None if there is none.
 FindFinishedJob = Callable[[str, str | None], JobRecord | None]
 
 
 class ProgressState(msgspec.Struct, frozen=True, kw_only=True):
-    """The `state` object of `/progress`, in its order."""
+    """The `state` object of `/progress`; fields in the order of the JSON."""
 
     skipped: bool = False
     interrupted: bool = False
@@ -32,7 +32,8 @@ class ProgressState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgressReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`progress` is 0 to 1, `eta_relative` seconds, `picture` the latest preview."""
+    """Progress of a job: `progress` is 0 to 1, `eta_relative` the seconds remaining, `picture` the
+    latest preview."""
 
     progress: float
     eta_relative: float
@@ -42,9 +43,9 @@ class ProgressReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadProgress:
-    """Answers for the job named, else for the one that runs, else for the last one.
+    """Reports the progress of the named job, else of the running one, else of the last one.
 
-    `owner` is the login of who asks; of other logins' jobs there is nothing to see.
+    `owner` is the login of the caller; jobs of other logins are invisible.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ReadProgress:
     def __call__(
         self, id: str | None = None, *, picture: bool = True, owner: str | None = None
     ) -> ProgressReport:
-        """Raises `NotFound` for an id that neither runs nor waits nor is kept."""
+        """Raises `NotFound` if no job that is queued, running or kept has this id."""
         if id:
             return self._named(id, picture, owner)
         if running := self._jobs.current(owner):
@@ -101,7 +102,7 @@ class ReadProgress:
 
 
 def _over(record: JobRecord) -> ProgressReport:
-    """A job that is over: nothing is going on, but it is known how it ended."""
+    """The report of a finished job."""
     done = record.state == JobState.DONE.value
     return ProgressReport(
         progress=float(done),
@@ -115,7 +116,8 @@ def _over(record: JobRecord) -> ProgressReport:
 
 
 def place_in(queue: Sequence[Job], job: Job) -> str | None:
-    """What A1111 tells who waits (spec api.md 11.4)."""
+    """A1111's text for a waiting job, `In queue: 2/3`; None if it does not wait (spec api.md
+    11.4)."""
     return f"In queue: {queue.index(job) + 1}/{len(queue)}" if job in queue else None
 
 
@@ -133,5 +135,5 @@ def _state(job: JobView, progress: Progress) -> ProgressState:
 
 
 def timestamp(seconds: float) -> str:
-    """Epoch seconds as A1111's `YYYYMMDDhhmmss`, local time."""
+    """Seconds since 1970 as `YYYYMMDDhhmmss` in local time, as A1111 writes it."""
     return time.strftime("%Y%m%d%H%M%S", time.localtime(seconds))

@@ -1,10 +1,9 @@
-"""Jobs: every request is one, with its own id, progress and cancel.
+"""The job queue: a fixed number of slots, and a bounded number of waiting jobs.
 
-The queue is first come, first served over a fixed number of slots, save that jobs for checkpoints
-in memory may go before others, within bounds (`grouping`). Whoever brings a job lends it a thread.
-What A1111 keeps global (`/progress`, `/interrupt`, `/skip`) speaks here of one job: the one named,
-else the one that has been running longest. Where users have logins, each sees only those of their
-own.
+Jobs run in order of arrival, except that jobs whose checkpoints are in memory may overtake others,
+within bounds (`grouping`). A job runs in the thread that submits it. `/progress`, `/interrupt` and
+`/skip`, which are global in A1111, apply to one job: the one named by id, else the one that has
+been running longest. With logins, each user sees only their own jobs.
 """
 
 import threading
@@ -15,24 +14,24 @@ from hexfusion.application.jobs.grouping import GROUPING, Grouping, next_of, not
 from hexfusion.application.jobs.job import NO_METERS, Clock, Job, JobState, Meters, visible
 from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
 
-#: Files of the checkpoints that render without being loaded first.
+#: Returns the paths of the checkpoints that are loaded and ready.
 Ready = Callable[[], Collection[str]]
 
-#: How often a waiting job looks whether its client is still there, seconds.
+#: Seconds between two checks whether the client of a waiting job has disconnected.
 _PATROL = 0.25
-#: How far a job must be to tell how long it will take: A1111's share for having begun is 0.01.
+#: Progress from which the time remaining can be estimated: A1111 adds 0.01 for having begun.
 _JUDGED = 0.011
 
 
 class JobQueue:
-    """Runs jobs in the threads that bring them, `slots` at a time, in order of arrival.
+    """Runs up to `slots` jobs at once, each in the thread that submits it.
 
-    At most `max_waiting` wait; one more raises `QueueFull`. Within `grouping`'s bounds jobs are
-    preferred whose checkpoints are `ready`, or in use by a running job.
+    At most `max_waiting` jobs wait; one more raises `QueueFull`. Within the bounds of `grouping`,
+    jobs whose checkpoints are `ready`, or in use by a running job, go first.
 
-    Nothing foreign is called under its lock, but the clock: `ready` asks the backend, which may be
-    busy for long, a job asks its client, and meters are anybody's. What any of them raises ends
-    the job in whose thread it was asked, and no other.
+    No callback but the clock is called while the lock is held: `ready` asks the backend, which may
+    be busy for long, `Job.cancelled` asks the client, and `meters` are foreign code. An exception
+    in one of them ends the job in whose thread it was called, and no other.
     """
 
     def __init__(
@@ -58,10 +57,10 @@ class JobQueue:
 
     @contextmanager
     def admit(self, job: Job) -> Iterator[Job]:
-        """Wait for a slot, hold it for the `with` block, and keep the job's books.
+        """Enter the queue, wait for a slot, hold it for the `with` block, record the job's state.
 
-        Raises `QueueFull` when too many wait, `ServerStopping` once no more are taken,
-        `JobCancelled` when the job is cancelled, or its client gone, before its turn.
+        Raises `QueueFull`, `ServerStopping` once no jobs are accepted, `JobCancelled` if the job is
+        cancelled or its client disconnects before it has a slot.
         """
         try:
             self.enter(job)
@@ -72,7 +71,7 @@ class JobQueue:
             raise
 
     def enter(self, job: Job) -> None:
-        """Take a place in the queue; a thread has to come and take the job's turn.
+        """Put the job into the queue; the caller must run it in `turn`.
 
         Raises `QueueFull`, `ServerStopping`.
         """
@@ -87,10 +86,10 @@ class JobQueue:
 
     @contextmanager
     def turn(self, job: Job) -> Iterator[Job]:
-        """Wait for the slot of a job that entered, hold it for the `with` block.
+        """Wait for a slot for a job that entered the queue, hold it for the `with` block.
 
-        Whatever ends the wait or the block, a KeyboardInterrupt too, the job is out of the queue
-        then. Raises `JobCancelled`, `ServerStopping`.
+        The job leaves the queue at the end, whatever exception ends the wait or the block. Raises
+        `JobCancelled`, `ServerStopping`.
         """
         try:
             self._wait_turn(job)
@@ -124,12 +123,12 @@ class JobQueue:
             ready = self._ready() if asking else None
 
     def _next(self, ready: Collection[str]) -> Job:
-        """Whose turn it is, of those waiting."""
+        """The waiting job that is to run next."""
         in_use = (model for job in self._running for model in job.models)
         return next_of(self._waiting, {*ready, *in_use}, self._grouping, self._clock())
 
     def _start(self, job: Job) -> None:
-        """Its turn has come. Call with the lock held, as the following."""
+        """Move a waiting job to the running ones. Requires the lock, as do the next methods."""
         place = self._waiting.index(job)
         note_overtaken(self._waiting[:place], self._clock())
         self._running.append(job)
@@ -140,7 +139,7 @@ class JobQueue:
         self._tell_waiting()
 
     def _take_out(self, job: Job, state: JobState) -> bool:
-        """Whether it was still in."""
+        """Remove a job and set its state; returns whether it was still queued or running."""
         waited, ran = job in self._waiting, job in self._running
         if waited:
             self._waiting.remove(job)
@@ -154,19 +153,19 @@ class JobQueue:
         return waited or ran
 
     def _tell_waiting(self) -> None:
-        """Their positions changed."""
+        """Wake the watchers of waiting jobs, whose positions have changed."""
         for job in self._waiting:
             job.tell()
 
     def _leave(self, job: Job) -> None:
-        """It goes, if it waits."""
+        """Remove a job from the queue if it waits."""
         with self._changed:
             left = job in self._waiting and self._take_out(job, JobState.CANCELLED)
         if left:
             self._meters.job(job)
 
     def _end(self, job: Job, state: JobState) -> None:
-        """It is over, if it is not yet."""
+        """End a job, unless it has ended already."""
         with self._changed:
             ended = self._take_out(job, state)
         if ended:
@@ -177,18 +176,18 @@ class JobQueue:
         return not free and len(self._waiting) >= self._max_waiting
 
     def _patience(self) -> int:
-        """Seconds after which asking again makes sense: what the running jobs still need."""
+        """Value of Retry-After, 1 to 600 seconds: the shortest time remaining of a running job."""
         views = [job.view() for job in self._running]
         etas = [view.progress.eta(view.elapsed) for view in views]
         return max(1, min(600, round(min(etas, default=1.0))))
 
     @property
     def places(self) -> int:
-        """How many jobs may run and wait."""
+        """Most jobs that may run and wait together."""
         return self._slots + self._max_waiting
 
     def refusal(self) -> QueueFull:
-        """What one job too many is told."""
+        """The error for a job that the queue has no room for."""
         with self._changed:
             return QueueFull(len(self._waiting), self._patience())
 
@@ -213,18 +212,17 @@ class JobQueue:
             return self._last
 
     def running(self) -> list[Job]:
-        """Jobs under way, in the order they started."""
+        """Running jobs, in the order they started."""
         with self._changed:
             return list(self._running)
 
     def waiting(self) -> list[Job]:
-        """Jobs not yet started, in order of arrival."""
+        """Waiting jobs, in order of arrival."""
         with self._changed:
             return list(self._waiting)
 
     def standing(self) -> tuple[list[Job], list[Job]]:
-        """Those under way and those not yet started, as they were at one moment: a job that starts
-        is in one of the two."""
+        """(running, waiting) jobs at one moment: a job that is just starting is in exactly one."""
         with self._changed:
             return list(self._running), list(self._waiting)
 
@@ -240,33 +238,36 @@ class JobQueue:
         raise NotFound("job", id)
 
     def interrupt(self, id: str | None = None, owner: str | None = None) -> None:
-        """Interrupt the named job, else the current one; nothing when idle."""
+        """Interrupt the named job, else the current one; does nothing when idle.
+
+        Raises `NotFound` for an unknown id, as does `skip`.
+        """
         job = self.find(id, owner) if id else self.current(owner)
         if job:
             self.cancel(job)
 
     def cancel(self, job: Job) -> None:
-        """Let a running job finish what it has in hand, and a waiting one go at once."""
+        """Interrupt a running job after its current step, remove a waiting one at once."""
         job.interrupt()
         self._leave(job)
 
     def skip(self, id: str | None = None, owner: str | None = None) -> None:
-        """Skip the batch in hand of the named job, else of the current one."""
+        """Skip the current batch of the named job, else of the current one."""
         job = self.find(id, owner) if id else self.current(owner)
         if job:
             job.skip()
 
     def interrupt_all(self) -> None:
-        """Interrupt what runs and send away what waits."""
+        """Interrupt all running jobs and remove all waiting ones."""
         running, waiting = self.standing()
         for job in (*waiting, *running):
             self.cancel(job)
 
     def stop(self, seconds: float) -> None:
-        """Take no more jobs: the server will be gone in `seconds`.
+        """Accept no more jobs: the server stops in `seconds`.
 
-        What waits is sent away, for another server. What runs goes on if it seems to end in time,
-        else it is interrupted now, so that its pictures so far are delivered.
+        Waiting jobs are removed. A running job continues if it is estimated to end in time, else it
+        is interrupted now, so that its pictures so far are delivered.
         """
         with self._changed:
             self._stopping = True

@@ -1,4 +1,4 @@
-"""How long finished jobs are kept: a stated time, a number, and a number of bytes."""
+"""Retention of finished jobs: bounds on age, number and total size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from hexfusion.application.ports.jobs import JobRecord
 
 @dataclass(frozen=True)
 class Retention:
-    """At most `seconds` after a job finished; at most `jobs` of them, with `bytes` in all."""
+    """Finished jobs are kept for `seconds`; at most `jobs` of them, of `bytes` in total."""
 
     seconds: float = 3600.0
     jobs: int = 200
     bytes: int = 256 * 2**20
 
     def outdated(self, records: Sequence[JobRecord], now: float) -> list[JobRecord]:
-        """Those to let go of. `records` come first finished first, and go in that order."""
+        """The records to delete at time `now`. `records` are ordered by finishing time; of too
+        many, the oldest are deleted."""
         gone = [each for each in records if now >= self.until(each)]
         staying = [each for each in records if now < self.until(each)]
         size = sum(each.size for each in staying)
@@ -27,5 +28,5 @@ class Retention:
         return gone
 
     def until(self, record: JobRecord) -> float:
-        """When the record is let go of at the latest, seconds of epoch time."""
+        """Latest time at which the record is deleted, in seconds since 1970."""
         return record.finished_at + self.seconds

@@ -1,4 +1,4 @@
-"""Where a job stands, from its place in the queue to what is kept of it."""
+"""The status of a job as its client sees it, while it waits, runs and after it is over."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,11 @@ from hexfusion.domain.progress import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class JobStatus:
-    """A job as its client sees it. Times are seconds of epoch time, `elapsed` of work so far.
+    """The status of one job.
 
-    `position` counts from 1 among the jobs that wait. `kept` says what is there of a finished job:
-    a result, an error, or nothing; it is there until `expires_at` at the latest.
+    Times are in seconds since 1970; `elapsed` is the running time in seconds. `position` is the
+    place among the waiting jobs, from 1. `kept` tells what is stored of a finished job: "result",
+    "error" or "nothing"; it is stored until `expires_at` at the latest.
     """
 
     id: str
@@ -32,19 +33,19 @@ class JobStatus:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job has ended."""
         return self.state not in (JobState.QUEUED, JobState.RUNNING)
 
     @property
     def fraction(self) -> float:
-        """Share done, 0 to 1: nothing of a job that waits, all of one that is done."""
+        """Progress, 0 to 1: 0 while the job waits, 1 once it is done."""
         if self.state is JobState.DONE:
             return 1.0
         return 0.0 if self.state is JobState.QUEUED else self.progress.fraction()
 
     @property
     def eta(self) -> float | None:
-        """Seconds to go; None as long as nothing can be told."""
+        """Estimated seconds remaining; None while there is no estimate."""
         if self.over:
             return 0.0
         begun = self.state is JobState.RUNNING and self.progress.share_done() > 0

@@ -1,4 +1,4 @@
-"""Use-cases: one task's progress, and those that wait, as A1111's web UI asks for them.
+"""Use-cases: one task's progress, and the pending tasks, for the routes of A1111's web UI.
 
 Source: spec api.md 11.4.
 """
@@ -15,9 +15,9 @@ from hexfusion.application.ports.options import OptionsStore
 
 @dataclass(frozen=True, kw_only=True)
 class TaskReport:
-    """`progress` is 0 to 1, `eta` seconds, both None while the task does not run.
+    """Progress of a task: `progress` is 0 to 1, `eta` the seconds remaining; None unless it runs.
 
-    `picture` is there only if it is not the one that who asks has: `number` tells them apart.
+    `picture` is the preview with number `number`, None if the caller already has that one.
     """
 
     active: bool = False
@@ -31,7 +31,7 @@ class TaskReport:
 
 
 class ReadTaskProgress:
-    """Answers for any id, known or not."""
+    """Reports the progress of a task; an unknown id is no error."""
 
     def __init__(self, jobs: JobQueue, options: OptionsStore, finished: FindFinishedJob) -> None:
         self._jobs = jobs
@@ -41,9 +41,9 @@ class ReadTaskProgress:
     def __call__(
         self, id: str | None, *, seen: int = -1, picture: bool = True, owner: str | None = None
     ) -> TaskReport:
-        """`seen` is the number of the preview that who asks has; `owner` is their login.
+        """`seen` is the number of the preview that the caller already has, `owner` their login.
 
-        No id stands for "nothing": current while nothing runs.
+        Without an id the report is of the idle server: active if nothing runs.
         """
         running, waiting = self._jobs.standing()
         if not id:
@@ -79,7 +79,7 @@ class ReadTaskProgress:
 
 
 class ListPendingTasks:
-    """The ids of the jobs that wait, in order of arrival; of one login's if one is named."""
+    """Returns the ids of the waiting jobs in order of arrival; with `owner`, only that login's."""
 
     def __init__(self, jobs: JobQueue) -> None:
         self._jobs = jobs

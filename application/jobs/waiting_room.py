@@ -1,7 +1,7 @@
-"""A bound for those who wait for one thing, as a checkpoint to load, without being in the queue.
+"""Bounds the number of requests that wait for one thing outside the job queue.
 
-Each of them holds a thread of the server. Without a bound they would hold all of them, and nobody
-could ask for progress, or interrupt.
+For example for a checkpoint to load. Each waiting request holds a thread of the server. Without a
+bound they could hold all threads, and `/progress` or `/interrupt` would find none.
 """
 
 import threading
@@ -15,15 +15,18 @@ from hexfusion.domain.errors import TooManyWaiting
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: How many may wait, beside the one who is at it, unless the operator says otherwise.
+#: Default number of requests that may wait, in addition to the one being served.
 WAITING = 4
-#: Seconds after which asking again makes sense: a checkpoint takes some to load.
+#: Value of Retry-After in seconds: roughly how long a checkpoint takes to load.
 RETRY_AFTER = 5
 
 
 class WaitingRoom:
-    """At most `waiting` callers wait for `what` ("a checkpoint to load") beside the one who is at
-    it: one more is refused at once. Whose turn it is in there is for others to say."""
+    """Lets at most `waiting` callers wait for `what`, in addition to the one being served.
+
+    One more is refused at once. `what` completes the error message "4 requests wait for ..", such
+    as "a checkpoint to load". Mutual exclusion is the caller's task.
+    """
 
     def __init__(self, what: str, waiting: int = WAITING) -> None:
         self._what = what
@@ -32,7 +35,7 @@ class WaitingRoom:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place for the time of the `with` block. Raises `TooManyWaiting`."""
+        """Hold a place for the `with` block. Raises `TooManyWaiting` if there is none."""
         if not self._free.acquire(blocking=False):
             raise TooManyWaiting(self._what, self._places, RETRY_AFTER)
         try:
@@ -41,7 +44,7 @@ class WaitingRoom:
             self._free.release()
 
     def bounded(self, act: Callable[P, R]) -> Callable[P, R]:
-        """The same act, for which one needs a place."""
+        """`act`, wrapped so that each call holds a place. The wrapper raises `TooManyWaiting`."""
 
         @wraps(act)
         def acting(*args: P.args, **named: P.kwargs) -> R:
@@ -52,5 +55,5 @@ class WaitingRoom:
 
 
 def places(waiting: int) -> int:
-    """How many are in a room where so many may wait: each holds a thread."""
+    """Places in a room where `waiting` may wait, the one being served included; one thread each."""
     return waiting + 1
