@@ -1,1 +1,1 @@
-"""Pictures as values: bytes, sizes, grids, captions, tiles."""
+"""Operations on pictures: decoding, encoding, resizing, upscaling, grids, captions, tiles."""

@@ -1,4 +1,4 @@
-"""Words beside a grid: what its columns and rows have in common. Source: spec images.md 13.2."""
+"""Draws captions above the columns and beside the rows of a grid. Source: spec images.md 13.2."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,17 @@ from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.options import Options
 
 OpenFont = Callable[[str, int], FreeTypeFont]
-"""(file, size in pixels) -> letters; without a file the usual ones. Raises `InvalidRequest`."""
+"""(font file, size in pixels) -> font; an empty file name is the default font. Raises
+`InvalidRequest`."""
 
 STROKE = 4
-"""Width of the line through what does not hold, pixels."""
+"""Width of the line that strikes out a caption, in pixels."""
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A text, in lines as they fit; one that does not hold is struck through."""
+    """The text of a caption. One that does not hold (an unused part of the prompt) is struck
+    out."""
 
     text: str
     holds: bool = True
@@ -27,7 +29,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class CaptionStyle:
-    """Letters by size, and colours."""
+    """Font by size in pixels, and colours: background, captions that hold, struck-out captions."""
 
     font: Callable[[int], FreeTypeFont]
     background: str
@@ -36,7 +38,7 @@ class CaptionStyle:
 
 
 def caption_style(options: Options, open_font: OpenFont) -> CaptionStyle:
-    """As the options want it. Raises `InvalidRequest` naming the one that cannot be followed."""
+    """Read the style from the options. Raises `InvalidRequest` naming an invalid colour or font."""
     file = options.text("font")
     colours = [_colour(options, f"grid_text_{name}_color") for name in ("active", "inactive")]
     open_font(file, 1)
@@ -60,8 +62,11 @@ def captioned(
     style: CaptionStyle,
     margin: int = 0,
 ) -> Image.Image:
-    """The grid (RGB) of so many columns and rows of cells, `margin` pixels apart, with their
-    captions above and to the left."""
+    """The grid (RGB) with captions above its columns and to the left of its rows.
+
+    `cell` is (width, height) of a cell in pixels. `columns` and `rows` have the captions of each
+    column and row, one below the other. Cells are moved `margin` pixels apart.
+    """
     width, height = cell
     size = (width + height) // 25
     spacing = size // 2
@@ -103,7 +108,7 @@ class _Line:
 
 
 def _lines(captions: Sequence[Caption], size: int, room: int, style: CaptionStyle) -> list[_Line]:
-    """The captions in lines no wider than `room` where words allow it; else in smaller letters."""
+    """Captions wrapped to `room` pixels; a single word that is wider gets a smaller font."""
     font = style.font(max(size, 1))
     lines = []
     for each in captions:
@@ -147,8 +152,11 @@ def _write(whole: Image.Image, x: float, y: float, lines: Sequence[_Line], spaci
 
 
 def _letters(x: float, y: float, line: _Line) -> tuple[Image.Image, tuple[int, int]]:
-    """Where letters are ("L"), centred at a point, and the corner of that. Where two touch the
-    darker counts: Pillow has come to add them up, which A1111's does not."""
+    """(mask "L" of the text's pixels, its top left corner), centred at (`x`, `y`).
+
+    Each letter is drawn by itself and the maximum taken: newer versions of Pillow add up the
+    pixels of letters that touch, A1111's version does not.
+    """
     font, text = line.font, line.text
     width, height = int(font.getlength(text)) + 1, 2 * int(font.size)
     left, top = int(x) - width, int(y) - height

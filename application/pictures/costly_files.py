@@ -1,7 +1,7 @@
-"""Files that cost their reader far more than they weigh, told by how they are built.
+"""Detects small picture files that are disproportionately expensive to decode.
 
-Source: JPEG (ITU T.81, annex B), TIFF 6.0 section 15. Pictures of too many pixels are refused
-elsewhere; these are small ones, or small parts of one, that a reader goes through again and again.
+Source: JPEG (ITU T.81, annex B), TIFF 6.0 section 15. Pictures with too many pixels are refused
+elsewhere (`picture_files.MAX_PIXELS`).
 """
 
 import re
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from PIL.Image import Image
 
-#: Scans of a JPEG. Each may cost a look at every block in a few bytes; encoders write about ten.
+#: Most scans of a JPEG. A scan of a few bytes makes a decoder visit every block; encoders write
+#: about ten.
 MAX_SCANS = 100
-#: Pieces of metadata in a JPEG, and their bytes together: readers join them one by one.
+#: Most metadata segments of a JPEG, and their total bytes: decoders concatenate them one by one.
 MAX_PIECES, MAX_METADATA = 2000, 16 * 2**20
-#: Pixels of a tile of a TIFF, which is unpacked whole, however little of it is in the picture.
+#: Most pixels of a TIFF tile: a tile is decoded whole, even if little of it is in the picture.
 MAX_TILE = 4096 * 4096
 
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
@@ -24,7 +25,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def why_costly(data: bytes) -> str | None:
-    """What is out of proportion in a JPEG, before it is opened; None for other files."""
+    """Why a JPEG file is too expensive, judged before it is opened; None if it is not, and for
+    other formats."""
     if not data.startswith(b"\xff\xd8\xff"):
         return None
     scans, pieces, metadata = 0, 0, 0
@@ -42,7 +44,7 @@ def why_costly(data: bytes) -> str | None:
 
 
 def why_costly_to_decode(opened: Image) -> str | None:
-    """What is out of proportion in a picture that is opened and whose pixels are not read yet."""
+    """Why an opened picture, not decoded yet, is too expensive to decode; None if it is not."""
     if opened.format != "TIFF":
         return None
     width, height = (_number(opened, tag) for tag in (_TILE_WIDTH, _TILE_HEIGHT))

@@ -1,4 +1,4 @@
-"""Embeddings inside pictures: in a text chunk, or in strips at both sides.
+"""Reads textual-inversion embeddings out of pictures: from a text chunk, or from side strips.
 
 Source: spec prompts.md 7.5.
 """
@@ -13,10 +13,10 @@ from typing import IO
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
-#: Bytes that the JSON inside a picture may have.
+#: Longest JSON inside a picture, in bytes, after decompression.
 _MOST = 64_000_000
 _PIXELS = 67_108_864
-#: What Pillow, base64 and JSON stumble on.
+#: What Pillow, base64 and JSON raise for damaged data.
 _DAMAGED = (
     UnidentifiedImageError,
     Image.DecompressionBombError,
@@ -28,7 +28,8 @@ _DAMAGED = (
 
 
 def embedded_in(file: IO[bytes], tensor: Callable[[object], object]) -> object:
-    """What the picture holds, with `tensor(nested lists)` for each tensor; None for nothing.
+    """The embedding file in a picture, with `tensor(nested lists)` for each tensor; None if there
+    is none.
 
     Raises ValueError for data that is damaged, or a file that is no picture.
     """
@@ -53,7 +54,8 @@ def _read(text: bytes, tensor: Callable[[object], object]) -> object:
 
 
 def _from_strips(picture: Image.Image) -> bytes | None:
-    """The low four bits of what lies outside the first and the last empty column."""
+    """Data in the low four bits of the strips left of the first and right of the last empty
+    column."""
     colours = picture.convert("RGB")
     lit = _all_channels(colours)
     inside = lit.getbbox()
@@ -71,7 +73,7 @@ def _from_strips(picture: Image.Image) -> bytes | None:
     try:
         return zlib.decompressobj().decompress(data, _MOST) or None
     except zlib.error:
-        return None  # a picture like any other
+        return None  # an ordinary picture
 
 
 def _all_channels(picture: Image.Image) -> Image.Image:
@@ -81,7 +83,7 @@ def _all_channels(picture: Image.Image) -> Image.Image:
 
 
 def _any_channel(picture: Image.Image) -> Image.Image:
-    """Not 0 where some channel is not."""
+    """Not 0 where any channel is not 0."""
     red, green, blue = picture.split()
     return ImageChops.lighter(ImageChops.lighter(red, green), blue)
 
@@ -91,7 +93,8 @@ def _darker(first: Image.Image, second: Image.Image) -> Image.Image:
 
 
 def _plain(block: Image.Image) -> bytes:
-    """Its bytes without the disguise, which begins anew for each block."""
+    """The bytes of a block, XORed with the pseudo-random sequence, which restarts for each
+    block."""
     hidden = block.tobytes()
     return bytes(a ^ b for a, b in zip(hidden, islice(_disguise(), len(hidden)), strict=True))
 

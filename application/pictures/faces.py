@@ -1,4 +1,4 @@
-"""Mending faces, as jobs and `/face-restorers` want it. Source: spec images.md 10.2 and 11."""
+"""Face restoration of a job's pictures. Source: spec images.md 10.2 and 11."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from hexfusion.domain.faces import FACE_RESTORERS, FaceRestoration
 
 
 class NoFaceRestorer:
-    """The `FaceRestorer` port with nothing behind it, for backends that have none."""
+    """A `FaceRestorer` for backends without face restoration: lists nothing, refuses everything."""
 
     def list(self) -> Sequence[str]:
         """See `FaceRestorer.list`."""
@@ -34,9 +34,10 @@ class NoFaceRestorer:
 
 
 def check_faces(restorer: FaceRestorer, model: str, field: str) -> None:
-    """Raises `Unsupported`, naming the request's `field`, where files are missing; `NotFound`.
+    """Raises `Unsupported`, naming the request's `field`, if the model's files are missing, and
+    `NotFound` for an unknown model.
 
-    A1111 gives the picture as it was, and says that its faces were restored.
+    A1111 in that case returns the picture unchanged, and reports its faces as restored.
     """
     try:
         restorer.check(model)
@@ -51,7 +52,10 @@ def restored(
     seeds: Sequence[int],
     job: Job,
 ) -> list[Image]:
-    """The pictures with their faces mended. What is stopped before its turn stays as it was."""
+    """The pictures with restored faces; after a skip or interrupt the rest stays unchanged.
+
+    `seeds` has one seed per picture.
+    """
 
     def verdict(done: int, of: int) -> Verdict:
         return Verdict.INTERRUPT if stopped() else Verdict.CONTINUE

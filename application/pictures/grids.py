@@ -1,4 +1,4 @@
-"""Many pictures as one. Source: spec images.md 13.1."""
+"""Arranges pictures in a grid. Source: spec images.md 13.1."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from hexfusion.domain.geometry import grid_shape
 from hexfusion.domain.options import Options
 
 BACKGROUND = "#ffffff"
-"""What shows between pictures unless an option says otherwise."""
+"""Default background colour of a grid."""
 
 
 def image_grid(
@@ -17,10 +17,10 @@ def image_grid(
     shape: tuple[int, int] | None = None,
     background: str = BACKGROUND,
 ) -> Image.Image:
-    """One RGB picture of at least one, row by row, each centred in its cell.
+    """A grid (RGB) of one or more pictures, row by row, each centred in its cell.
 
-    `shape` is (rows, columns), about square if None; a cell is as wide as the widest and as high as
-    the highest picture. `background` is a colour that `background_colour` takes.
+    `shape` is (rows, columns), roughly square if None. A cell has the largest width and the largest
+    height of the pictures. `background` is a colour that `background_colour` takes.
     """
     rows, columns = shape or grid_shape(len(pictures))
     width = max(picture.width for picture in pictures)
@@ -36,7 +36,7 @@ def image_grid(
 def grid_by_options(
     pictures: Sequence[Image.Image], batch_size: int, options: Options
 ) -> Image.Image:
-    """A grid with the rows and the colour that the options ask for.
+    """A grid with rows and background colour according to the options.
 
     Raises InvalidRequest as `background_colour` does.
     """

@@ -1,7 +1,7 @@
-"""Pictures as bytes, with their infotext inside.
+"""Encodes and decodes picture files, with their infotext.
 
-HTTP replies and files on disk alike are encoded here, and what clients send is opened. Source: spec
-api.md 7.1 and 7.2, prompts.md 8.3 and 8.4.
+Used for HTTP replies, saved files, and pictures sent by clients. Source: spec api.md 7.1 and 7.2,
+prompts.md 8.3 and 8.4.
 """
 
 import io
@@ -29,12 +29,12 @@ _FORMATS: dict[str, PictureFormat] = {
 }
 _MAX_SIDE = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}  # pixels, by the formats' definitions
 
-# What a JPEG segment holds, less EXIF's own bytes and the prefix of the comment.
+# Bytes for the comment in a JPEG segment: its maximum less EXIF headers and the comment's prefix.
 _JPEG_COMMENT = 65533 - 6 - 40 - 8
 
-#: What clients may send. Pillow reads more, some by running other programs.
+#: Formats accepted from clients. Pillow reads more, some by running other programs.
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
-#: Pixels that a picture may have which somebody sends: a kilobyte can claim to hold billions.
+#: Most pixels of a received picture: a file of a kilobyte can declare billions.
 MAX_PIXELS = 8192 * 8192
 
 
@@ -47,7 +47,7 @@ def picture_format(name: str) -> PictureFormat:
 
 
 def fits(image: Image, format: str) -> bool:
-    """Whether the format can hold a picture with so many pixels a side."""
+    """Whether the format allows sides as long as the picture's."""
     return max(image.size) <= _MAX_SIDE[picture_format(format)]
 
 
@@ -61,8 +61,8 @@ def encode_picture(
 ) -> bytes:
     """The picture as the bytes of a PNG, JPEG or WebP file.
 
-    PNG carries `infotext` as text chunk `parameters`, beside every other text of `image.info`;
-    JPEG and WebP carry it as EXIF UserComment, an empty one if there is none. Without `embed`
+    In PNG `infotext` is the text chunk `parameters`, besides all other texts of `image.info`; in
+    JPEG and WebP it is the EXIF UserComment, empty if there is none. Without `embed`
     (option `enable_pnginfo`) no text is written. `quality` is 1..100; `lossless` is for WebP.
     An infotext over 32,739 UTF-16 units is cut in a JPEG, where no more fits.
     Raises InvalidRequest for another format, or when the picture is too large for it.
@@ -130,7 +130,7 @@ def _for_png(image: Image) -> Image:
 
 
 def eight_bit(image: Image) -> Image:
-    """A new picture, RGB or L: without palette, transparency, or more than 8 bits."""
+    """A new picture in mode RGB or L: without palette or transparency, 8 bits per channel."""
     if image.mode in ("RGB", "L"):
         return image.copy()  # see above
     if image.mode.startswith("I"):
@@ -139,10 +139,10 @@ def eight_bit(image: Image) -> Image:
 
 
 def open_picture(data: bytes, field: str = "image") -> Image:
-    """The picture in these bytes; its pixels are decoded when they are first used.
+    """Open the picture in these bytes; its pixels are decoded at their first use.
 
-    Raises InvalidRequest naming `field` if there is none, one of more than MAX_PIXELS, or one that
-    costs out of proportion.
+    Raises InvalidRequest naming `field` if the bytes are no picture, or one that has more than
+    MAX_PIXELS or is too expensive to decode.
     """
     too_large = f"a picture may have {MAX_PIXELS} pixels"
     if costly := why_costly(data):
@@ -166,13 +166,13 @@ def decoded_picture(data: bytes, field: str) -> Image:
     A colour that means transparency becomes an alpha channel (spec api.md 7.1). Raises as
     `open_picture` does, also where the file is cut short.
     """
-    return made_ready(open_picture(data, field), field)
+    return decode_upright(open_picture(data, field), field)
 
 
-def made_ready(image: Image, field: str) -> Image:
-    """A new picture: decoded, the right way up, transparency as an alpha channel.
+def decode_upright(image: Image, field: str) -> Image:
+    """A decoded copy, rotated according to EXIF, with transparency as an alpha channel.
 
-    Raises `InvalidRequest` naming `field` where its file is cut short.
+    Raises `InvalidRequest` naming `field` if the file is truncated.
     """
     try:
         image.load()
@@ -187,7 +187,7 @@ def made_ready(image: Image, field: str) -> Image:
 
 
 def _upright(image: Image) -> Image:
-    """A copy, turned as its EXIF says, if that says something and is EXIF at all."""
+    """A copy, rotated according to its EXIF orientation; unrotated if the EXIF data is invalid."""
     try:
         return exif_transpose(image)
     except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
@@ -195,10 +195,10 @@ def _upright(image: Image) -> Image:
 
 
 def flatten(image: Image, background: str, option: str) -> Image:
-    """The picture on a ground of that colour, which an option names: RGB.
+    """The picture (RGB) on a background of colour `background`, the value of option `option`.
 
-    Only a mode with red, green, blue and alpha shows the ground; the alpha of others is dropped, as
-    in A1111 (spec images.md 1). Raises InvalidRequest naming the option if that is no colour.
+    Only RGBA pictures are blended with the background; other transparency is dropped, as in A1111
+    (spec images.md 1). Raises InvalidRequest naming the option if it is no colour.
     """
     if image.mode == "RGBA":
         try:
@@ -211,9 +211,9 @@ def flatten(image: Image, background: str, option: str) -> Image:
 
 
 def read_infotext(image: Image) -> str | None:
-    """The infotext inside a picture that was opened from a file, or None.
+    """The infotext in a picture that was opened from a file, or None.
 
-    An EXIF UserComment that is not empty wins over the text chunk `parameters`; a GIF or JPEG
+    A non-empty EXIF UserComment takes precedence over the text chunk `parameters`; a GIF or JPEG
     comment counts when there is no EXIF (spec prompts.md 8.4).
     """
     if image.format == "PNG":
@@ -222,7 +222,7 @@ def read_infotext(image: Image) -> str | None:
 
 
 def infotext_so_far(image: Image) -> str | None:
-    """The infotext among what has been read of the file: as `read_infotext`, pixels untouched."""
+    """The infotext in the metadata read so far; like `read_infotext`, without decoding pixels."""
     infotext = image.info.get("parameters")
     if "exif" in image.info:
         return _user_comment(image) or infotext
@@ -233,7 +233,7 @@ def infotext_so_far(image: Image) -> str | None:
 
 
 def _read_to_the_end(image: Image) -> None:
-    """PNG may have text after the pixels. Of a file cut short, what precedes them has to do."""
+    """Read text chunks after the pixels of a PNG, too; errors of a truncated file are ignored."""
     with suppress(Exception):  # see above
         image.load()
 

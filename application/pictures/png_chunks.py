@@ -1,22 +1,22 @@
-"""What a PNG tells beside its pixels, without decoding them. Source: PNG (W3C), 5.3 and 11.3.
+"""Extracts the metadata of a PNG without decoding its pixels. Source: PNG (W3C), 5.3 and 11.3.
 
-A quarter of a megabyte may hold 67 million pixels, which take as many bytes four times over once
-they are decoded. Text may stand behind the pixels, where readers come upon it only after that.
+A file of 250 kB may hold 67 million pixels, which take four bytes each once decoded. Text chunks
+may follow the pixels, and readers find these only after decoding.
 """
 
 import struct
 import zlib
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: What counts behind the pixels: texts and EXIF.
-_TOLD = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
+#: Chunks that are kept from behind the pixels: texts and EXIF.
+_METADATA_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 
 
 def without_pixels(data: bytes) -> bytes:
-    """A PNG with all that `data` tells, and no pixels; other files as they are.
+    """The PNG `data` without its pixels; data in other formats is returned unchanged.
 
-    What stood behind the pixels follows what stood before them. Of a file cut short, whole chunks
-    are kept.
+    Metadata chunks from behind the pixels follow those from before. Of a truncated file, the
+    complete chunks are kept.
     """
     if not data.startswith(_SIGNATURE):
         return data
@@ -31,8 +31,10 @@ def without_pixels(data: bytes) -> bytes:
             behind = True
         elif not behind:
             kept.append(data[at:end])
-        elif kind in _TOLD:
-            kept.append(_chunk(kind, data[at + 8 : end - 4]))  # readers check no sums there
+        elif kind in _METADATA_CHUNKS:
+            kept.append(
+                _chunk(kind, data[at + 8 : end - 4])
+            )  # new checksum: readers verify none behind the pixels
         at = end
     return b"".join((*kept, _chunk(b"IDAT", b""), _chunk(b"IEND", b"")))
 

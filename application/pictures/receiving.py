@@ -1,4 +1,4 @@
-"""Pictures that clients send, and Python callers hand over, to have them worked on.
+"""Checks and decodes the pictures that requests contain, as file bytes or as Pillow images.
 
 Source: spec api.md 7.1, images.md 10.
 """
@@ -9,26 +9,27 @@ from PIL.Image import Image
 
 from hexfusion.application.pictures.picture_files import (
     MAX_PIXELS,
+    decode_upright,
     decoded_picture,
     eight_bit,
     infotext_so_far,
-    made_ready,
     open_picture,
 )
 from hexfusion.application.pictures.png_chunks import without_pixels
 from hexfusion.domain.errors import InvalidRequest
 
 Sent = bytes | Image
-"""A picture's file, or an image of a Python caller's, which is left as it is."""
+"""A picture in a request: the bytes of its file, or a Pillow image, which is not modified."""
 
-#: Pixels that all pictures in one field may have together.
+#: Most pixels of all pictures in one request field together.
 MAX_TOGETHER = 4 * MAX_PIXELS
 
 
 def check_together(sent: Sequence[Sent], field: str) -> None:
-    """Raises `InvalidRequest` naming `field` unless they are pictures, and not too large together.
+    """Raises `InvalidRequest` naming `field` for invalid pictures, and if all of them together have
+    more than MAX_TOGETHER pixels.
 
-    Each may be as small as thirty kilobytes and take two hundred megabytes once it is decoded.
+    A file of 30 kB may take 200 MB once it is decoded.
     """
     total = 0
     for each in sent:
@@ -48,25 +49,25 @@ def _opened(sent: Sent, field: str) -> Image:
 
 
 def receive_all(sent: Sequence[Sent], field: str) -> list[Image]:
-    """As `decoded_picture` has each. Raises as `check_together` does."""
+    """Decode all pictures; see `decoded_picture`. Raises as `check_together` does."""
     check_together(sent, field)
     return [decoded(each, field) for each in sent]
 
 
 def decoded(sent: Sent, field: str) -> Image:
-    """As `decoded_picture` has it."""
+    """Decode one picture; see `decoded_picture`."""
     if isinstance(sent, bytes):
         return decoded_picture(sent, field)
-    return made_ready(_opened(sent, field), field)
+    return decode_upright(_opened(sent, field), field)
 
 
 def receive(sent: Sent, field: str = "image") -> Image:
-    """The picture, as `decoded_picture` has it.
+    """Decode one picture; see `decoded_picture`.
 
-    What it tells of itself as text is in its `info`, its infotext under `parameters`. Raises
-    `InvalidRequest` naming `field`.
+    Its `info` has its text metadata, with the infotext under `parameters`. Raises `InvalidRequest`
+    naming `field`.
     """
-    opened, infotext = looked_at(sent, field)
+    opened, infotext = open_with_infotext(sent, field)
     texts = {str(key): text for key, text in opened.info.items() if isinstance(text, str)}
     image = decoded(sent, field)
     image.info.clear()
@@ -76,8 +77,8 @@ def receive(sent: Sent, field: str = "image") -> Image:
     return image
 
 
-def looked_at(sent: Sent, field: str = "image") -> tuple[Image, str | None]:
-    """The picture with all its metadata read and its pixels left alone, and its infotext.
+def open_with_infotext(sent: Sent, field: str = "image") -> tuple[Image, str | None]:
+    """(the picture with its metadata read but not decoded, its infotext or None).
 
     Raises `InvalidRequest` naming `field`.
     """
@@ -86,5 +87,5 @@ def looked_at(sent: Sent, field: str = "image") -> tuple[Image, str | None]:
 
 
 def in_colour(image: Image) -> Image:
-    """RGB or RGBA. Grey of 16 bits keeps its upper 8."""
+    """The picture in mode RGB or RGBA; 16-bit grey is reduced to its upper 8 bits."""
     return image if image.mode in ("RGB", "RGBA") else eight_bit(image).convert("RGB")

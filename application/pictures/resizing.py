@@ -1,4 +1,4 @@
-"""Bringing a picture to a size. Source: spec images.md 4."""
+"""Resizes a picture by one of the resize modes of img2img. Source: spec images.md 4."""
 
 from PIL import Image
 
@@ -8,7 +8,8 @@ from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.picture_boxes import Fit, Size, contain, cover
 
 STRETCH, CROP, FILL, LATENT = range(4)
-"""Resize modes. A latent is stretched by the backend; what must be resized before, is filled."""
+"""Values of `resize_mode`. For LATENT the backend stretches the latent; where a picture or mask
+must be resized before that, LATENT counts as FILL."""
 
 
 def fit(
@@ -18,11 +19,11 @@ def fit(
     upscale: Upscale | None = None,
     field: str = "init_images",
 ) -> Image.Image:
-    """The picture at `size`, pixels, in any mode; an enlargement begins with `upscale`, if given.
+    """Resize a picture to `size`, (width, height) in pixels, in resize mode `mode`.
 
-    RGB, except that STRETCH keeps the picture's mode. Raises `InvalidRequest` naming `field` for
-    a picture so narrow that nothing would be left of it, or that would have to become huge, and
-    what `upscale` raises.
+    `upscale`, if given, makes enlargements; the rest is Lanczos. The result is RGB; STRETCH keeps
+    the mode of the picture. Raises `InvalidRequest` naming `field` if an intermediate picture would
+    have no pixels or more than MAX_PIXELS, and what `upscale` raises.
     """
     if mode == STRETCH:
         if upscale and not _can_enlarge(image.size, size):
@@ -41,7 +42,8 @@ def fit(
 
 
 def _can_enlarge(size: Size, wanted: Size) -> bool:
-    """An upscaler knows no stretching: a narrow picture becomes long before it is wide enough."""
+    """Whether upscaling stays within MAX_PIXELS: an upscaler keeps the aspect ratio, so a narrow
+    picture becomes very long before it is wide enough."""
     factor = max(wanted[0] / size[0], wanted[1] / size[1])
     return factor <= 1 or size[0] * size[1] * factor * factor <= MAX_PIXELS
 
@@ -52,7 +54,7 @@ def _impossible(size: Size, wanted: Size, field: str) -> InvalidRequest:
 
 
 def _smear(canvas: Image.Image, picture: Image.Image, layout: Fit) -> None:
-    """Fill both bars with the picture's outermost rows or columns, drawn out."""
+    """Fill both bars by stretching the picture's outermost rows or columns."""
     width, height = picture.size
     beside = layout.bar[1] == canvas.height and layout.bar[0] != canvas.width
     if beside:

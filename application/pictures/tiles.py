@@ -1,6 +1,6 @@
-"""A picture worked on in tiles, put together again with soft seams. Source: spec images.md 9.3.
+"""Processes a picture in tiles and joins them with blended seams. Source: spec images.md 9.3.
 
-Everything is 8-bit: so are the seams of the reference.
+All blending is 8-bit, as in A1111.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,13 @@ def by_tiles(
     work: Callable[[Image.Image], Image.Image],
     advance: Advance = go_on,
 ) -> Image.Image:
-    """What `work` makes of an RGB picture, tile by tile; the picture itself if it was stopped.
+    """Apply `work` to an RGB picture tile by tile; if `advance` stops it, return the picture
+    itself.
 
-    `work` may enlarge, all tiles by the same whole factor. A tile is pasted over those left of it
-    and above it: its first `overlap` columns and rows fade in, whatever the real overlap is. A
-    picture smaller than a tile lies in one at the bottom right, black around.
+    `work` may enlarge, by the same integer factor for all tiles. `advance` is called after each
+    tile. A tile is pasted over its left and upper neighbours, and its first `overlap` columns and
+    rows are blended in, even where the tiles overlap more. A picture smaller than a tile is at the
+    bottom right of a black tile.
     """
     if tiling.size <= 0:
         larger = work(image)
@@ -57,10 +59,9 @@ def by_tiles(
 def combined(
     size: tuple[int, int], pieces: Sequence[tuple[Box, Image.Image]], overlap: int
 ) -> Image.Image:
-    """One RGB picture of `size` out of tiles that each lie in their box, row by row.
+    """Join tiles, given as (box, picture) row by row, to one RGB picture of `size`.
 
-    Seams are as `by_tiles` makes them. A piece may be smaller than its box: then something stays
-    black.
+    Seams are blended as in `by_tiles`. Where a tile is smaller than its box, the rest stays black.
     """
     whole = Image.new("RGB", size)
     for (_, top, _, bottom), row in groupby(pieces, lambda piece: (0, piece[0][1], 0, piece[0][3])):
@@ -80,7 +81,8 @@ def combined(
 def _paste(
     canvas: Image.Image, piece: Image.Image, at: tuple[int, int], fade: int, *, across: bool
 ) -> None:
-    """Paste, with the first `fade` columns (rows) from nothing to solid; not so at the edge."""
+    """Paste a tile, with its first `fade` columns (`across`) or rows blended in; at the picture's
+    edge without blending."""
     x, y = at
     if (x if across else y) == 0 or fade == 0:
         canvas.paste(piece, at)
@@ -92,7 +94,7 @@ def _paste(
 
 
 def ramp(size: tuple[int, int], *, across: bool) -> Image.Image:
-    """A mask that rises from 0 by floor(255 k / length) along its columns (rows)."""
+    """A mask ("L") with value floor(255 k / length) in column k (`across`) or row k."""
     length = size[0] if across else size[1]
     levels = bytes(k * 255 // length for k in range(length))
     line = Image.frombytes("L", (length, 1) if across else (1, length), levels)

@@ -1,4 +1,4 @@
-"""Enlarging pictures: what needs no network, and the loop around what does.
+"""Upscaling of pictures: the methods without a network, and the loop around those with one.
 
 Source: spec images.md 4 (mode 0) and 9.2.
 """
@@ -14,13 +14,13 @@ from hexfusion.domain.geometry import CELL
 from hexfusion.domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
 
 ROUNDS = 3
-"""A 4x network reaches 64 times; no one asks for more."""
+"""Most passes through a network; three passes of a 4x network enlarge by 64."""
 
 Enlarge = Callable[[Image.Image, float], Image.Image]
-"""One round: (picture, wanted factor) -> a picture enlarged, by whatever factor it does."""
+"""One pass: (picture, wanted factor) -> picture, enlarged by the factor of the method."""
 
 Upscale = Callable[[Image.Image, float], Image.Image]
-"""All rounds: (picture, factor) -> the picture that many times as large."""
+"""All passes: (picture, factor) -> picture, enlarged by `factor`."""
 
 
 def _lanczos(image: Image.Image, factor: float) -> Image.Image:
@@ -41,7 +41,7 @@ def _resized(image: Image.Image, factor: float, filter: Image.Resampling) -> Ima
 
 
 PLAIN = {"None": _unchanged, "Lanczos": _lanczos, "Nearest": _nearest}
-"""What enlarges without weights, by the names of `hexfusion.domain.upscalers.IMAGE_UPSCALERS`."""
+"""The methods without a network, by the names of `hexfusion.domain.upscalers.IMAGE_UPSCALERS`."""
 
 
 class PlainUpscaler:
@@ -70,7 +70,10 @@ class PlainUpscaler:
 
 
 def upscaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """(width, height), pixels. A1111 makes nothing at all of a side that comes below 8."""
+    """(width, height) in pixels, times `factor` and rounded down to multiples of 8, at least 8.
+
+    A1111 rounds sides below 8 down to 0, and fails.
+    """
     width, height = (max(CELL, int(side * factor // CELL * CELL)) for side in size)
     return width, height
 
@@ -81,10 +84,10 @@ def upscale(
     enlarge: Enlarge,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Image.Image:
-    """`factor` times as large, each side rounded down to a multiple of 8.
+    """Enlarge by `factor`, each side rounded down to a multiple of 8.
 
-    A round that did not reach the target is followed by another, up to three, unless it was
-    `stopped`; what then differs is made up for by Lanczos.
+    `enlarge` is repeated until the target size is reached, at most `ROUNDS` times and not once
+    `stopped`; the result is then resized to the target size with Lanczos.
     """
     target = upscaled_size(image.size, factor)
     for number in range(ROUNDS):
@@ -101,7 +104,7 @@ def upscale(
 def resize(
     image: Image.Image, size: tuple[int, int], upscale: Upscale | None = None
 ) -> Image.Image:
-    """The picture stretched to `size`, pixels; an enlargement begins with `upscale`, if given."""
+    """Stretch the picture to `size` in pixels; `upscale`, if given, makes enlargements."""
     factor = max(size[0] / image.width, size[1] / image.height)
     if upscale and factor > 1 and image.mode != "L":
         image = upscale(image, factor)
@@ -115,7 +118,8 @@ def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def upscale_by(
     upscaler: Upscaler, name: str, settings: UpscaleSettings, advance: Advance = go_on
 ) -> Upscale | None:
-    """What `resize` wants to enlarge with that upscaler; None where it names none."""
+    """The `upscale` argument of `resize` for the upscaler `name`; None for "None" and an empty
+    name."""
     if name in ("", "None"):
         return None
 
@@ -126,7 +130,7 @@ def upscale_by(
 
 
 class Stoppable:
-    """Listens to what `advance` answers, and remembers that it said to stop."""
+    """Wraps an `Advance` callback and remembers whether it answered to stop."""
 
     def __init__(self, advance: Advance) -> None:
         self._advance = advance
