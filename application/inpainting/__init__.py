@@ -1,1 +1,1 @@
-"""What img2img and inpainting do to pictures before and after the network's work."""
+"""Preparation of init pictures and masks for img2img and inpainting, and composition of results."""

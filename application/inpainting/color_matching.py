@@ -1,4 +1,4 @@
-"""Giving a picture the colours of another: option img2img_color_correction.
+"""Colour correction: matches a picture's colours to another's (option img2img_color_correction).
 
 Source: spec images.md 7.3.
 """
@@ -13,25 +13,24 @@ from PIL import Image, ImageMath
 from hexfusion.application.inpainting.lab_color import from_lab, to_lab
 
 ColourHistograms = Sequence[Sequence[int]]
-"""How often each value from 0 to 255 comes, in L*, a* and b*."""
+"""Histograms of L*, a* and b*: three sequences of 256 counts."""
 
 Operands = Mapping[str, Any]
-"""What `ImageMath` calculates with: pictures by name, and functions of pictures."""
+"""Operands of an `ImageMath` formula: pictures by name, and functions."""
 
 LIGHT = (0.299, 0.587, 0.114)
 LEVELS = 255
 NUDGE = 0.001
-"""Before truncation to a level: single precision comes out just below whole numbers."""
+"""Added before truncation, since single-precision results may be just below whole numbers."""
 
 
 def colour_histograms(image: Image.Image) -> ColourHistograms:
-    """The colours of an RGB picture."""
+    """The L*a*b* histograms of an RGB picture."""
     return [band.histogram() for band in to_lab(image).split()]
 
 
 def match_colours(image: Image.Image, colours: ColourHistograms) -> Image.Image:
-    """The picture (RGB) with each channel's histogram brought to that of `colours`, as light as it
-    was."""
+    """The picture (RGB) with its L*a*b* histograms matched to `colours`, and its own luminosity."""
     lab = to_lab(image)
     bands = [
         band.point(matching_table(band.histogram(), wanted))
@@ -41,9 +40,9 @@ def match_colours(image: Image.Image, colours: ColourHistograms) -> Image.Image:
 
 
 def matching_table(have: Sequence[int], wanted: Sequence[int]) -> list[int]:
-    """For each value, the one that is as far up in the histogram `wanted` as it is in `have`.
+    """Histogram matching: for each value 0 to 255 the value at the same quantile of `wanted`.
 
-    Between two values that `wanted` has, they are interpolated; fractions are cut off.
+    Values between two of those in `wanted` are interpolated linearly, and truncated.
     """
     values = [value for value, count in enumerate(wanted) if count]
     heights = _heights([wanted[value] for value in values])
@@ -56,7 +55,7 @@ def _heights(counts: Sequence[int]) -> list[float]:
 
 
 def _interpolated(x: float, xs: Sequence[float], ys: Sequence[int]) -> float:
-    """On the line through the points, whose `xs` rise; flat beyond them."""
+    """Linear interpolation between points with ascending `xs`; constant beyond them."""
     if x <= xs[0]:
         return ys[0]
     if x >= xs[-1]:
@@ -67,9 +66,9 @@ def _interpolated(x: float, xs: Sequence[float], ys: Sequence[int]) -> float:
 
 
 def with_light_of(coloured: Image.Image, light: Image.Image) -> Image.Image:
-    """The blend mode "luminosity": hue and saturation of one picture, light of the other; RGB.
+    """Blend mode "luminosity": hue and saturation of `coloured`, luminosity of `light`; all RGB.
 
-    What leaves the range of colours is brought back towards the grey of the same light.
+    Colours out of range are moved towards the grey of the same luminosity.
     """
     channels = _units(coloured)
     lift = _evaluated(lambda it: it["a"] - it["b"], a=_light(_units(light)), b=_light(channels))
@@ -78,12 +77,12 @@ def with_light_of(coloured: Image.Image, light: Image.Image) -> Image.Image:
     grey = _light(lifted)
     low = _evaluated(_lowest, r=red, g=green, b=blue)
     high = _evaluated(_highest, r=red, g=green, b=blue)
-    found = [_evaluated(_brought_back, c=each, grey=grey, low=low, high=high) for each in lifted]
-    return Image.merge("RGB", [each.convert("L") for each in found])
+    clipped = [_evaluated(_brought_back, c=each, grey=grey, low=low, high=high) for each in lifted]
+    return Image.merge("RGB", [each.convert("L") for each in clipped])
 
 
 def _units(image: Image.Image) -> list[Image.Image]:
-    """The channels as floats from 0 to 1 ("F")."""
+    """The channels as float pictures ("F"), 0 to 1."""
     return [_evaluated(lambda it: it["float"](it["a"]) / LEVELS, a=band) for band in image.split()]
 
 
@@ -107,7 +106,8 @@ def _highest(it: Operands) -> Any:
 
 
 def _brought_back(it: Operands) -> Any:
-    """A channel as a byte, truncated. The factors are 1 where nothing left the range."""
+    """A channel moved into range, as a truncated byte; unchanged where all channels are in
+    range."""
     grey, low, high = it["grey"], it["low"], it["high"]
     channel = grey + (it["c"] - grey) * (grey / (grey - low))
     channel = grey + (channel - grey) * ((1.0 - grey) / (high - grey))

@@ -1,4 +1,7 @@
-"""What is done with a picture once it is made. Source: spec images.md 7.2."""
+"""Composes result pictures: colour correction, and the overlay of the original.
+
+Source: spec images.md 7.2.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -11,14 +14,17 @@ from hexfusion.application.pictures.upscaling import Upscale
 from hexfusion.domain.picture_boxes import Box, Size
 
 SOFTNESS = 4
-"""Radius that a mask of changes is blurred with, pixels."""
+"""Blur radius (sigma) in pixels of the mask of changes in soft inpainting."""
 
 
 @dataclass(frozen=True)
 class FinishedPicture:
-    """A picture of the result, and what goes with it where there is a mask: the mask (RGB), what
-    was masked (RGBA), and the picture before its colours were matched. `before_faces` is what the
-    backend made, where its faces were restored."""
+    """A result picture, and its intermediate pictures where they exist.
+
+    `mask` (RGB) and `masked`, the masked part of the picture (RGBA), exist for inpainting;
+    `before_colours` is the picture before colour correction, `before_faces` the backend's picture
+    before face restoration.
+    """
 
     image: Image.Image
     mask: Image.Image | None = None
@@ -29,11 +35,12 @@ class FinishedPicture:
 
 @dataclass(frozen=True)
 class PictureFinisher:
-    """How one picture of a batch is put back into the one it was made from.
+    """Composes one picture of a batch with the original picture it was made from.
 
-    `mask` ("L", of the size of `original`) says where the new one shows; None: everywhere. Without
-    `covered` it shows everywhere all the same. `place` is where in the original it belongs, None
-    if it is the whole. `colours` are those it is to have.
+    `mask` ("L", of the size of `original`) is white where the new picture shows; None: everywhere.
+    Without `covered` (option overlay_inpaint) the mask is not applied. `place` is the box of the
+    original that was repainted, None for the whole. `colours` are the histograms for colour
+    correction, None without it. `upscale` enlarges the picture to its place.
     """
 
     original: Image.Image | None = None
@@ -44,8 +51,11 @@ class PictureFinisher:
     upscale: Upscale | None = None
 
     def revealing(self, changed: Image.Image, size: Size) -> "PictureFinisher":
-        """The same, but what shows is where the picture made at that size `changed` (spec images.md
-        8)."""
+        """A copy whose mask shows the new picture where it `changed` (soft inpainting).
+
+        `changed` ("L") is white where the picture changed; `size` is the size it was made at, in
+        pixels. Source: spec images.md 8.
+        """
         if self.original is None:
             return self
         mask = fit(changed, size, FILL, field="mask").convert("L")
@@ -57,7 +67,7 @@ class PictureFinisher:
         return replace(self, mask=mask)
 
     def __call__(self, picture: Image.Image) -> FinishedPicture:
-        """Finish what the backend made, RGB."""
+        """Compose the result from a picture (RGB) of the backend."""
         before = None
         if self.colours is not None:
             before, _ = self._put_back(picture)
@@ -69,7 +79,7 @@ class PictureFinisher:
         return FinishedPicture(image, self.mask.convert("RGB"), masked, before)
 
     def _put_back(self, picture: Image.Image) -> tuple[Image.Image, Image.Image]:
-        """The picture under what is kept of the original, and without it."""
+        """(picture with the kept part of the original on top, picture without it)."""
         if self.original is None or self.mask is None or not self.covered:
             return picture, picture
         if self.place is not None:

@@ -1,4 +1,4 @@
-"""The pictures an img2img job starts from, made ready. Source: spec images.md 1 (order of work)."""
+"""Prepares the init pictures of an img2img job. Source: spec images.md 1 (order of work)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,15 +21,15 @@ from hexfusion.domain.options import Options
 from hexfusion.domain.picture_boxes import Size
 
 ORIGINAL = 1
-"""The inpainting_fill that leaves what is under the mask as it is."""
+"""The value of inpainting_fill that leaves the masked part unchanged."""
 
 
 @dataclass(frozen=True)
 class InitPictures:
-    """What a request starts from, opened: one picture or more, and its mask.
+    """The decoded init pictures (one or more) and mask of a request.
 
-    A script may give a `latent_mask`, of the size that is worked at: what is painted anew, while
-    the mask says what of it shows.
+    A script may give a `latent_mask`, of the size of the generation: it selects what is repainted,
+    while `mask` selects what of it shows.
     """
 
     images: Sequence[Image.Image]
@@ -39,10 +39,10 @@ class InitPictures:
 
 @dataclass(frozen=True)
 class PreparedPictures:
-    """What each batch starts from, and what is done with what it makes of it.
+    """The input pictures of a batch, and how its results are composed.
 
-    One picture and one finish for each picture of the batch. `inpainting` is None where the whole
-    picture is made anew.
+    There is one source and one finisher for each picture of the batch. `inpainting` is None if the
+    whole picture is repainted.
     """
 
     sources: Sources
@@ -59,10 +59,12 @@ def prepare_pictures(
     *,
     colours: Image.Image | None = None,
 ) -> PreparedPictures:
-    """Everything between opening the pictures and encoding them; a single one serves a whole batch.
-    `colours` (RGB) is whose colours are matched, if not each one's own.
+    """Prepare the pictures for encoding: background, mask, resizing, masked content.
 
-    Raises `InvalidRequest` naming the field or option that cannot be followed.
+    A single picture is used for the whole batch. `upscale` makes enlargements. `colours` (RGB) is
+    the reference of the colour correction, by default each picture's own original.
+
+    Raises `InvalidRequest` naming a field or option that is invalid.
     """
     inpainting = None
     if pictures.mask is not None:
@@ -96,7 +98,7 @@ def _ready(
     upscale: Upscale | None,
     colours: Image.Image | None,
 ) -> tuple[Image.Image, PictureFinisher]:
-    """The picture as it is encoded, and how its results are put back."""
+    """(picture to encode, finisher for its result)."""
     size: Size = (request.width, request.height)
     box = inpainting.box if inpainting else None
     image = flatten(image, options.text("img2img_background_color"), "img2img_background_color")
@@ -124,7 +126,7 @@ def _ready(
 
 
 def _check_size(image: Image.Image) -> None:
-    """Only a picture whose latent is to be resized may have any size at all."""
+    """Checks the side lengths, which are free only in the mode that stretches the latent."""
     if min(image.size) < CELL or max(image.size) > MAX_SIDE:
         size = "{}x{}".format(*image.size)
         message = f"sides may have {CELL} to {MAX_SIDE} pixels in resize mode {LATENT}, not {size}"

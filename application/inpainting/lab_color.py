@@ -1,7 +1,7 @@
-"""RGB and CIE L*a*b* in 8 bits each, in OpenCV's whole numbers: those of A1111's pictures.
+"""Converts between RGB and CIE L*a*b*, 8 bits per channel, bit for bit as OpenCV does.
 
-L* is stretched to 0..255, a* and b* are moved by 128. Source: spec images.md 7.3; the method is
-OpenCV's for 8-bit pictures: tables for the curves, fixed-point matrices between them.
+L* is scaled to 0..255, a* and b* are offset by 128. Source: spec images.md 7.3; the method is
+OpenCV's for 8-bit pictures: lookup tables for the curves, fixed-point matrices between them.
 """
 
 import math
@@ -52,7 +52,7 @@ def to_lab(image: Image.Image) -> Image.Image:
 
 
 def from_lab(image: Image.Image) -> Image.Image:
-    """The way back from `to_lab`."""
+    """The inverse of `to_lab`: L*a*b* to RGB."""
     base = 1 << INVERSE_BITS
     lightness, a, b = image.split()
     y, f_of_y = (lightness.point(table, "I") for table in _lightness())
@@ -86,16 +86,16 @@ def _mixed(
 
 
 def _within(image: Image.Image) -> Image.Image:
-    """Brought into the range that `_gamma` has."""
+    """Clamped to the domain of `_gamma`."""
     return ImageMath.lambda_eval(
         lambda it: it["min"](it["max"](it["light"], 0), (1 << GAMMA_BITS) - 1), light=image
     )
 
 
 def _looked_up(image: Image.Image, table: Table) -> Image.Image:
-    """What the table has for each value ("I"), which must be from 0 to 65535.
+    """The table's entry for each pixel ("I", 0 to 65535); entries may be negative.
 
-    Pillow looks up bytes only, so a byte at a time is asked for. Entries may be negative.
+    Pillow's lookup tables yield bytes, so three lookups give a byte of the entry each.
     """
     low = min(table)
     filled = [*(value - low for value in table), *([0] * (65536 - len(table)))]

@@ -1,16 +1,16 @@
-"""What lies under a mask before it is painted over. Source: spec images.md 5."""
+"""Fills the masked part of a picture before it is encoded. Source: spec images.md 5."""
 
 from PIL import Image, ImageFilter, ImageOps
 
 BLURS = ((256, 1), (64, 1), (16, 2), (4, 4), (2, 2), (0, 1))
-"""(radius in pixels, how often it is laid on), farthest first."""
+"""(blur radius in pixels, number of times composited), largest first."""
 
 
 def fill(image: Image.Image, mask: Image.Image) -> Image.Image:
-    """The picture (RGB) with its masked part painted in the colours around it.
+    """The picture (RGB) with its masked part filled with the colours around it.
 
-    What the mask, of the same size, keeps is blurred ever less and laid on itself, so that colours
-    flow in from the border; what it keeps stays as it is.
+    The unmasked part is blurred with decreasing radii and composited, so that its colours extend
+    under the mask; the unmasked part itself does not change. `mask` has the picture's size.
     """
     kept = kept_part(image, mask)
     filled = Image.new("RGBA", image.size)

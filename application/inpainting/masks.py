@@ -1,4 +1,4 @@
-"""What a mask picture says: white is made anew, black stays. Source: spec images.md 2."""
+"""Reads and blurs mask pictures: white is repainted, black is kept. Source: spec images.md 2."""
 
 import struct
 from collections.abc import Sequence
@@ -8,18 +8,18 @@ from PIL import Image
 from hexfusion.application.pictures.picture_files import eight_bit
 from hexfusion.domain.blur import FRACTION_BITS, gaussian_weights
 
-#: Alpha above this is white, where a mask's alpha is made all or nothing.
+#: Threshold of alpha for masks that are rounded to black and white.
 HALF = 128
 OPAQUE = 255
-#: Pixels that are blurred at a time, and the bytes in which what is added up for each has room.
+#: Pixels blurred at a time, and bytes for the weighted sum of each pixel.
 BAND, LANE = 2**18, 2
 
 
 def read_mask(picture: Image.Image, *, all_or_nothing: bool) -> Image.Image:
-    """The mask as 8-bit greys ("L") of the same size.
+    """The mask as 8-bit grey ("L") of the same size.
 
-    The alpha of a picture that is transparent somewhere, `all_or_nothing` or as it is; else how
-    light it is.
+    If the picture has transparency, its alpha channel, with `all_or_nothing` rounded to 0 or 255;
+    otherwise its luminosity.
     """
     if picture.mode == "RGBA":
         alpha = picture.getchannel("A")
@@ -33,10 +33,10 @@ def _threshold(alpha: int) -> int:
 
 
 def blur(mask: Image.Image, radius_x: float, radius_y: float) -> Image.Image:
-    """A Gaussian blur ("L"), first to the sides, then up and down; a radius of 0 does nothing.
+    """Gaussian blur of a mask ("L"), horizontally, then vertically; a radius of 0 does nothing.
 
-    The radius is the sigma in pixels. Beyond its border the mask goes on mirrored. To the bit what
-    OpenCV makes of 8-bit pictures.
+    The radius is the sigma in pixels. The mask is mirrored beyond its border. Bit for bit the
+    result of OpenCV for 8-bit pictures.
     """
     if radius_x > 0:
         mask = _blurred(mask, radius_x, across=True)
@@ -59,10 +59,10 @@ def _blurred(mask: Image.Image, radius: float, *, across: bool) -> Image.Image:
 
 
 def _weighted_rows(mask: Image.Image, weights: Sequence[int]) -> Image.Image:
-    """Each pixel the mean of its row around it, weighed in 1/256 (symmetric), rounded.
+    """Each row convolved with symmetric weights in units of 1/256, rounded.
 
-    A row is a number with a pixel in every 16 bits, the weights another: their product holds all
-    sums, of which none outgrows its 16 bits, and of each the upper half is the mean.
+    A row is one large integer with a pixel in every 16 bits, the weights are another: their product
+    contains the weighted sums, none of which exceeds 16 bits; the upper byte of each is the result.
     """
     width, reach = mask.width, len(weights) // 2
     wide = _mirrored(mask, reach)
@@ -82,7 +82,7 @@ def _turned(mask: Image.Image) -> Image.Image:
 
 
 def _mirrored(mask: Image.Image, margin: int) -> Image.Image:
-    """The mask with `margin` more columns at each side, mirrored without repeating the border's."""
+    """The mask with `margin` more columns at each side, mirrored at the border column."""
     width, height = mask.size
     period = max(2 * width - 2, 1)
     there_and_back = Image.new("L", (period, height))

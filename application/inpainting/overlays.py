@@ -1,4 +1,4 @@
-"""Putting a repainted picture back into the one it was made from.
+"""Composites a repainted picture with the original it was made from.
 
 Source: spec images.md 7.1 and 7.2.
 """
@@ -12,14 +12,15 @@ from hexfusion.domain.picture_boxes import Box
 
 
 def overlay_of(image: Image.Image, mask: Image.Image) -> Image.Image:
-    """What the mask, of the same size, keeps of the picture: RGBA, transparent under white."""
+    """The part of the picture that the mask (same size) keeps: RGBA, transparent where it is
+    white."""
     return kept_part(image, mask).convert("RGBA")
 
 
 def placed(
     picture: Image.Image, size: tuple[int, int], place: Box, upscale: Upscale | None = None
 ) -> Image.Image:
-    """The picture brought to its place in a transparent one (RGBA) of that size, pixels."""
+    """The picture resized into box `place` of a transparent picture (RGBA) of `size`, in pixels."""
     left, top, right, bottom = place
     whole = Image.new("RGBA", size)
     whole.paste(fit(picture, (right - left, bottom - top), CROP, upscale), (left, top))
@@ -27,7 +28,7 @@ def placed(
 
 
 def under(picture: Image.Image, overlay: Image.Image) -> Image.Image:
-    """The picture with the overlay on it, from the left top corner: RGB."""
+    """The picture with the overlay composited on it at the top left corner: RGB."""
     covered = picture.convert("RGBA")
     covered.alpha_composite(overlay)
     return covered.convert("RGB")

@@ -1,4 +1,4 @@
-"""A request's mask, made ready for the work. Source: spec images.md 2 and 3."""
+"""Prepares a request's mask for inpainting. Source: spec images.md 2 and 3."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,12 @@ OPAQUE = 255
 
 @dataclass(frozen=True)
 class Inpainting:
-    """What is painted anew.
+    """The masks of an inpainting job.
 
-    `overlay` ("L") hides the old picture where it is white; `working` ("L") has the size that is
-    worked at. `box` is the part of the picture that is worked on, None for the whole. `seen` is
-    what a network that sees a mask sees, if not `working`.
+    `overlay` ("L") is white where the original picture is covered by the new one; `working` ("L")
+    is the mask at the size of the generation. `box` is the region of the picture that is
+    generated, None for the whole. `seen` is the mask that inpainting checkpoints get as input, if
+    it is not `working`.
     """
 
     overlay: Image.Image
@@ -28,9 +29,9 @@ class Inpainting:
 
 
 def read_inpainting(request: Img2Img, picture: Image.Image, size: Size) -> Inpainting | None:
-    """The mask that is a request's `picture`, for work at `size`, pixels.
+    """Read the mask `picture` of a request that is generated at `size`, in pixels.
 
-    None where only the masked part is asked for and nothing is masked: then the whole is made anew.
+    None if `inpaint_full_res` is set and the mask is all black: then the whole is repainted.
     Raises `InvalidRequest("mask", ...)` for one too narrow for the resize mode.
     """
     mask = read_mask(picture, all_or_nothing=request.mask_round)
@@ -57,7 +58,7 @@ def _whole(request: Img2Img, mask: Image.Image, size: Size) -> Inpainting:
 
 
 def blur_radii(request: Img2Img) -> tuple[int, int]:
-    """Pixels to the sides, and up and down; `mask_blur` stands for both."""
+    """(horizontal, vertical) blur radius in pixels; `mask_blur`, if given, sets both."""
     if request.mask_blur is not None:
         return request.mask_blur, request.mask_blur
     return request.mask_blur_x, request.mask_blur_y
