@@ -1,1 +1,1 @@
-"""Use-cases that list and choose: checkpoints, VAEs, embeddings, upscalers."""
+"""Use-cases that list and choose models: checkpoints, VAEs, embeddings, upscalers."""

@@ -1,4 +1,4 @@
-"""Use-cases: which checkpoint a job uses, and which are there (spec networks.md 1.2, 1.5)."""
+"""Use-cases: list, choose, load and unload checkpoints (spec networks.md 1.2, 1.5)."""
 
 import logging
 import threading
@@ -19,8 +19,10 @@ _log = logging.getLogger("hexfusion")
 
 
 class Models:
-    """Knows the catalogue and what is loaded. `hashing` False never computes a sha256; `vaes`
-    chooses what is loaded with a checkpoint.
+    """Chooses checkpoints from the catalogue and loads them. Thread-safe.
+
+    With `hashing` False no sha256 is computed. `vaes` chooses the VAE that is loaded with a
+    checkpoint, by default its own.
     """
 
     def __init__(
@@ -35,16 +37,18 @@ class Models:
         self._host = host
         self._hashing = hashing
         self._vaes = vaes
-        self._changing = threading.Lock()  # of who loads or unloads, until it is noted below
+        self._changing = (
+            threading.Lock()
+        )  # held while loading or unloading, and recording the result
         self._unloaded = False
         self._failed: tuple[str, HexfusionError] | None = None
 
     def list(self) -> Sequence[Checkpoint]:
-        """All checkpoints, as shown."""
+        """All checkpoints, in display order."""
         return self._catalog.checkpoints()
 
     def refresh(self, options: Options) -> None:
-        """Look for files again."""
+        """Search the folders for checkpoints again."""
         self._catalog.refresh(hidden=options.flag("list_hidden_files"))
 
     def knows(self, name: str) -> bool:
@@ -56,7 +60,7 @@ class Models:
         return True
 
     def configured(self, options: Options) -> Checkpoint:
-        """The checkpoint these options mean; the first one where they mean none that exists.
+        """The checkpoint that the options select; the first one if that does not exist.
 
         Raises `ModelUnavailable` when there is no checkpoint at all.
         """
@@ -71,12 +75,13 @@ class Models:
         return checkpoints[0]
 
     def for_request(self, base: Options, overridden: Options) -> Checkpoint:
-        """Like `configured`; an override that names no checkpoint is dropped (api.md 5.3)."""
+        """Like `configured` for options with a request's overrides; an override that names no
+        checkpoint is ignored (spec api.md 5.3)."""
         name = overridden.text(_KEY)
         return self.configured(overridden if name and self.knows(name) else base)
 
     def closest(self, name: str) -> Checkpoint:
-        """The checkpoint that a refiner or hires field means: an alias, or part of a title.
+        """The checkpoint that a refiner or hires field names: an alias, or part of a title.
 
         Raises `NotFound("checkpoint", name)`.
         """
@@ -86,14 +91,14 @@ class Models:
         return checkpoint
 
     def identified(self, checkpoint: Checkpoint) -> Checkpoint:
-        """The checkpoint with its sha256, computed at its first use. Takes seconds once a file."""
+        """The checkpoint with its sha256. Computing it takes seconds, once per file."""
         return self._catalog.hash(checkpoint) if self._hashing else checkpoint
 
     def load(self, options: Options) -> Checkpoint:
-        """Load the configured checkpoint, with its VAE, and return it identified.
+        """Load the configured checkpoint with its VAE; returns it with its sha256.
 
-        Raises `CheckpointError` naming file and tensor, or `OutOfMemory`; what was loaded before
-        then stays.
+        Raises `CheckpointError` naming file and tensor, or `OutOfMemory`; then the previously
+        loaded checkpoint stays.
         """
         checkpoint = self.identified(self.configured(options))
         vae = self._vaes.for_job(options, checkpoint) if self._vaes else None
@@ -108,19 +113,18 @@ class Models:
         return checkpoint
 
     def load_vae(self, options: Options) -> None:
-        """Load the VAE that these options mean, as A1111 does when they change, for the configured
-        checkpoint. Who unloaded that has it loaded by the next job, and not by this.
+        """Load the configured checkpoint with the VAE that the options select, after a change.
 
-        Raises as `load` does.
+        Does nothing after `unload`: the next job then loads both. Raises as `load` does.
         """
         if not self._unloaded or self._host.loaded() is not None:
             self.load(options)
 
     def state(self, options: Options) -> str:
-        """Whether a model is `loaded`, or at least `loadable`.
+        """Returns "loaded" if a checkpoint is loaded, else "loadable".
 
-        Raises `ModelUnavailable` when there is no checkpoint, `CheckpointError` when the configured
-        one was tried and does not load.
+        Raises `ModelUnavailable` if there is no checkpoint, and the error of the last attempt if
+        the configured one failed to load.
         """
         if self._host.loaded() is not None:
             return "loaded"
@@ -130,21 +134,21 @@ class Models:
         return "loadable"
 
     def ready(self) -> Collection[str]:
-        """Files of the checkpoints that render without being loaded or moved first."""
+        """Paths of the checkpoints that are on the device, and need no loading or moving."""
         return {each.checkpoint.filename for each in self._host.resident() if each.ready}
 
     def unload(self) -> None:
-        """Free the loaded checkpoint's memory; the next job loads what it needs."""
+        """Free the memory of loaded checkpoints; the next job loads what it needs."""
         with self._changing:
             self._unloaded = True
             self._host.unload()
 
     def shown(self, options: Options) -> Mapping[str, OptionValue]:
-        """What A1111's loader writes over the options: the title and hash of the checkpoint.
+        """The option values that A1111 sets when it loads a checkpoint: its title and hash.
 
-        They are the configured one's, whatever a job's overrides, its refiner or its second pass
-        had loaded since, and loaded or not: A1111 opens its port only when it is, and clients take
-        an empty title for no model at all.
+        Those of the configured checkpoint, loaded or not, whatever other checkpoints jobs have
+        loaded since. (A1111 accepts requests only once one is loaded; clients would read an empty
+        title as "no model".)
         """
         try:
             checkpoint = self.configured(options)
@@ -154,26 +158,26 @@ class Models:
 
 
 class Checkpoints:
-    """The same for those who have no options at hand: the stored ones count."""
+    """`Models` with the stored options, for callers that have no options."""
 
     def __init__(self, models: Models, options: OptionsStore) -> None:
         self._models = models
         self._options = options
 
     def list(self) -> Sequence[Checkpoint]:
-        """All checkpoints, as shown."""
+        """All checkpoints, in display order."""
         return self._models.list()
 
     def refresh(self) -> None:
-        """Look for files again."""
+        """Search the folders for checkpoints again."""
         self._models.refresh(self._options.snapshot())
 
     def load(self) -> Checkpoint:
         """See `Models.load`."""
         return self._models.load(self._options.snapshot())
 
-    def load_and_tell(self) -> None:
-        """Load it when the server starts, and say so; a failure is told, not fatal."""
+    def load_at_start(self) -> None:
+        """Load the configured checkpoint at server start, and log it; a failure is only logged."""
         started = time.perf_counter()
         try:
             checkpoint = self.load()

@@ -1,4 +1,7 @@
-"""Use-cases: which small networks there are. Source: spec networks.md 6."""
+"""Use-case: list the embeddings that fit the checkpoint, and the others.
+
+Source: spec networks.md 6.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +15,15 @@ from hexfusion.domain.extra_networks import Embedding, split_by_text_width
 
 @dataclass(frozen=True)
 class EmbeddingLists:
-    """Embeddings of the width that the configured checkpoint reads, and the others."""
+    """Embeddings that fit the configured checkpoint (`loaded`), and those of another width
+    (`skipped`)."""
 
     loaded: Sequence[Embedding]
     skipped: Sequence[Embedding]
 
 
 class ListEmbeddings:
-    """What `GET /embeddings` shows."""
+    """The data of `GET /embeddings`."""
 
     def __init__(self, catalog: NetworkCatalog, models: Models, options: OptionsStore) -> None:
         self._catalog = catalog
@@ -27,7 +31,7 @@ class ListEmbeddings:
         self._options = options
 
     def __call__(self) -> EmbeddingLists:
-        """Both sorted by name. Where no checkpoint tells its width, all of them may fit."""
+        """Both lists sorted by name. If the checkpoint's width is unknown, all embeddings fit."""
         try:
             checkpoint = self._models.configured(self._options.snapshot())
         except ModelUnavailable:

@@ -1,4 +1,4 @@
-"""Use-cases: which VAE a job decodes with, and which are there (spec networks.md 1.6)."""
+"""Use-cases: list the VAE files, and choose the VAE of a job (spec networks.md 1.6)."""
 
 import logging
 from collections.abc import Sequence
@@ -12,9 +12,10 @@ _log = logging.getLogger(__name__)
 
 
 class Vaes:
-    """Chooses among the VAE files there are.
+    """Lists the VAE files and chooses among them.
 
-    `forced` (`--vae-path`) is used whatever anybody says. `hashing` False computes no sha256.
+    `forced` (`--vae-path`) takes precedence over everything. With `hashing` False no sha256 is
+    computed.
     """
 
     def __init__(
@@ -25,17 +26,17 @@ class Vaes:
         self._hashing = hashing
 
     def list(self) -> Sequence[VaeFile]:
-        """All of them, as shown."""
+        """All VAE files, in display order."""
         return self._catalog.vaes()
 
     def refresh(self) -> None:
-        """Look for files again."""
+        """Search the folders for VAE files again."""
         self._catalog.refresh()
 
     def chosen(self, options: Options, checkpoint: Checkpoint) -> VaeFile | None:
-        """The VAE these options mean with this checkpoint; None is the checkpoint's own.
+        """The VAE file that the options select for a checkpoint; None is the checkpoint's own.
 
-        So is, with a line in the log, a name that no file has: A1111 goes on as well.
+        An unknown name is logged, and the checkpoint's own VAE is used, as in A1111.
         """
         choice = choose_vae(
             self._catalog.vaes(),
@@ -50,12 +51,12 @@ class Vaes:
         return choice.vae
 
     def identified(self, vae: VaeFile | None) -> VaeFile | None:
-        """The VAE with its sha256, computed at its first use. Takes seconds once a file.
+        """The VAE with its sha256. Computing it takes seconds, once per file.
 
-        Raises `NotFound` when the file is gone.
+        Raises `NotFound` if the file is gone.
         """
         return self._catalog.hash(vae) if vae is not None and self._hashing else vae
 
     def for_job(self, options: Options, checkpoint: Checkpoint) -> VaeFile | None:
-        """Chosen and identified."""
+        """The chosen VAE with its sha256; see `chosen` and `identified`."""
         return self.identified(self.chosen(options, checkpoint))

@@ -1,1 +1,1 @@
-"""A job in words: infotext out, infotext in, and words that describe a picture."""
+"""Infotext of jobs, infotext read from pictures, and interrogation."""

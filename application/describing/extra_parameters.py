@@ -1,4 +1,7 @@
-"""What infotext lists behind the fixed keys. Source: spec prompts.md 8.2 (insertion order)."""
+"""The extra generation parameters, which infotext lists after the fixed keys.
+
+Source: spec prompts.md 8.2 (insertion order).
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,13 +17,15 @@ from hexfusion.domain.sampling.names import effective_scheduler
 from hexfusion.domain.sampling.schedulers import AUTOMATIC, find_scheduler
 from hexfusion.domain.upscalers import LATENT_MODES
 
-#: What infotext calls `inpainting_fill`; it passes over the original, and what is unknown.
+#: Infotext's names for `inpainting_fill`; other values are not written.
 MASKED_CONTENT = {0: "fill", 2: "latent noise", 3: "latent nothing"}
 
 
 def extra_parameters(plan: JobPlan, options: Options, own: Mapping[str, Extra]) -> dict[str, Extra]:
-    """Settings that are not the default and reach a pass, in A1111's order; `own` are what its
-    scripts and its kind of job have."""
+    """The extra parameters that differ from their defaults and affect a pass, in A1111's order.
+
+    `own` are those of the job's scripts and kind, which come first.
+    """
     extra = dict(own)
     passes = plan.first.passes
     chosen = plan.sampling.options
@@ -45,12 +50,12 @@ def extra_parameters(plan: JobPlan, options: Options, own: Mapping[str, Extra]) 
     return extra
 
 
-#: Facts that have a place among the settings, which is kept for them.
+#: Labels whose place in the order is reserved until the backend's facts are known.
 _PLACES = ("Lora hashes", "TI hashes")
 
 
 def with_facts(extra: Mapping[str, Extra], facts: Mapping[str, Extra]) -> dict[str, Extra]:
-    """Settings and what became known while the pictures were made, in A1111's order."""
+    """The extra parameters and the facts that the backend reported, in A1111's order."""
     both = {**extra, **facts}
     return {key: each for key, each in both.items() if each is not None or key not in _PLACES}
 
@@ -60,8 +65,8 @@ def _from_latent(each: Pass) -> bool:
 
 
 def _schedule_shown(sampling: SamplingPlan) -> str | None:
-    """The label of the schedule really used; None where it is the model's own spacing, or where
-    the sampler has no use for one."""
+    """The label of the schedule used; None for the model's own spacing, and for samplers that step
+    through timesteps."""
     label = effective_scheduler(sampling.sampler, sampling.scheduler)
     by_sigma = sampling.sampler.space == "sigma"
     return label if by_sigma and label != AUTOMATIC.label else None
@@ -75,7 +80,8 @@ def _old_timeline_matters(plan: JobPlan) -> bool:
 
 
 def _emphasised(each: Pass) -> bool:
-    """As A1111 judges: by the brackets, whatever they mean (spec prompts.md 5.5)."""
+    """Whether any text has brackets, of whatever meaning, as A1111 tests it (spec prompts.md
+    5.5)."""
     prompts = (*each.text.positive, *each.text.negative)
     texts = (step.text for prompt in prompts for part in prompt for step in part.schedule)
     return any("(" in text or "[" in text for text in texts)
@@ -113,7 +119,7 @@ def _schedule_extra(sampling: SamplingPlan, label: str) -> dict[str, Extra]:
 
 
 def _parameter_extra(sampling: SamplingPlan) -> dict[str, Extra]:
-    """eta where it is not its default; churn only where an option sets it."""
+    """eta if it is not its default; churn only if an option sets it."""
     extra: dict[str, Extra] = {}
     sampler, chosen, parameters = sampling.sampler, sampling.options, sampling.parameters
     if sampler.takes_eta:
@@ -131,8 +137,11 @@ def _parameter_extra(sampling: SamplingPlan) -> dict[str, Extra]:
 def img2img_extra(
     request: Img2Img, inpainting: Inpainting | None, *, masked: bool
 ) -> dict[str, Extra]:
-    """What starting from a picture adds. Where it is `masked`, `inpainting` may still be None: then
-    the mask says nothing, and the whole is made anew."""
+    """The parameters of img2img.
+
+    `masked` tells whether the request has a mask; `inpainting` may be None even so, if the mask is
+    all black and the whole picture is repainted.
+    """
     extra: dict[str, Extra] = {"Denoising strength": float(request.denoising_strength)}
     if not masked:
         return extra
@@ -152,14 +161,16 @@ def img2img_extra(
 
 
 def encoder_extra(plan: JobPlan) -> dict[str, Extra]:
-    """What made latents of the pictures it starts from, where that was not the VAE."""
+    """The encoder of the init pictures, if it was not the VAE."""
     method = plan.first.encode_method
     return {} if method == "Full" else {"VAE Encoder": method}
 
 
 def vae_facts(plan: Plan) -> dict[str, Extra]:
-    """What made pictures of latents, and between the passes latents of pictures, likewise. They
-    come behind all that is known of a batch."""
+    """The decoder, and the encoder between the passes of hires fix, if they were not the VAE.
+
+    Listed after all facts of a batch.
+    """
     facts: dict[str, Extra] = {}
     if plan.hires and plan.hires.upscaler not in LATENT_MODES and plan.encode_method != "Full":
         facts["VAE Encoder"] = plan.encode_method
@@ -169,7 +180,7 @@ def vae_facts(plan: Plan) -> dict[str, Extra]:
 
 
 def hires_extra(request: Txt2Img, plan: JobPlan) -> dict[str, Extra]:
-    """What hires fix adds."""
+    """The parameters of hires fix."""
     hires = plan.first.hires
     if hires is None:
         return {}

@@ -1,4 +1,4 @@
-"""What infotext and `info` say of a job. Source: spec prompts.md 8.2, api.md 9."""
+"""Builds the infotext and the `info` object of a job. Source: spec prompts.md 8.2, api.md 9."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -23,7 +23,11 @@ NO_FACTS: Mapping[str, Extra] = MappingProxyType({})
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """A job in words. `facts` of what was rendered are added as they become known."""
+    """A job with everything that its infotext needs.
+
+    `facts` (`Rendered.facts`) are passed to the methods, since the backend reports them only after
+    rendering. `init_hash` is the hash of a saved init image, `user` the login of the client.
+    """
 
     request: AnyRequest
     plan: JobPlan
@@ -34,7 +38,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
 
     def infotext(self, index: int, facts: Mapping[str, Extra] = NO_FACTS) -> str:
-        """Of the job's picture number `index`."""
+        """The infotext of the job's picture `index`, from 0."""
         plan = self.plan
         return write_infotext(
             plan.prompts.positive[index],
@@ -45,7 +49,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     def info(
         self, infotexts: Sequence[str], job_timestamp: str, facts: Mapping[str, Extra] = NO_FACTS
     ) -> Info:
-        """The `info` object for the pictures that were made."""
+        """The `info` object of the reply; `infotexts` are those of the pictures made."""
         request, plan = self.request, self.plan
         first = plan.first
         return Info(
@@ -95,10 +99,10 @@ def describe(
     *,
     before: Mapping[str, Extra] = NO_FACTS,
 ) -> Description:
-    """Describe a planned job. Hashes of models are shown if the plan knows them.
+    """Describe a planned job. Hashes of models are included if the plan has them.
 
-    `extra` are entries that only jobs of its kind have, `before` a script's; `init_hash` is of the
-    picture it starts from where that is kept, `user` the login of who asked.
+    `extra` are the parameters of this kind of job, `before` those of a script, which come first;
+    `init_hash` is the hash of a saved init image, `user` the login of the client.
     """
     return Description(
         request=request,
@@ -112,7 +116,7 @@ def describe(
 
 
 def _extra_of(facts: Mapping[str, Extra]) -> dict[str, Extra]:
-    """Those that are no members of A1111's own, behind which they would come."""
+    """The facts that A1111 lists among the extra parameters rather than in fields of their own."""
     own = ("Conditional mask weight", "Image CFG scale")
     return {label: value for label, value in facts.items() if label not in own}
 

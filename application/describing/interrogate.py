@@ -1,4 +1,7 @@
-"""Use-case: find words for a picture. Source: spec api.md 12.3, images.md 12."""
+"""Use-case: interrogation (a caption, or tags, for a picture).
+
+Source: spec api.md 12.3, images.md 12.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -29,16 +32,16 @@ from hexfusion.domain.interrogation import (
 )
 from hexfusion.domain.options import Options
 
-#: What such a job is called.
+#: The kind of these jobs.
 KIND = "interrogate"
-#: What stands for the words that could not be found.
+#: Ends a caption that could not be completed.
 ERROR = "<error>"
 
 log = logging.getLogger("hexfusion.interrogate")
 
 
 class Interrogate:
-    """Decodes and checks, waits for a slot, and finds the words."""
+    """Validates interrogation requests and describes the pictures in jobs."""
 
     def __init__(self, interrogator: Interrogator, terms: TermStore, options: OptionsStore) -> None:
         self._interrogator = interrogator
@@ -46,10 +49,10 @@ class Interrogate:
         self._options = options
 
     def prepare(self, model: str, picture: Sent) -> Callable[[Job], str]:
-        """What comes back does the work when its job has its turn.
+        """Validate and decode; returns a function that does the work of a job.
 
-        The options count as they are now. Raises, at once, `NotFound("model", ...)`,
-        `InvalidRequest` naming the picture or an option; later what `words` raises.
+        The options are read now. Raises `NotFound("model", ...)`, and `InvalidRequest` naming the
+        picture or an option; the returned function raises what `words` raises.
         """
         if model not in MODELS:
             raise NotFound("model", model)
@@ -64,10 +67,10 @@ class Interrogate:
         return make
 
     def words(self, image: Image, model: str, options: Options, advance: Advance) -> str:
-        """The words for an RGB picture.
+        """The caption and terms ("clip") or the tags ("deepdanbooru") for an RGB picture.
 
-        By "clip" this never fails: from where it cannot go on the text ends in `ERROR`, and the
-        reason is logged. "deepdanbooru" raises as `Interrogator.tags` does.
+        "clip" raises nothing: on an error the text so far ends in `ERROR`, and the error is logged.
+        "deepdanbooru" raises as `Interrogator.tags` does.
         """
         try:
             if model == DEEPDANBOORU:
@@ -100,7 +103,7 @@ class Interrogate:
 
 
 class NoInterrogator:
-    """The `Interrogator` port with nothing behind it, for backends that have none."""
+    """An `Interrogator` for backends without interrogation: raises `ModelUnavailable`."""
 
     def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
         """See `Interrogator.caption`."""

@@ -1,4 +1,7 @@
-"""Use-case: what a picture tells of itself. Source: spec prompts.md 8.4, api.md 12.2."""
+"""Use-case: read a picture's infotext and metadata (`/png-info`).
+
+Source: spec prompts.md 8.4, api.md 12.2.
+"""
 
 import json
 import math
@@ -9,7 +12,7 @@ import msgspec
 from msgspec import Meta
 from PIL.Image import Image
 
-from hexfusion.application.pictures.receiving import Sent, looked_at
+from hexfusion.application.pictures.receiving import Sent, open_with_infotext
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.infotext import (
     ParameterValue,
@@ -21,7 +24,7 @@ from hexfusion.domain.options import Options
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.samplers import SAMPLERS
 
-#: Metadata that says how the file is built, or holds what is told otherwise.
+#: Metadata keys left out: technical details of the file, and the infotext itself.
 _TECHNICAL = frozenset(
     {
         "jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "background",
@@ -43,9 +46,9 @@ class PictureInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadPictureInfo:
-    """Reads pictures of any origin. Safe to call from many threads.
+    """Reads the metadata of pictures from any program. Thread-safe.
 
-    `lora_named` gives the local name of the LoRA with a 12-digit hash, or None if it is not here.
+    `lora_named` returns the local name of the LoRA with a 12-digit hash, None if there is none.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class ReadPictureInfo:
 
     def __call__(self, picture: Sent) -> PictureInfo:
         """Raises InvalidRequest("image", ...) for bytes that are no picture, or too large a one."""
-        image, infotext = looked_at(picture)
+        image, infotext = open_with_infotext(picture)
         text = infotext or ""
         items = {str(key): value for key, value in image.info.items() if key not in _TECHNICAL}
         if isinstance(items.get("transparency"), bytes) and image.mode in ("P", "RGB"):
@@ -79,14 +82,15 @@ class ReadPictureInfo:
 
 
 def _from_novelai(items: Mapping[str, object], image: Image) -> str | None:
-    """The infotext of a picture from NovelAI; None if it lacks something."""
+    """A1111's infotext for a picture from NovelAI; None if a value is missing."""
     try:
-        told = json.loads(str(items["Comment"]))
-        name = _SAMPLERS.get(str(told["sampler"]).lower(), "Euler a")
+        comment = json.loads(str(items["Comment"]))
+        name = _SAMPLERS.get(str(comment["sampler"]).lower(), "Euler a")
         return (
-            f"{items['Description']}\nNegative prompt: {told['uc']}\n"
-            f"Steps: {told['steps']}, Sampler: {name}, CFG scale: {told['scale']}, "
-            f"Seed: {told['seed']}, Size: {image.width}x{image.height}, Clip skip: 2, ENSD: 31337"
+            f"{items['Description']}\nNegative prompt: {comment['uc']}\n"
+            f"Steps: {comment['steps']}, Sampler: {name}, CFG scale: {comment['scale']}, "
+            f"Seed: {comment['seed']}, Size: {image.width}x{image.height}, "
+            f"Clip skip: 2, ENSD: 31337"
         )
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
@@ -98,7 +102,8 @@ _SAMPLERS = {
 
 
 def _plain(value: object) -> Any:
-    """Metadata as JSON has it: bytes are UTF-8, as far as they can be, and tuples are lists."""
+    """Metadata as JSON values: bytes are decoded as UTF-8 with replacements, tuples become
+    lists."""
     match value:
         case None | bool() | int():
             return value

@@ -1,6 +1,6 @@
-"""What a request may ask for: bounds, and what is not built yet.
+"""Validates requests: value ranges, and fields that are not supported.
 
-A1111 has no bounds and crashes, or works for ever; we name the field instead.
+A1111 has no such limits, and crashes or never finishes; here the error names the field.
 """
 
 import math
@@ -12,7 +12,7 @@ from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import PictureLists
 
-#: Pixels that a mask may be blurred by: the work grows with it.
+#: Largest blur radius of a mask, in pixels: the cost grows with it.
 MAX_BLUR = 256
 
 _NUMBERS = (
@@ -22,14 +22,14 @@ _NUMBERS = (
 
 
 def check_txt2img(request: Txt2Img) -> None:
-    """Raises `InvalidRequest` for a value out of bounds, `Unsupported` for what is not built."""
+    """Raises `InvalidRequest` for a value out of range, `Unsupported` for an unsupported field."""
     _check(request)
     _finite(request, "hr_scale")
     _check_hires(request)
 
 
 def check_img2img(request: Img2Img, *, masked: bool) -> None:
-    """Raises as `check_txt2img` does. `masked`: there is a mask."""
+    """Raises as `check_txt2img` does. `masked`: the request has a mask."""
     _check(request)
     if request.denoising_strength < 0:  # above 1 is taken for 1, as A1111 does
         raise InvalidRequest("denoising_strength", "must be from 0 to 1")
@@ -64,7 +64,7 @@ def _finite(request: AnyRequest, *fields: str) -> None:
 
 
 def _check_hires(request: Txt2Img) -> None:
-    """What hires fix adds. `denoising_strength` counts only with it."""
+    """The fields of hires fix. `denoising_strength` is used only with it."""
     if request.firstphase_width or request.firstphase_height:
         within("firstphase_width", request.firstphase_width, 8, generation.MAX_SIDE)
         within("firstphase_height", request.firstphase_height, 8, generation.MAX_SIDE)
@@ -83,8 +83,10 @@ def _check_hires(request: Txt2Img) -> None:
 
 
 def check_lists(request: AnyRequest, lists: PictureLists) -> None:
-    """Raises `InvalidRequest` for a list without one entry for each picture of the job. All four
-    together may leave the last batch short."""
+    """Raises `InvalidRequest` unless each list has one entry per picture of the job.
+
+    If all four lists are given and equally long, the last batch may have fewer pictures.
+    """
     count = request.batch_size * request.n_iter
     lengths = {len(getattr(lists, field) or ()) for field in lists.__struct_fields__}
     if len(lengths) == 1 and count - request.batch_size < max(lengths) <= count:
@@ -104,7 +106,7 @@ def within(field: str, value: int, low: int, high: int) -> None:
 
 
 def check_options(request: AnyRequest, options: Options) -> None:
-    """Raises `InvalidRequest` for options out of bounds."""
+    """Raises `InvalidRequest` for options out of range, `Unsupported` for FP8 weights."""
     for key in ("token_merging_ratio", "token_merging_ratio_hr", "token_merging_ratio_img2img"):
         if not 0 <= options.number(key) < 1:
             raise InvalidRequest(key, "must be from 0 to below 1")

@@ -1,14 +1,15 @@
-"""Filling a request from infotext: it takes from the text what it does not say itself.
+"""Fills the fields that a request does not give from its `infotext`.
 
-Source: spec prompts.md 8.6 and 8.7, api.md 10. Meant differently from A1111, so that the infotext
-of a picture gives the picture again:
+Source: spec prompts.md 8.6 and 8.7, api.md 10. Differs from A1111 on purpose, so that the infotext
+of a picture reproduces the picture:
 
-* `styles` is a list of names; A1111 makes a text of it, and applies none.
-* `Seed resize from` is width, then height; A1111 takes them the other way round.
-* Hires fix is on where the text tells of it, not for any denoising strength, as img2img has one.
-* A hires pass with a sampler of its own keeps the schedule the text tells; A1111 loses it where it
-  is the default of the first pass's sampler.
-* An unknown sampler is an error, as is a number that is none; A1111 takes its first sampler.
+* `styles` is a list of names; A1111 makes it a text, and applies no style.
+* `Seed resize from` is width, then height; A1111 swaps them.
+* Hires fix is on if the text has a hires label; in A1111 a denoising strength, which img2img has
+  too, is enough.
+* A hires pass with a sampler of its own keeps the schedule in the text; A1111 loses it if it is the
+  default of the first pass's sampler.
+* An unknown sampler and a malformed number are errors; A1111 takes its first sampler.
 """
 
 import math
@@ -35,10 +36,10 @@ from hexfusion.domain.sampling.names import resolve_names
 Request = TypeVar("Request", Txt2Img, Img2Img)
 
 InfotextParameters = Mapping[str, ParameterValue]
-"""What infotext says, by label, with the defaults for what it leaves out."""
+"""The parameters of an infotext by label, with defaults for omitted ones."""
 
 FieldReader = Callable[[InfotextParameters], object]
-"""The value of a request field, or None where nothing is said. Raises InvalidRequest."""
+"""infotext parameters -> value of a request field, None to leave it. Raises InvalidRequest."""
 
 
 def prefill(
@@ -48,25 +49,27 @@ def prefill(
     checkpoints: Sequence[Checkpoint],
     given: Collection[str] | None = None,
 ) -> Request:
-    """The request with what its `infotext` says; without any, the request as it is.
+    """The request with fields filled from its `infotext`; without infotext, the request itself.
 
-    Fields named in `given` stay as they are; where None, those that differ from their defaults
-    do. Options that the text carries and that differ from `options` join `override_settings`,
-    whose own entries win. Raises InvalidRequest("infotext", ...) naming the label that is wrong.
+    Fields named in `given` are not changed; with None, those that differ from their defaults are
+    not. Options in the text that differ from `options` are added to `override_settings`, whose own
+    entries take precedence. Raises InvalidRequest("infotext", ...) naming the invalid label.
     """
     if not request.infotext:
         return request
-    told = parse_infotext(request.infotext, options, styles)
+    parameters = parse_infotext(request.infotext, options, styles)
     kept = _changed(request) if given is None else given
     values = {
-        field: read(told) for field, read in FIELDS[type(request)].items() if field not in kept
+        field: read(parameters)
+        for field, read in FIELDS[type(request)].items()
+        if field not in kept
     }
     values = {field: value for field, value in values.items() if value is not None}
     refiner = find_closest(checkpoints, str(values.get("refiner_checkpoint", "")))
     if refiner is not None:
         values["refiner_checkpoint"] = refiner.title
     own = request.override_settings or {}
-    overrides = {**own, **overrides_from_infotext(told, options, own)}
+    overrides = {**own, **overrides_from_infotext(parameters, options, own)}
     return msgspec.structs.replace(request, **values, override_settings=overrides)
 
 
@@ -80,7 +83,7 @@ def _changed(request: Txt2Img | Img2Img) -> Collection[str]:
 
 
 def _text(label: str) -> FieldReader:
-    return lambda told: str(told[label]) if label in told else None
+    return lambda parameters: str(parameters[label]) if label in parameters else None
 
 
 def _integer(label: str) -> FieldReader:
@@ -92,13 +95,13 @@ def _float(label: str) -> FieldReader:
 
 
 def _number(label: str, convert: Callable[[str], float], what: str) -> FieldReader:
-    def read(told: InfotextParameters) -> object:
-        if label not in told:
+    def read(parameters: InfotextParameters) -> object:
+        if label not in parameters:
             return None
         try:
-            return convert(str(told[label]))
+            return convert(str(parameters[label]))
         except ValueError:
-            raise _wrong(label, told[label], f"is not {what}") from None
+            raise _invalid(label, parameters[label], f"is not {what}") from None
 
     return read
 
@@ -110,39 +113,39 @@ def _finite(text: str) -> float:
     return number
 
 
-def _wrong(label: str, value: object, why: str) -> InvalidRequest:
+def _invalid(label: str, value: object, why: str) -> InvalidRequest:
     return InvalidRequest("infotext", f"{label}: {str(value)[:80]!r} {why}")
 
 
-def _hires_wanted(told: InfotextParameters) -> bool:
+def _hires_wanted(parameters: InfotextParameters) -> bool:
     labels = ("Hires upscale", "Hires upscaler", "Hires resize-1", "Hires resize-2")
-    return "Denoising strength" in told and any(
-        str(told.get(label, 0)) not in ("", "0") for label in labels
+    return "Denoising strength" in parameters and any(
+        str(parameters.get(label, 0)) not in ("", "0") for label in labels
     )
 
 
-def _sampling(told: InfotextParameters) -> tuple[str, str]:
-    """Sampler name and schedule label; "Automatic" where the schedule is the sampler's own."""
-    found = _resolved(told.get("Sampler"), told.get("Schedule type"))
-    if found is None:
-        raise _wrong("Sampler", told.get("Sampler"), "is not a sampler")
-    return found
+def _sampling(parameters: InfotextParameters) -> tuple[str, str]:
+    """(sampler name, schedule label); "Automatic" for the sampler's default schedule."""
+    names = _resolved(parameters.get("Sampler"), parameters.get("Schedule type"))
+    if names is None:
+        raise _invalid("Sampler", parameters.get("Sampler"), "is not a sampler")
+    return names
 
 
-def _hires_sampling(told: InfotextParameters) -> tuple[str, str]:
-    """The same of the hires pass, or the words for "the same" as in the first pass."""
-    name = told.get("Hires sampler", SAME_SAMPLER)
-    label = told.get("Hires schedule type", SAME_SCHEDULER)
-    first_name, first_label = told.get("Sampler"), told.get("Schedule type")
+def _hires_sampling(parameters: InfotextParameters) -> tuple[str, str]:
+    """The same for the hires pass, or A1111's words for "as in the first pass"."""
+    name = parameters.get("Hires sampler", SAME_SAMPLER)
+    label = parameters.get("Hires schedule type", SAME_SCHEDULER)
+    first_name, first_label = parameters.get("Sampler"), parameters.get("Schedule type")
     same = name == SAME_SAMPLER
-    found = _resolved(
+    names = _resolved(
         first_name if same else name, first_label if label == SAME_SCHEDULER else label
     )
-    if found is None:
+    if names is None:
         if not same:
-            raise _wrong("Hires sampler", name, "is not a sampler")
-        return SAME_SAMPLER, SAME_SCHEDULER  # as the one that the request names itself
-    sampler, schedule = found
+            raise _invalid("Hires sampler", name, "is not a sampler")
+        return SAME_SAMPLER, SAME_SCHEDULER  # the first pass's is given by the request itself
+    sampler, schedule = names
     first = _resolved(first_name, first_label)
     if schedule == first_label and (first is None or schedule == first[1]):
         schedule = SAME_SCHEDULER
@@ -150,7 +153,7 @@ def _hires_sampling(told: InfotextParameters) -> tuple[str, str]:
 
 
 def _resolved(name: object, schedule: object) -> tuple[str, str] | None:
-    """Both names as the catalogue has them; None for an unknown sampler."""
+    """(sampler name, schedule label) as in the catalogue; None for an unknown sampler."""
     try:
         sampler, label = resolve_names(
             None if name is None else str(name),
@@ -164,8 +167,8 @@ def _resolved(name: object, schedule: object) -> tuple[str, str] | None:
 
 _EVERY_PASS: Mapping[str, FieldReader] = {
     "steps": _integer("Steps"),
-    "sampler_name": lambda told: _sampling(told)[0],
-    "scheduler": lambda told: _sampling(told)[1],
+    "sampler_name": lambda parameters: _sampling(parameters)[0],
+    "scheduler": lambda parameters: _sampling(parameters)[1],
     "seed": _integer("Seed"),
     "subseed": _integer("Variation seed"),
     "subseed_strength": _float("Variation seed strength"),
@@ -182,7 +185,7 @@ _TXT2IMG: Mapping[str, FieldReader] = {
     "width": _integer("Size-1"),
     "height": _integer("Size-2"),
     "batch_size": _integer("Batch size"),
-    "styles": lambda told: told.get("Styles array"),
+    "styles": lambda parameters: parameters.get("Styles array"),
     "denoising_strength": _float("Denoising strength"),
     "enable_hr": _hires_wanted,
     "hr_scale": _float("Hires upscale"),
@@ -191,12 +194,12 @@ _TXT2IMG: Mapping[str, FieldReader] = {
     "hr_resize_x": _integer("Hires resize-1"),
     "hr_resize_y": _integer("Hires resize-2"),
     "hr_checkpoint_name": _text("Hires checkpoint"),
-    "hr_sampler_name": lambda told: _hires_sampling(told)[0],
-    "hr_scheduler": lambda told: _hires_sampling(told)[1],
+    "hr_sampler_name": lambda parameters: _hires_sampling(parameters)[0],
+    "hr_scheduler": lambda parameters: _hires_sampling(parameters)[1],
     "hr_prompt": _text("Hires prompt"),
     "hr_negative_prompt": _text("Hires negative prompt"),
     **_EVERY_PASS,
 }
 
 FIELDS: Mapping[type, Mapping[str, FieldReader]] = {Txt2Img: _TXT2IMG, Img2Img: _EVERY_PASS}
-"""What each kind of request takes, by request field."""
+"""For each kind of request, the fields that can be filled and their readers."""

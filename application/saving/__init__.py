@@ -1,1 +1,1 @@
-"""Pictures of a job become files."""
+"""Saves the pictures of a job as files."""

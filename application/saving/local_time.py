@@ -1,4 +1,4 @@
-"""The clock as texts show it."""
+"""Formats the current time in a time zone, for file names."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from hexfusion.domain.filenames.name_facts import FormatTime
 
 
 def time_formatter(clock: Clock) -> FormatTime:
-    """Reads the clock at every call; see `FormatTime`."""
+    """A `FormatTime` that reads `clock` at each call."""
 
     def format_time(format: str, zone: str | None) -> str:
         return datetime.fromtimestamp(clock()).astimezone(_zone(zone)).strftime(format)
@@ -19,5 +19,5 @@ def time_formatter(clock: Clock) -> FormatTime:
 def _zone(name: str | None) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
-    except (KeyError, ValueError, OSError):  # no such zone, no name of one, or that of a folder
+    except (KeyError, ValueError, OSError):  # unknown zone, invalid name, or a folder of zones
         return None

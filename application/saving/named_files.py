@@ -1,4 +1,4 @@
-"""One picture as a file: where it goes, what it is called, and what is written beside it.
+"""Saves one picture: its folder, its file name, and the text file or copy next to it.
 
 Source: spec prompts.md 9.2.
 """
@@ -30,9 +30,10 @@ from hexfusion.domain.options import Options
 
 @dataclass(frozen=True)
 class SaveLocation:
-    """The options that say where a kind of picture goes: folder, format, sub-folders or not.
+    """Names of the options that determine where a kind of picture is saved.
 
-    `basename` begins its names. With `short_names` they say no more, unless the option
+    `folder`, `format` and `in_folders` (sub-folders or not) are option keys. File names start with
+    `basename`; with `short_names` nothing but a number follows, unless option
     `grid_extended_filename` is set.
     """
 
@@ -44,7 +45,7 @@ class SaveLocation:
 
 
 class PictureFiles:
-    """Saves pictures in the archive. Safe to use from many threads: no two get the same name."""
+    """Saves pictures in the archive. Thread-safe: no two pictures get the same name."""
 
     def __init__(self, archive: ImageArchive, rules: NameRules) -> None:
         self._archive = archive
@@ -52,10 +53,10 @@ class PictureFiles:
         self._naming = threading.Lock()
 
     def check(self, place: SaveLocation, facts: NameFacts, options: Options) -> None:
-        """Could a picture be saved there?
+        """Check whether a picture could be saved there.
 
-        Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
-        the folder that cannot be written to.
+        Raises `InvalidRequest` naming an invalid option, `ArchiveError` naming a folder that is not
+        writable.
         """
         _extension(place, options)
         self._words(place, facts, options)
@@ -75,9 +76,10 @@ class PictureFiles:
         options: Options,
         suffix: str = "",
     ) -> str:
-        """Save the picture and what goes with it; returns its path in the archive.
+        """Save the picture, and its text file and copy if options say so.
 
-        The size in `facts` is the picture's. `suffix` ends the name. Raises as `check` does.
+        `facts` must have the picture's size. `suffix` is appended to the name. Returns the path in
+        the archive. Raises as `check` does.
         """
         facts = msgspec.structs.replace(facts, pixel_hash=functools.cache(lambda: _hash(image)))
         extension = _extension(place, options)
@@ -155,7 +157,7 @@ def _tailed(words: str, extension: str) -> Iterator[str]:
 
 
 def _extension(place: SaveLocation, options: Options) -> str:
-    """As the option has it, in lower case. Raises InvalidRequest if it is no format."""
+    """The file extension from the format option, lower case. Raises InvalidRequest if unknown."""
     extension = options.text(place.format).lower()
     try:
         picture_format(extension)
@@ -176,14 +178,14 @@ def _encoded(image: Image, extension: str, infotext: str | None, options: Option
 
 
 def _wants_copy(image: Image, data: bytes, options: Options) -> bool:
-    """Whether the picture is so large that a handier copy goes beside it."""
+    """Whether options ask for a smaller JPEG copy of a picture as large as this one."""
     heavy = len(data) > options.number("img_downscale_threshold") * 2**20
     large = max(image.size) > options.integer("target_side_length")
     return options.flag("export_for_4chan") and (heavy or large)
 
 
 def _shrunk(image: Image, options: Options) -> Image:
-    """The picture with its longer side at the limit, unless it is below."""
+    """The picture reduced so that its longer side is at most option target_side_length."""
     limit = max(options.integer("target_side_length"), 1)
     longer = max(image.size)
     if longer <= limit:

@@ -1,4 +1,4 @@
-"""Use-case: the pictures of a job become files, and a grid. Source: spec prompts.md 9.1, 8.2."""
+"""Use-case: save the pictures and the grid of a job. Source: spec prompts.md 9.1, 8.2."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -29,25 +29,25 @@ GRIDS = SaveLocation(
 IMG2IMG_SAMPLES = replace(SAMPLES, folder="outdir_img2img_samples")
 IMG2IMG_GRIDS = replace(GRIDS, folder="outdir_img2img_grids")
 INIT_IMAGES = "outdir_init_images"
-"""The option with the folder of pictures that jobs started from."""
+"""Key of the option with the folder for init images."""
 
 FOLDERS = (*(each.folder for each in (SAMPLES, GRIDS, IMG2IMG_SAMPLES, IMG2IMG_GRIDS)), INIT_IMAGES)
-"""The options that name folders."""
+"""Keys of all options that name output folders."""
 
 BEFORE_FACES = "-before-face-restoration"
 BEFORE_HIRES = "-before-highres-fix"
 BEFORE_COLOURS = "-before-color-correction"
 
 HISTORY = "params.txt"
-"""Keeps the infotext of the last job, in the archive's root."""
+"""File in the archive's root with the infotext of the last job."""
 
 _log = logging.getLogger(__name__)
 
 
 class SaveImages:
-    """Decides whether and where pictures are saved, and saves them.
+    """Saves the pictures of jobs, according to request and options.
 
-    `rules` are the operator's for names. Without `history`, `params.txt` is left alone.
+    `rules` are the operator's rules for file names. Without `history`, `params.txt` is not written.
     """
 
     def __init__(
@@ -68,10 +68,11 @@ class SaveImages:
     def check(
         self, request: AnyRequest, plan: JobPlan, options: Options, *, always: bool = False
     ) -> None:
-        """Before any work: could the pictures be saved, if that is asked for, or `always`?
+        """Check before a job whether its pictures could be saved, if the request saves them, or
+        `always`.
 
-        Raises `InvalidRequest` naming the option that cannot be followed, `ArchiveError` naming
-        the folder that cannot be written to.
+        Raises `InvalidRequest` naming an invalid option, `ArchiveError` naming a folder that is not
+        writable.
         """
         if not (request.save_images or always):
             return
@@ -91,8 +92,11 @@ class SaveImages:
         samples: bool | None = None,
         grid: bool | None = None,
     ) -> "JobFiles":
-        """The files of a job that starts now. Any job enters the history. `samples` and `grid` say
-        whether they are wanted, None that the request's `save_images` does."""
+        """Start saving the files of a job; its infotext is written to the history.
+
+        `samples` and `grid` tell whether pictures and grid are saved; None means the request's
+        `save_images`.
+        """
         if self._history:
             self._remember(described.infotext(0))
         facts = self._facts(described.request, described.plan, options, job_timestamp)
@@ -102,7 +106,7 @@ class SaveImages:
         return JobFiles(self._files, described, options, facts, wanted)
 
     def keep_init_image(self, image: Image, digest: str, options: Options) -> None:
-        """Save the picture that a job started from under its hash. Raises `ArchiveError`."""
+        """Save an init image as `<digest>.png`. Raises `ArchiveError`."""
         path = "/".join(filter(None, (options.text(INIT_IMAGES), f"{digest}.png")))
         self._archive.write(path, encode_picture(image, "png"))
 
@@ -115,7 +119,7 @@ class SaveImages:
     def _facts(
         self, request: AnyRequest, plan: JobPlan, options: Options, job_timestamp: str
     ) -> NameFacts:
-        """What names say of the job's first picture."""
+        """The values of file name tokens for the job's first picture."""
         styles = tuple(request.styles or ())
         texts = {style.name: style.prompt or "" for style in self._styles()} if styles else {}
         sampling = plan.sampling
@@ -147,7 +151,8 @@ class SaveImages:
 
 
 class JobFiles:
-    """What one job saves. `paths` are the pictures so far, in order, the grid last."""
+    """Saves the files of one job. `paths` are those of the pictures so far, in order, the grid
+    last."""
 
     def __init__(
         self,
@@ -166,11 +171,11 @@ class JobFiles:
         self._samples, self._grids = _places(described.request)
 
     def save(self, number: int, made: FinishedPicture, infotext: str, *, complete: bool) -> None:
-        """Save the job's picture of that number, from 0, if that is asked for, and what goes with
-        it, if an option says so.
+        """Save the job's picture `number` (from 0), if wanted, and the intermediate pictures that
+        options ask for.
 
-        One that an interrupt or skip left incomplete is saved with `save_incomplete_images` only.
-        Raises `ArchiveError` when the disk is full, and as `SaveImages.check` does.
+        A picture that is not `complete`, because of an interrupt or skip, is saved only with option
+        `save_incomplete_images`. Raises `ArchiveError`, and as `SaveImages.check` does.
         """
         options = self._options
         worthy = complete or options.flag("save_incomplete_images")
@@ -188,7 +193,7 @@ class JobFiles:
                 self._save(number, image, infotext, suffix)
 
     def save_first_pass(self, number: int, image: Image, infotext: str) -> None:
-        """Save what that picture was before hires fix. Raises as `save` does."""
+        """Save picture `number` as it was before hires fix. Raises as `save` does."""
         if self._wanted and self._options.flag("samples_save"):
             self._save(number, image, infotext, BEFORE_HIRES)
 
@@ -206,15 +211,17 @@ class JobFiles:
         self.paths.append(path)
 
     def save_result(self, image: Image, infotext: str, seed: int) -> Sequence[str]:
-        """Save what a script made of the job's pictures, whatever the request says; returns its
-        path. Raises as `save` does."""
+        """Save a script's result picture, whatever the request says; returns its path.
+
+        Raises as `save` does.
+        """
         facts = self._of_result(image, seed)
         return [self._files.save(image, infotext, self._samples, facts, self._options)]
 
     def save_result_grid(
         self, image: Image, infotext: str | None, seed: int, basename: str | None = None
     ) -> Sequence[str]:
-        """The same of a grid. One with a `basename` of its own is named like pictures are."""
+        """Save a script's grid, likewise. With a `basename` it is named like a picture."""
         place = self._grids
         if basename:
             place = replace(place, basename=basename, short_names=False)
@@ -229,7 +236,10 @@ class JobFiles:
         )
 
     def make_grid(self, images: Sequence[Image], infotext: str) -> Image | None:
-        """The job's grid, saved if `grid_save`; None unless the result shall begin with it."""
+        """Make the job's grid, and save it if option grid_save is set.
+
+        Returns it if option return_grid is set, else None.
+        """
         options = self._options
         few = len(images) < (2 if options.flag("grid_only_if_multiple") else 1)
         saved, returned = options.flag("grid_save"), options.flag("return_grid")
@@ -249,5 +259,5 @@ class JobFiles:
 
 
 def _places(request: AnyRequest) -> tuple[SaveLocation, SaveLocation]:
-    """Where the pictures go, and where the grid goes."""
+    """(location of the pictures, location of the grid)."""
     return (IMG2IMG_SAMPLES, IMG2IMG_GRIDS) if isinstance(request, Img2Img) else (SAMPLES, GRIDS)

@@ -1,1 +1,1 @@
-"""Use-cases about the server itself: options, health, memory, what it is made of."""
+"""Use-cases about the server itself: options, health, memory, system report, downloads."""

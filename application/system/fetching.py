@@ -1,4 +1,4 @@
-"""Use-case: get a picture that a request names by its address. Source: spec api.md 7.1."""
+"""Use-case: download a picture that a request names by URL. Source: spec api.md 7.1."""
 
 from hexfusion.application.ports.download import Download, DownloadFailed
 from hexfusion.application.ports.options import OptionsStore
@@ -6,22 +6,25 @@ from hexfusion.domain.errors import HexfusionError, InvalidRequest
 
 
 class RequestsNotAllowed(HexfusionError):
-    """The options forbid fetching anything."""
+    """Option api_enable_requests forbids downloads."""
 
     def __init__(self) -> None:
         super().__init__("Requests not allowed")
 
 
 class FetchPicture:
-    """Fetches as the options `api_enable_requests`, `api_forbid_local_requests` and
-    `api_useragent` say, which clients cannot change. Safe to call from many threads."""
+    """Downloads pictures within the limits of the options. Thread-safe.
+
+    The options are `api_enable_requests`, `api_forbid_local_requests` and `api_useragent`; clients
+    cannot change them.
+    """
 
     def __init__(self, download: Download, options: OptionsStore) -> None:
         self._download = download
         self._options = options
 
     def __call__(self, url: str, field: str) -> bytes:
-        """The bytes behind `url`, which the request's `field` holds.
+        """The file at `url`, the value of the request's `field`.
 
         Raises `RequestsNotAllowed`, `LocalResource`, `TooManyDownloads`, and `InvalidRequest`
         naming the field.

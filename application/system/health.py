@@ -1,4 +1,4 @@
-"""Use-case: can the server take a job now?"""
+"""Use-case: health, whether the server can accept a job now."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadHealth:
-    """Ready is who has a model, or one that can be loaded, and a place in the queue."""
+    """The server is ready if a model is loaded or can be loaded, and the queue is open."""
 
     def __init__(self, models: Models, options: OptionsStore, jobs: JobQueue) -> None:
         self._models = models

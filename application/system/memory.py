@@ -1,4 +1,4 @@
-"""Use-case: how much memory there is. Source: spec api.md 14, row /memory."""
+"""Use-case: memory statistics. Source: spec api.md 14, row /memory."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ ReadRam = Callable[[], Mapping[str, float]]
 
 
 class ReadMemory:
-    """RAM of this process and machine, and the device's memory if it has its own."""
+    """Reports RAM of process and machine, and the memory of a GPU."""
 
     def __init__(self, ram: ReadRam, host: ModelHost) -> None:
         self._ram = ram

@@ -1,4 +1,4 @@
-"""Reading and changing the server's options (spec api.md 13)."""
+"""Use-cases: read and change the server's options (spec api.md 13)."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ def _nothing(options: Options) -> Mapping[str, OptionValue]:
 
 
 class ReadOptions:
-    """What `GET /options` shows."""
+    """The data of `GET /options`."""
 
     def __init__(
         self,
@@ -29,9 +29,9 @@ class ReadOptions:
         live: Callable[[Options], Mapping[str, OptionValue]] = _nothing,
         web_ui: bool = False,
     ) -> None:
-        """`live` gives values known only at run time, which A1111's loader writes over the stored
-        ones: `sd_model_checkpoint` (the full title) and `sd_checkpoint_hash`. With `web_ui`
-        the options are listed too that extensions add to A1111's web UI.
+        """`live` returns values known only at run time, which replace the stored ones:
+        `sd_model_checkpoint` (the full title) and `sd_checkpoint_hash`. With `web_ui` the options
+        that extensions add to A1111's web UI are listed too.
         """
         self._store = store
         self._live = live
@@ -62,26 +62,26 @@ def _json(value: OptionValue) -> JsonOption:
 
 
 class UnusedOptions:
-    """Says in the log which options somebody set that have no effect here; each once."""
+    """Logs a warning for each option that a client sets and that has no effect here, once."""
 
     def __init__(self, warn: Callable[[str], object] = _log.warning) -> None:
-        """`warn` is given a line of text."""
+        """`warn` is called with a line of text."""
         self._warn = warn
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._turn = threading.Lock()
 
     def __call__(self, options: Options) -> None:
-        """Those among the stored ones that are not at their defaults. Safe from many threads."""
+        """Warn of the stored options without effect that are not at their defaults. Thread-safe."""
         with self._turn:
-            new = {k: why for k, why in options.ignored().items() if k not in self._told}
-            self._told |= new.keys()
+            new = {k: why for k, why in options.ignored().items() if k not in self._warned}
+            self._warned |= new.keys()
         for why in dict.fromkeys(new.values()):
             keys = ", ".join(key for key in new if new[key] == why)
             self._warn(f"without effect here: {keys} ({why})")
 
 
 class ChangeOptions:
-    """What `POST /options` does."""
+    """Changes options, for `POST /options`."""
 
     def __init__(
         self,
@@ -93,12 +93,12 @@ class ChangeOptions:
         loads: WaitingRoom | None = None,
         unused: UnusedOptions | None = None,
     ) -> None:
-        """`find_checkpoint` raises NotFound for a name that no checkpoint has.
+        """`find_checkpoint` raises NotFound for an unknown checkpoint name.
 
-        `on_change` is called with the new options when its key changes, before they are stored, and
-        so can refuse by raising: a checkpoint that does not load is not chosen. That takes time, so
-        such changes are made one after the other; `loads` bounds how many may wait. `unused` is
-        told of what was stored.
+        `on_change` maps option keys to callbacks. A callback gets the new options before they are
+        stored, and refuses them by raising: a checkpoint that does not load is not selected.
+        Callbacks may take long, so such changes are serialised; `loads` bounds how many may wait.
+        `unused` is called with the stored options.
         """
         self._store = store
         self._find_checkpoint = find_checkpoint
@@ -109,10 +109,10 @@ class ChangeOptions:
         self._turn = threading.Lock()
 
     def __call__(self, changes: Mapping[str, object]) -> None:
-        """Make `changes` and save, all of them or none (spec api.md 13.2).
+        """Store and save all `changes` or none (spec api.md 13.2).
 
-        A1111 instead keeps the members before a wrong one, stores values of wrong types, and hides
-        the failure of a callback. Changes that call nobody back do not wait for others that do.
+        A1111 instead stores the members before an invalid one, stores values of wrong types, and
+        ignores the failure of a callback. Changes without callbacks do not wait for others.
         Raises NotFound (a checkpoint), UnknownOption, FrozenOption, OptionError (a value of a wrong
         type), TooManyWaiting, or what a callback raises.
         """
@@ -121,7 +121,7 @@ class ChangeOptions:
             self._unused(self._store.update(admitted))
             return
         with self._loads.place(), self._turn:
-            current, admitted = self._checked(changes)  # again: others were before
+            current, admitted = self._checked(changes)  # again, since others may have changed them
             changed = current.updated(admitted)
             for key in admitted:
                 if key in self._on_change:
@@ -129,7 +129,7 @@ class ChangeOptions:
             self._unused(self._store.update(admitted))
 
     def _checked(self, changes: Mapping[str, object]) -> tuple[Options, dict[str, object]]:
-        """The options now, and what of `changes` is to be made in them."""
+        """(present options, the changes that the write policy admits)."""
         current = self._store.snapshot()
         if changes.get(CHECKPOINT) is not None:
             self._find_checkpoint(Options({CHECKPOINT: changes[CHECKPOINT]}).text(CHECKPOINT))

@@ -1,4 +1,4 @@
-"""Use-case: a report on the server, to show somebody who helps. Source: spec api.md 16."""
+"""Use-case: the system report for support requests. Source: spec api.md 16."""
 
 import hashlib
 import json
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from hexfusion.application.jobs.job import Clock
 from hexfusion.application.ports.options import OptionsStore
 
-#: In A1111's order. What it tells of its own installation is null here.
+#: Members in A1111's order. Those about A1111's own installation are null here.
 _MEMBERS = (
     "Platform", "Python", "Version", "Commit", "Git status", "Script path", "Data path",
     "Extensions dir", "Checksum", "Commandline", "Torch env info", "Exceptions", "CPU", "RAM",
     "Extensions", "Inactive extensions", "Environment", "Config", "Startup", "Packages",
 )  # fmt: skip
 _LISTS = ("Exceptions", "Extensions", "Inactive extensions")
-#: Stands in the place of the checksum while it is taken.
+#: Placeholder for the checksum while the checksum is computed.
 _TOKEN = "0" * 64
 
 
 @dataclass(frozen=True)
 class SysinfoReport:
-    """JSON text, and a name for the file it may be kept in."""
+    """The report as JSON text, and a file name for downloads."""
 
     text: str
     file: str
 
 
 class ReadSysinfo:
-    """What `GET /internal/sysinfo` shows."""
+    """The data of `GET /internal/sysinfo`."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class ReadSysinfo:
         data_path: str,
         command_line: Sequence[str],
     ) -> None:
-        """`machine` tells what the members "Platform", "Python", "CPU" ... hold; `command_line`
-        must not hold secrets."""
+        """`machine` returns the members "Platform", "Python", "CPU" ...; `command_line` must not
+        contain secrets."""
         self._machine = machine
         self._options = options
         self._clock = clock
