@@ -1,1 +1,1 @@
-"""Files and their in-memory twins behind the storage ports."""
+"""Adapters of the storage ports: files, and in-memory implementations for tests."""

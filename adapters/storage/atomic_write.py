@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old content or the new, never half of it."""
+"""Atomic file writes: a reader sees either the old content or the new, never a part."""
 
 import contextlib
 import errno
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Make `data` the content of `path`: temporary file beside it, fsync, rename.
+    """Write `data` to `path`: temporary file in the same folder, fsync, rename.
 
-    Missing parent folders are made. An existing file keeps its permissions, or, if `replace` is
-    false, its content too: FileExistsError is raised. After an OSError the old content is still
-    there, and no temporary file is left.
+    Missing parent folders are created. The permissions of an existing file are kept. If `replace`
+    is false and the file exists, FileExistsError is raised. On OSError the old content is kept, and
+    the temporary file removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A short name of its own: `path.name` plus a suffix could exceed what the file system allows.

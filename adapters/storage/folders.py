@@ -1,4 +1,4 @@
-"""The files in a folder and below it, and how they are opened."""
+"""Lists the files below a folder, and opens files without blocking."""
 
 import errno
 import io
@@ -14,10 +14,10 @@ from hexfusion.domain.checkpoints import natural_key
 def files_below(
     folder: Path, wanted: Callable[[str], bool], *, hidden: bool = True
 ) -> Iterator[Path]:
-    """Folders in natural order, in each its files in natural order, those whose name is `wanted`.
+    """All regular files below `folder` whose name is `wanted`, folder by folder, in natural order.
 
-    Links are followed, loops of links entered once; what is no regular file (or a broken link) is
-    left out. `hidden` False leaves out folders whose name starts with a dot.
+    Links are followed, each folder once even if links form a loop; broken links are left out.
+    `hidden` False leaves out folders whose name starts with a dot.
     """
     found: list[tuple[str, list[str]]] = []
     visited: set[str] = set()
@@ -38,9 +38,9 @@ def files_below(
 
 
 def open_file(path: Path) -> io.BufferedReader | io.BytesIO:
-    """To read. Raises OSError, and at once, for what is no regular file: opening a pipe waits.
+    """Open a regular file for reading. Raises OSError for anything else, without blocking on pipes.
 
-    The kernel's own files (`/proc`) say that they are empty; to us they are.
+    Files of size 0 yield no data, so those of `/proc` count as empty.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     found = os.fstat(descriptor)
@@ -53,5 +53,5 @@ def open_file(path: Path) -> io.BufferedReader | io.BytesIO:
 
 
 def opener(path: Path) -> Callable[[str], IO[bytes]]:
-    """`open_file` of that path, whatever mode is asked for."""
+    """A function that opens `path` with `open_file`; its `mode` argument is ignored."""
     return lambda mode: open_file(path)

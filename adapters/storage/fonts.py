@@ -1,4 +1,4 @@
-"""The letters of captions: a TrueType file of the operator's, or the one that ships."""
+"""Opens the font of captions: a TrueType file of the operator, or the bundled one."""
 
 from importlib.resources import as_file, files
 
@@ -12,8 +12,10 @@ ENDINGS = (".ttf", ".otf", ".ttc")
 
 
 def open_font(file: str, size: int) -> FreeTypeFont:
-    """The font in `file`, of the option `font`, or if that is empty the shipped one; `size` in
-    pixels. Raises `InvalidRequest("font", ...)` for a file that is none."""
+    """The font in `file` (option `font`), or the bundled font if it is empty; `size` is in pixels.
+
+    Raises `InvalidRequest("font", ...)` if the file is no TrueType font.
+    """
     if not file:
         with as_file(files("hexfusion.adapters.storage") / "assets" / NAME) as shipped:
             return ImageFont.truetype(shipped, size)

@@ -1,4 +1,4 @@
-"""What lies on disk, opened as the flags say."""
+"""Creates the storage adapters from the command-line flags."""
 
 from pathlib import Path
 
@@ -20,22 +20,22 @@ from hexfusion.domain.flags import Flags
 
 
 def file_options(flags: Flags) -> FileOptions:
-    """The settings, which clients may change."""
+    """The options in the settings file (`--ui-settings-file`)."""
     return FileOptions(Path(flags.text("ui_settings_file")))
 
 
 def file_styles(flags: Flags) -> FileStyles:
-    """Styles for prompts."""
+    """The prompt styles in the files of `--styles-file`."""
     return FileStyles([Path(file) for file in flags.texts("styles_file")])
 
 
 def hash_cache(flags: Flags) -> HashCache:
-    """Of this data folder. There must be one alone, since it writes what it remembers."""
+    """The hash cache of the data folder. There must be only one, since it rewrites its file."""
     return HashCache(Path(flags.text("data_dir")) / "cache.json")
 
 
 def file_catalog(flags: Flags, hashes: HashCache) -> FileCatalog:
-    """Checkpoints on disk; a data directory without any gets the one that ships."""
+    """The checkpoints on disk; the starter is installed if there are none."""
     models, extra = Path(flags.models_dir), flags.text("ckpt_dir")
     folders = checkpoint_folders(models, Path(extra) if extra else None)
     selected = Path(flags.text("ckpt"))
@@ -45,16 +45,16 @@ def file_catalog(flags: Flags, hashes: HashCache) -> FileCatalog:
 
 
 def file_vaes(flags: Flags, hashes: HashCache) -> FileVaes:
-    """VAEs on disk."""
+    """The VAE files on disk."""
     given = (flags.text("ckpt_dir"), flags.text("vae_dir"))
     extra = [Path(folder) if folder else None for folder in given]
     return FileVaes(vae_folders(Path(flags.models_dir), *extra), hashes)
 
 
 def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
-    """Below the data folder, and below the output folders that the settings name at start.
+    """The archive below the data folder and the output folders in the options at start.
 
-    A client that changes the settings later cannot open further folders.
+    Folders that clients set later are not added: clients cannot open new folders.
     """
     stored = options.snapshot()
     folders = (Path(stored.text(option)) for option in FOLDERS)
@@ -62,13 +62,13 @@ def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
 
 
 def job_store(flags: Flags) -> JobStore:
-    """Where finished jobs are kept: in memory, or in files that outlive the server."""
+    """The store of finished jobs: files in `--job-dir`, or in memory."""
     folder = flags.text("job_dir")
     return FileJobs(Path(folder)) if folder else MemoryJobs()
 
 
 def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:
-    """LoRA, hypernetworks and embeddings on disk."""
+    """The LoRA, hypernetwork and embedding files on disk."""
     return FileNetworks(
         hashes,
         loras=[Path(flags.text("lora_dir")), Path(flags.text("lyco_dir_backcompat"))],
@@ -78,5 +78,5 @@ def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:
 
 
 def file_terms(flags: Flags) -> FileTerms:
-    """Lists of terms that pictures are compared with (spec images.md 12.1)."""
+    """The term lists of the CLIP interrogator (spec images.md 12.1)."""
     return FileTerms(Path(flags.text("data_dir")) / "interrogate")

@@ -1,4 +1,4 @@
-"""What ships with Hexfusion: a checkpoint for a data directory that has none, and a captioner."""
+"""The bundled models: the starter checkpoint and its captioner."""
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -14,7 +14,7 @@ _CAPTIONER = "hexfusion-captioner.safetensors"
 def install_starter(folders: Sequence[Path]) -> Path | None:
     """Copy the starter checkpoint into the last of `folders` if none of them holds a checkpoint.
 
-    Returns its path, or None when there was nothing to do.
+    Returns its path, or None if nothing was installed.
     """
     there = (path for folder in folders for path in folder.rglob("*"))
     if any(path.suffix.lower() in EXTENSIONS for path in there):
@@ -26,5 +26,5 @@ def install_starter(folders: Sequence[Path]) -> Path | None:
 
 
 def starter_captioner() -> bytes:
-    """The network that tells what is on a picture of the starter's world, a safetensors file."""
+    """The safetensors file of the captioner for pictures of the starter checkpoint."""
     return (files("hexfusion.adapters.storage") / "assets" / _CAPTIONER).read_bytes()

@@ -1,4 +1,4 @@
-"""Checkpoints in folders, as A1111 lays them out. Source: spec networks.md 1.1 to 1.3."""
+"""Catalogue of checkpoint files, in A1111's folder layout. Source: spec networks.md 1.1 to 1.3."""
 
 import hashlib
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def checkpoint_folders(models: Path, ckpt_dir: Path | None = None) -> tuple[Path, ...]:
-    """Where checkpoints are looked for: `--ckpt-dir` first, then `<models>/Stable-diffusion`."""
+    """Folders that are searched: `--ckpt-dir` first, then `<models>/Stable-diffusion`."""
     own = models / "Stable-diffusion"
     if ckpt_dir is None:
         return (own,)
@@ -33,10 +33,10 @@ def checkpoint_folders(models: Path, ckpt_dir: Path | None = None) -> tuple[Path
 
 
 class FileCatalog:
-    """A `ModelCatalog` over folders of files. Looks once when made, then at each refresh.
+    """A `ModelCatalog` over folders of files. Reads the folders when created and at each refresh.
 
-    `selected` (`--ckpt`) is listed first wherever it lies. Of two files with one name the later
-    takes the earlier's place.
+    `selected` (`--ckpt`) is a file that is listed first, in whatever folder. Of two files with the
+    same name the later replaces the earlier.
     """
 
     def __init__(

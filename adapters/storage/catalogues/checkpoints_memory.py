@@ -1,4 +1,4 @@
-"""Checkpoints that are only bytes in memory: the twin of `checkpoints_files`."""
+"""In-memory catalogue of checkpoints, for tests; the counterpart of `checkpoints_files`."""
 
 import hashlib
 import threading
@@ -11,9 +11,9 @@ from hexfusion.domain.errors import NotFound
 
 
 class MemoryCatalog:
-    """A `ModelCatalog` over `files`: contents by name, which the owner may change meanwhile.
+    """A `ModelCatalog` over `files`, a mapping of names to contents, which the caller may change.
 
-    Ordered as a folder of files would be: by folder, then by name.
+    Ordered like files: by folder, then by name.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:

@@ -1,7 +1,7 @@
-"""What a file of a small network says of itself, wherever it lies.
+"""Reads the metadata of extra-network files (LoRA, hypernetwork, embedding).
 
-Every function takes the file's path and what opens it, `path.open` or its like in memory. A file
-that cannot be read is told of in the log.
+Functions take the file's path and a function that opens it, such as `path.open` or an in-memory
+equivalent. A file that cannot be read is logged.
 """
 
 import logging
@@ -38,7 +38,7 @@ class Open(Protocol):
 
 
 def lora(path: PurePath, open: Open) -> Lora:
-    """One that cannot be read has no metadata, but is there."""
+    """The LoRA in a file; without metadata if it cannot be read."""
     metadata: Mapping[str, str] | None = None
     if has_header(path):
         metadata = _read(path, open, lambda file: read_header(file).metadata)
@@ -51,12 +51,12 @@ def lora(path: PurePath, open: Open) -> Lora:
 
 
 def has_header(path: PurePath) -> bool:
-    """Whether a file's hash is that of what comes behind its header."""
+    """Whether the file is a safetensors file, whose hash leaves out the header."""
     return path.suffix.lower() == ".safetensors"
 
 
 def embedding(path: PurePath, open: Open) -> Embedding | None:
-    """None for a file that holds none; a picture may, and nobody is told that it does not."""
+    """The embedding in a file, None if it has none; logged, except for pictures."""
     if path.suffix.lower() in PICTURES:
         return _pictured(path, open)
     content = _read(path, open, lambda file: read_content(file, path.suffix))
@@ -76,19 +76,20 @@ def _pictured(path: PurePath, open: Open) -> Embedding | None:
 
 
 def hypernetworks(paths: Iterable[PurePath]) -> Sequence[Hypernetwork]:
-    """By path, capitals or not; the word None is no name (spec networks.md 3)."""
+    """The hypernetworks in these files, by path ignoring case; a file called None is left out
+    (spec networks.md 3)."""
     ordered = sorted(paths, key=lambda path: str(path).lower())
     by_name = {path.stem: str(path) for path in ordered if path.stem != "None"}
     return [Hypernetwork(name=name, path=path) for name, path in by_name.items()]
 
 
 def width(path: PurePath, open: Open) -> int | None:
-    """The width of a checkpoint's token embeddings."""
+    """Width of a checkpoint's token embeddings, None if unknown; see `domain.extra_networks`."""
     return _read(path, open, lambda file: text_width(shapes_in(file, path.suffix)))
 
 
 def by_name(found: Iterable[N | None]) -> Sequence[N]:
-    """Of equal names the later takes the earlier's place."""
+    """The networks without None; of two with the same name the later replaces the earlier."""
     return tuple({each.name: each for each in found if each is not None}.values())
 
 

@@ -1,4 +1,4 @@
-"""LoRA, hypernetworks and embeddings in folders, as A1111 lays them out.
+"""Catalogue of LoRA, hypernetwork and embedding files, in A1111's folder layout.
 
 Source: spec networks.md 2.1, 3, 6; prompts.md 7.1.
 """
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class FileNetworks:
-    """A `NetworkCatalog` over folders of files. Looks when first asked, then at each refresh."""
+    """A `NetworkCatalog` over folders of files. Reads them at first use and at each refresh."""
 
     def __init__(
         self, hashes: HashCache, *, loras: Sequence[Path], embeddings: Path, hypernetworks: Path
@@ -88,7 +88,8 @@ class FileNetworks:
         return self._embeddings or ()
 
     def _folder_changed(self) -> int | None:
-        """When; of the folder itself, not of those in it (spec prompts.md 7.4)."""
+        """Modification time of the folder itself, in ns, not of sub-folders (spec prompts.md
+        7.4)."""
         try:
             return self._embedding_folder.stat().st_mtime_ns
         except OSError:
@@ -131,7 +132,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
 
 
 def _key(lora: Lora) -> str:
-    """As A1111 calls it (spec networks.md 1.3)."""
+    """A1111's key for the hash cache (spec networks.md 1.3)."""
     return f"lora/{lora.name}"
 
 

@@ -1,4 +1,4 @@
-"""Networks that are only bytes in memory: the twin of `networks_files`."""
+"""In-memory catalogue of extra networks, for tests; the counterpart of `extra_networks_files`."""
 
 import hashlib
 import threading
@@ -17,7 +17,7 @@ from hexfusion.domain.extra_networks import Embedding, Hypernetwork, Lora
 
 
 class MemoryNetworks:
-    """A `NetworkCatalog` over `files`: contents by path, which the owner may change meanwhile.
+    """A `NetworkCatalog` over `files`, a mapping of paths to contents, which the caller may change.
 
     Paths begin with "Lora/", "LyCORIS/", "hypernetworks/", "embeddings/" or
     "Stable-diffusion/".
@@ -43,8 +43,8 @@ class MemoryNetworks:
     def hash_lora(self, lora: Lora) -> Lora:
         path = PurePosixPath(lora.path)
         computed = self._sha256("LoRA", lora, reading.has_header(path))
-        told = reading.lora(path, self._opener(path)).hash
-        known = msgspec.structs.replace(lora, hash=told or computed)
+        in_metadata = reading.lora(path, self._opener(path)).hash
+        known = msgspec.structs.replace(lora, hash=in_metadata or computed)
         with self._lock:
             self._loras = [known if each.path == lora.path else each for each in self._loras]
         return known

@@ -1,7 +1,7 @@
-"""Checksums of files, remembered on disk so that each file is read for it only once.
+"""A persistent cache of the sha256 of model files.
 
-The file has the layout of A1111's `cache.json`, so one that exists already is of use. Source:
-spec networks.md 1.3.
+The cache file has the format of A1111's `cache.json`, and an existing one is used. Source: spec
+networks.md 1.3.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ from typing import IO
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.folders import open_file
 
-#: Where checksums of whole files are kept, and those of safetensors files without their headers.
+#: Sections of the cache file: hashes of whole files, and of safetensors files without the header.
 _WHOLE, _TENSORS = "hashes", "hashes-addnet"
 
 log = logging.getLogger(__name__)
 
 
 class HashCache:
-    """sha256 by key ("checkpoint/<name>"), valid while the file is the same.
+    """sha256 by key ("checkpoint/<name>"), valid while the file is unchanged. Thread-safe.
 
-    Safe to use from many threads. A damaged cache file counts as empty; one that cannot be
-    written costs nothing but the next start's time.
+    A damaged cache file counts as empty. If it cannot be written, a warning is logged, and hashes
+    are computed again after the next start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,9 +34,10 @@ class HashCache:
         self._content: dict[str, dict[str, object]] | None = None
 
     def sha256(self, key: str, path: Path, *, tensors: bool = False) -> str:
-        """That of the file at `path`, read now unless it is remembered. Raises OSError.
+        """The sha256 of the file at `path`, from the cache or computed now. Raises OSError.
 
-        With `tensors`, of what comes behind a safetensors file's header, which so can be edited.
+        With `tensors` the header of a safetensors file is left out, so that editing the metadata
+        does not change the hash.
         """
         with self._hashing:  # two threads that want the same sum compute it once
             stat = path.stat()
@@ -52,9 +53,9 @@ class HashCache:
     def get(self, key: str, mtime: float, size: int, *, tensors: bool = False) -> str | None:
         """The sha256 in lower-case hex, None if unknown or out of date.
 
-        A1111 notes no size, and takes any file that is not newer for the same. Where one was noted
-        both must agree, so that a file replaced by an older one is noticed, even by one of the same
-        size, as VAEs mostly are.
+        A1111 stores no size, and considers a file unchanged unless it is newer. For entries with a
+        size, both must be equal, so that replacing a file by an older one is detected, even by one
+        of the same size (VAEs mostly have the same).
         """
         with self._lock:
             match self._load().get(_TENSORS if tensors else _WHOLE, {}).get(key):
@@ -65,7 +66,7 @@ class HashCache:
         return None
 
     def put(self, key: str, mtime: float, size: int, sha256: str, *, tensors: bool = False) -> None:
-        """Remember, and write the file."""
+        """Store a hash, and write the cache file."""
         with self._lock:
             content = self._load()
             entry = {"mtime": mtime, "sha256": sha256, "size": size}

@@ -1,4 +1,4 @@
-"""What lies in files of tensors, by name and shape: nothing is loaded, nothing is executed."""
+"""Reads names and shapes of tensors from model files, without loading or executing anything."""
 
 import struct
 import zipfile
@@ -10,14 +10,14 @@ import msgspec
 from hexfusion.adapters.storage.catalogues.torch_pickle import read_pickles
 from hexfusion.domain.extra_networks import Shape
 
-#: Longest header that is read, bytes; safetensors itself allows 100 MB.
+#: Longest header that is read, in bytes; the safetensors format allows 100 MB.
 _MAX_HEADER = 100_000_000
 _MAX_PICKLE = 64_000_000
 _ZIP = b"PK\x03\x04"
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a `.safetensors` file says of itself."""
+    """The header of a `.safetensors` file: metadata, and tensor shapes by name."""
 
     metadata: Mapping[str, str]
     shapes: Mapping[str, Shape]
@@ -47,10 +47,10 @@ def read_header(file: IO[bytes]) -> Header:
 
 
 def read_content(file: IO[bytes], suffix: str) -> object:
-    """What a file of tensors holds: its dictionary, with a `Shape` for each tensor.
+    """The dictionary in a model file, with a `Shape` in place of each tensor.
 
-    `suffix` tells safetensors from torch's own format, which is a zip archive or, before 1.6, a
-    row of pickles. Raises ValueError, and OSError.
+    `suffix` distinguishes safetensors from torch's own format, which is a zip archive or, before
+    torch 1.6, a sequence of pickles. Raises ValueError for a damaged file, and OSError.
     """
     if suffix.lower() == ".safetensors":
         return dict(read_header(file).shapes)
@@ -60,7 +60,7 @@ def read_content(file: IO[bytes], suffix: str) -> object:
 
 
 def shapes_in(file: IO[bytes], suffix: str) -> Mapping[str, Shape]:
-    """The tensors of a checkpoint. Raises ValueError, and OSError."""
+    """Shapes of a checkpoint's tensors by name. Raises as `read_content` does."""
     content = read_content(file, suffix)
     inner = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(inner, dict):

@@ -1,9 +1,9 @@
-"""A reader of torch's pickles that executes nothing.
+"""Reads torch's pickles without executing code.
 
-A pickle is a program for a little stack machine. Python's own machine will import and call
-whatever the program names. This one knows the few instructions that dictionaries of tensors are
-written with; a named function is no more than its name, and of a tensor's the arguments tell the
-shape. Instructions: Python's `pickletools`.
+A pickle is a program for a stack machine, and Python's own interpreter imports and calls whatever
+it names. This interpreter supports only the opcodes that dictionaries of tensors consist of.
+Functions are never called: only their names are compared, and a tensor's shape is read from the
+arguments. Source: Python's `pickletools`.
 """
 
 import pickletools
@@ -14,7 +14,7 @@ from hexfusion.domain.extra_networks import Shape
 
 
 class _Name(NamedTuple):
-    """A function or class that the program names."""
+    """The name of a function or class in a pickle."""
 
     text: str
 
@@ -40,7 +40,7 @@ _LITERALS = frozenset(
 )  # fmt: skip
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _NOTHING = frozenset({"PROTO", "FRAME"})
-#: What damaged programs make the machine stumble on.
+#: Exceptions that damaged pickles cause.
 _DAMAGED = (
     LookupError,
     TypeError,
@@ -49,14 +49,15 @@ _DAMAGED = (
     RecursionError,
     MemoryError,
 )
-#: Instructions in one pickle; a checkpoint has about forty for each tensor.
+#: Most opcodes of one pickle; a checkpoint has about forty for each tensor.
 _MOST_STEPS = 1_000_000
 
 
 def read_pickles(file: IO[bytes], count: int) -> list[object]:
-    """The values of the `count` pickles that follow each other in `file`, tensors as `Shape`.
+    """The values of `count` consecutive pickles in `file`, with tensors as `Shape`.
 
-    What is built by any other call is a mark without meaning. Raises ValueError.
+    Results of other function calls are replaced by a placeholder. Raises ValueError for damaged
+    pickles.
     """
     try:
         return [_Machine().run(file) for _ in range(count)]
@@ -129,7 +130,7 @@ class _Machine:
                 raise ValueError(f"instruction {name} is not for tensors")
 
     def _marked(self) -> list[Any]:
-        """What was put on the stack since the last mark."""
+        """Pop and return the values pushed since the last mark, without the mark."""
         taken: list[Any] = []
         while (top := self._stack.pop()) is not _MARK:
             taken.append(top)

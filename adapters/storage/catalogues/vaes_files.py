@@ -1,4 +1,4 @@
-"""VAEs in folders, as A1111 lays them out. Source: spec networks.md 1.3 and 1.6."""
+"""Catalogue of VAE files, in A1111's folder layout. Source: spec networks.md 1.3 and 1.6."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.vaes import VaeFile
 
-#: In the order they are looked for.
+#: In search order.
 EXTENSIONS = (".ckpt", ".pt", ".safetensors")
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VaeFolder:
-    """Where VAEs lie. Among checkpoints only those called `*.vae.*` are VAEs."""
+    """A folder with VAE files. Among checkpoints only files named `*.vae.*` are VAEs."""
 
     path: Path
     among_checkpoints: bool = False
@@ -33,7 +33,8 @@ class VaeFolder:
 def vae_folders(
     models: Path, ckpt_dir: Path | None = None, vae_dir: Path | None = None
 ) -> tuple[VaeFolder, ...]:
-    """`<models>/Stable-diffusion` and `<models>/VAE`, then `--ckpt-dir` and `--vae-dir`."""
+    """Folders that are searched: `<models>/Stable-diffusion`, `<models>/VAE`, `--ckpt-dir`,
+    `--vae-dir`."""
     folders = [VaeFolder(models / "Stable-diffusion", True), VaeFolder(models / "VAE")]
     if ckpt_dir is not None:
         folders.append(VaeFolder(ckpt_dir, True))
@@ -43,9 +44,9 @@ def vae_folders(
 
 
 class FileVaes:
-    """A `VaeCatalog` over folders of files. Looks once when made, then at each refresh.
+    """A `VaeCatalog` over folders of files. Reads the folders when created and at each refresh.
 
-    Of two files with one name the later takes the earlier's place.
+    Of two files with the same name the later replaces the earlier.
     """
 
     def __init__(self, folders: Sequence[VaeFolder], hashes: HashCache) -> None:
@@ -77,7 +78,7 @@ class FileVaes:
         return hashed
 
     def preference(self, checkpoint: Checkpoint) -> str | None:
-        """Member `vae` of `<checkpoint stem>.json`, where A1111 keeps what its user noted."""
+        """Member `vae` of `<checkpoint stem>.json`, A1111's user metadata of a checkpoint."""
         path = Path(checkpoint.filename).with_suffix(".json")
         try:
             content = json.loads(path.read_bytes()) if path.is_file() else None
@@ -103,7 +104,7 @@ class FileVaes:
 
 
 def _files(folder: VaeFolder) -> Iterator[Path]:
-    """One extension after the other, each in natural order. Hidden files are none."""
+    """The VAE files of a folder, by extension, then in natural order; hidden files are left out."""
     middle = ".vae" if folder.among_checkpoints else ""
     endings = tuple(middle + extension for extension in EXTENSIONS)
 
@@ -115,9 +116,9 @@ def _files(folder: VaeFolder) -> Iterator[Path]:
 
 
 def _cache_key(filename: str) -> str:
-    """A key of its own for each file.
+    """The key of a VAE file in the hash cache.
 
-    A1111 keeps the hash of all VAEs under the key `vae`, and so can report another one's; that
-    entry is neither read nor changed.
+    A1111 uses the key `vae` for all VAEs, and so can report the hash of another one; that entry is
+    neither read nor changed.
     """
     return f"vae/{filename}"

@@ -1,4 +1,4 @@
-"""VAEs that are only bytes in memory: the twin of `vaes_files`."""
+"""In-memory catalogue of VAEs, for tests; the counterpart of `vaes_files`."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _EXTENSIONS = (".ckpt", ".pt", ".safetensors")
 
 
 class MemoryVaes:
-    """A `VaeCatalog` over `files`: contents by path, which the owner may change meanwhile.
+    """A `VaeCatalog` over `files`, a mapping of paths to contents, which the caller may change.
 
     Paths are below a models folder, such as "VAE/a.pt" or "Stable-diffusion/m.vae.safetensors".
     """

@@ -1,17 +1,18 @@
-"""What every archive asks of a path before it follows it."""
+"""Validates the paths of an image archive."""
 
 from pathlib import Path, PureWindowsPath
 
 from hexfusion.domain.errors import InvalidRequest
 
-#: Bytes that file systems take: in one name (ext4, XFS, NTFS, APFS), and in a path (Linux).
+#: Longest file name (ext4, XFS, NTFS, APFS) and longest path (Linux), in bytes.
 _NAME, _PATH = 255, 4096
 
 
 def checked_path(path: str) -> str:
-    """`path` in plain form, made sure not to climb and not to change drives, on any system.
+    """`path` with `/` as separator, checked for `..` and drive letters on all systems.
 
-    It may be absolute; whether that is allowed is for the archive to say. Raises InvalidRequest.
+    It may be absolute; the archive decides whether that is allowed. Raises InvalidRequest("path",
+    ...) for an invalid path.
     """
     windows = PureWindowsPath(path)  # splits at both kinds of slash, and knows drives
     native = Path(path)
@@ -24,7 +25,7 @@ def checked_path(path: str) -> str:
 
 
 def _encodes(path: str) -> bool:
-    """Whether the path has no halves of surrogate pairs, which file systems do not take."""
+    """Whether the path can be encoded as UTF-8: it has no unpaired surrogates."""
     try:
         path.encode()
     except UnicodeEncodeError:

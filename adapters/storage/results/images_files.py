@@ -1,4 +1,4 @@
-"""Saved pictures as files below one folder, and below others that the operator chose."""
+"""Image archive in the file system, below a root folder and the operator's output folders."""
 
 import os
 import tempfile
@@ -14,8 +14,8 @@ from hexfusion.domain.errors import InvalidRequest, NotFound
 class FileImages:
     """An `ImageArchive` below `root`, which need not exist yet.
 
-    `owned` are further folders to write to: absolute, or relative to the root and perhaps links
-    out of it. Other links are not followed out of root and owned folders.
+    `owned` are further folders that may be written: absolute, or relative to the root; they may be
+    links to other places. Other links that lead out of these folders are not followed.
     """
 
     def __init__(self, root: Path, *owned: Path) -> None:
@@ -29,23 +29,23 @@ class FileImages:
         except (FileNotFoundError, NotADirectoryError):
             return ()
         except OSError as error:
-            raise _told(path, error) from error
+            raise _archive_error(path, error) from error
 
     def write(self, path: str, data: bytes, *, replace: bool = True) -> None:
         relative = Path(checked_path(path))
-        # The last part is replaced, not followed, so only its folder can lead astray.
+        # A link as last component is replaced, not followed, so only the folder is checked.
         folder = self._inside(str(relative.parent))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:  # a file may be in the folder's place
-            raise _told(folder, error) from error
+            raise _archive_error(folder, error) from error
         file = folder / relative.name
         try:
             write_atomically(file, data, replace=replace)
         except FileExistsError:
             raise
         except OSError as error:
-            raise _told(file, error) from error
+            raise _archive_error(file, error) from error
 
     def read(self, path: str) -> bytes:
         file = self._inside(checked_path(path))
@@ -54,7 +54,7 @@ class FileImages:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFound("picture", path) from None
         except OSError as error:
-            raise _told(file, error) from error
+            raise _archive_error(file, error) from error
 
     def probe(self, folder: str) -> None:
         path = self._inside(folder)
@@ -63,7 +63,7 @@ class FileImages:
             with tempfile.TemporaryFile(dir=existing) as file:
                 file.write(bytes(4096))
         except OSError as error:
-            raise _told(path, error) from error
+            raise _archive_error(path, error) from error
 
     def _inside(self, path: str) -> Path:
         if path not in ("", "."):
@@ -74,5 +74,5 @@ class FileImages:
         return resolved
 
 
-def _told(path: Path, error: OSError) -> ArchiveError:
+def _archive_error(path: Path, error: OSError) -> ArchiveError:
     return ArchiveError(str(path), error.strerror or str(error))

@@ -1,4 +1,4 @@
-"""Saved pictures that live as long as the process: the in-memory twin of `images_files`."""
+"""In-memory image archive, for tests; the counterpart of `images_files`."""
 
 import threading
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from hexfusion.domain.errors import InvalidRequest, NotFound
 class MemoryImages:
     """An `ImageArchive` in a dictionary: `files` maps paths to bytes.
 
-    `owned` are the absolute folders it may be asked to write to.
+    `owned` are the absolute folders that may be written.
     """
 
     def __init__(self, *owned: str) -> None:

@@ -1,4 +1,4 @@
-"""Finished jobs in a folder, one file each: their results outlive the process."""
+"""Store of finished jobs in a folder, one file per job; persistent."""
 
 import hashlib
 import logging
@@ -15,15 +15,16 @@ from hexfusion.domain.errors import NotFound
 log = logging.getLogger(__name__)
 
 _SUFFIX = ".job"
-#: Longest line of JSON that a file may begin with, bytes.
+#: Longest first line (the record as JSON), in bytes.
 _HEAD = 64 * 1024
 
 
 class FileJobs:
-    """A `JobStore`. A file is the record in JSON, a line break, and the bytes beside it.
+    """A `JobStore` in a folder. A file consists of the record as JSON, a line break, and the
+    result.
 
-    A file's name is a hash, since ids are the clients'. The folder must be one process's own; what
-    it holds is read once, at the first use. A damaged file counts as none.
+    File names are hashes, since ids are chosen by clients. The folder must be used by one process
+    only; it is read once, at the first use. Damaged files are ignored.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Finished jobs that are kept as long as the process lives: the in-memory twin of `jobs_files`."""
+"""In-memory store of finished jobs; the counterpart of `jobs_files`."""
 
 import threading
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Options in A1111's settings file, `config.json` (spec api.md 13).
+"""Store of options in A1111's settings file, `config.json` (spec api.md 13).
 
-The file is one JSON object of option keys and values. It may have been written by A1111 itself,
-so it may hold keys and values that are none of ours: these stay in it, untouched.
+The file is one JSON object of option keys and values. It may have been written by A1111, so unknown
+keys and values are preserved.
 """
 
 import json
@@ -21,8 +21,8 @@ _log = logging.getLogger("hexfusion.options")
 class FileOptions:
     """An `OptionsStore` over a settings file, which need not exist yet.
 
-    A file that cannot be read is set aside under another name, and the store starts with defaults.
-    `problems` tells of that, and of every value that could not be used; they are logged too.
+    A file that cannot be read is renamed, and the store starts with defaults. `problems` lists that
+    and every value that could not be used; they are logged too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,8 @@ class FileOptions:
         return self._options
 
     def update(self, changes: Mapping[str, object]) -> Options:
-        """As the port says; raises OSError when the file cannot be written, storing nothing."""
+        """See `OptionsStore.update`. Raises OSError if the file cannot be written; then nothing
+        changes."""
         with self._lock:
             options = self._options.updated(changes)
             content = dict(self._content)
@@ -73,7 +74,7 @@ def _read(path: Path) -> tuple[dict[str, object], list[str]]:
 
 
 def _set_aside(path: Path) -> str:
-    """Move an unreadable file out of the way of the next save, and say where it is."""
+    """Rename an unreadable file, so that saving does not overwrite it; returns where it is."""
     number = 1
     while os.path.lexists(aside := path.with_name(f"{path.name}.unreadable-{number}")):
         number += 1
@@ -85,7 +86,7 @@ def _set_aside(path: Path) -> str:
 
 
 def _usable(content: Mapping[str, object], path: Path) -> tuple[Options, list[str]]:
-    """What is known and of the right type, and complaints about the latter."""
+    """(options that are known and of the right type, messages about values of wrong types)."""
     options, problems = Options(), []
     for key, value in content.items():
         if find_option(key) is not None:

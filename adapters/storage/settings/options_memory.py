@@ -1,4 +1,4 @@
-"""Options that live as long as the process: the in-memory twin of `options_file`."""
+"""In-memory store of options, for tests; the counterpart of `options_file`."""
 
 import threading
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from hexfusion.domain.options import Options
 
 
 class SavedOptions:
-    """What outlives a `MemoryOptions`, as a file outlives a `FileOptions`."""
+    """The stored options, which outlive a `MemoryOptions` as a file outlives a `FileOptions`."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = Options() if options is None else options
@@ -15,7 +15,8 @@ class SavedOptions:
 
 
 class MemoryOptions:
-    """An `OptionsStore` over a `SavedOptions` cell. Two stores over one cell share what they save."""
+    """An `OptionsStore` over a `SavedOptions` cell. Two stores over one cell share what they
+    save."""
 
     def __init__(self, saved: SavedOptions | None = None) -> None:
         self._saved = SavedOptions() if saved is None else saved

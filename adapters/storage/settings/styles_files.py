@@ -1,4 +1,4 @@
-"""Styles in A1111's CSV files, read once at start. Source: spec prompts.md 4.2."""
+"""Store of styles in A1111's CSV files, read once at start. Source: spec prompts.md 4.2."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 
 
 class FileStyles:
-    """A `StyleStore` over files; a file name may hold `*` and `?`.
+    """A `StyleStore` over files; file names may contain `*` and `?`.
 
-    With more than one file a divider stands before each one's styles. A file that cannot be read
-    is reported in the log, and the others still count.
+    With more than one file, a divider precedes the styles of each. A file that cannot be read is
+    logged and left out.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:

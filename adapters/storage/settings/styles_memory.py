@@ -1,4 +1,4 @@
-"""Styles in memory: the twin of the files."""
+"""In-memory store of styles, for tests; the counterpart of `styles_files`."""
 
 from collections.abc import Iterable, Sequence
 

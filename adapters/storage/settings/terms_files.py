@@ -1,4 +1,4 @@
-"""Term lists in text files. Source: spec images.md 12.1."""
+"""Store of term lists in text files. Source: spec images.md 12.1."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,8 @@ from hexfusion.domain.errors import CheckpointError
 
 
 class FileTerms:
-    """The `.txt` files of a folder, which need not exist; folders in it are not looked into."""
+    """A `TermStore` over the `.txt` files of a folder, which need not exist; sub-folders are not
+    read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,10 +1,10 @@
-"""Term lists that are kept nowhere."""
+"""In-memory store of term lists, for tests; the counterpart of `terms_files`."""
 
 from collections.abc import Mapping
 
 
 class MemoryTerms:
-    """The texts given, by the names of the files they might be in."""
+    """A `TermStore` over `texts`, a mapping of names to texts."""
 
     def __init__(self, texts: Mapping[str, str] | None = None) -> None:
         self._texts = dict(texts or {})
