@@ -1,4 +1,4 @@
-"""The machine, and the process that this server is.
+"""The machine and the server's own process: memory, versions, allocator settings, stopping.
 
 Source: spec api.md 14 (/memory), 15 (server-stop and its kin), 16 (/internal/sysinfo).
 """
@@ -18,21 +18,21 @@ from hexfusion.application.system.version import A1111_VERSION
 from hexfusion.domain.flags import Flags
 from hexfusion.domain.seeds import SEED_RANGE
 
-#: Variables of the environment that a report may show: none of them holds a secret.
+#: Environment variables that the system report contains; none of them is secret.
 _SHOWN = (
     "CUDA_VISIBLE_DEVICES", "HEXFUSION_DATA", "IGNORE_CMD_ARGS_ERRORS", "MKL_NUM_THREADS",
     "OMP_NUM_THREADS", "PYTHONPATH", "PYTORCH_CUDA_ALLOC_CONF", "SD_WEBUI_RESTART",
 )  # fmt: skip
 
-#: mallopt's name for the number of arenas (malloc.h), and how many there shall be.
+#: mallopt's parameter for the number of arenas (malloc.h), and its value.
 _M_ARENA_MAX, _ARENAS = -8, 2
 
-#: Bytes that Pillow takes at a time.
+#: Size of the memory blocks that Pillow allocates, in bytes.
 _PICTURE_BLOCK = 64 * 2**20
 
 
 def read_ram() -> Mapping[str, float]:
-    """Bytes: free, used by this process, total."""
+    """RAM in bytes: `free`, `used` (by this process), `total`."""
     import psutil
 
     machine, used = psutil.virtual_memory(), psutil.Process().memory_info().rss
@@ -40,7 +40,10 @@ def read_ram() -> Mapping[str, float]:
 
 
 def read_machine() -> Mapping[str, object]:
-    """Names, versions and sizes, by A1111's titles. Takes tenths of a second."""
+    """Platform, versions and hardware for the system report, under A1111's titles.
+
+    Takes tenths of a second.
+    """
     import psutil
 
     memory = psutil.virtual_memory()
@@ -60,22 +63,22 @@ def read_machine() -> Mapping[str, object]:
 
 
 def draw_seed() -> int:
-    """A seed that nobody can foresee."""
+    """An unpredictable random seed, 0 <= seed < SEED_RANGE."""
     return secrets.randbelow(SEED_RANGE)
 
 
 def own_version() -> str:
-    """The installed version of Hexfusion; of a checkout that is not installed none is known."""
+    """The installed version of Hexfusion; "0+unknown" for a checkout that is not installed."""
     return _version("hexfusion") or "0+unknown"
 
 
 def about() -> Mapping[str, str]:
-    """Which server this is."""
+    """Name and version of this server, and the version of A1111 that it behaves like."""
     return {"app": "hexfusion", "version": own_version(), "a1111": A1111_VERSION}
 
 
 def prepare(flags: Flags) -> None:
-    """Make this process ready to be a server. To be called before there are threads."""
+    """Prepare this process: logging, warnings, allocator. Must be called before threads start."""
     level = flags.text("loglevel").upper() or "INFO"
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     for option in (*flags.ignored(), *flags.unknown):
@@ -85,12 +88,12 @@ def prepare(flags: Flags) -> None:
 
 
 def share_freed_memory() -> None:
-    """Have threads take what other threads have freed. To be called before there are any.
+    """Let threads reuse memory that other threads freed. Must be called before threads start.
 
-    glibc gives each thread an arena (up to eight for each core) that keeps what is freed there.
-    Requests run in their callers' threads, so each arena came to hold a job's tensors: 24 scenes
-    on the starter grew to 3 GB; they stay below 0.9 GB with two arenas. Elsewhere than on glibc
-    there is nothing to do.
+    glibc gives each thread an arena (up to eight per core), which keeps memory freed there. Since
+    jobs run in the threads of their requests, each arena would come to hold a job's tensors: 24
+    jobs on the starter grew to 3 GB; with two arenas they stay below 0.9 GB. Does nothing on
+    systems without glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -98,10 +101,10 @@ def share_freed_memory() -> None:
 
 
 def return_large_pictures() -> None:
-    """Have the memory of large pictures go back to the system when they are gone.
+    """Return the memory of large pictures to the system once they are freed.
 
-    Pillow takes 16 MiB at a time, which glibc keeps, for each thread that ever had them: gigabytes
-    after a few requests. Beyond 32 MiB it keeps nothing (M_MMAP_THRESHOLD's upper bound).
+    Pillow allocates blocks of 16 MiB, which glibc retains for each thread: gigabytes after a few
+    requests. Blocks above 32 MiB are never retained (upper bound of M_MMAP_THRESHOLD).
     """
     from PIL import _imaging
 
@@ -116,10 +119,10 @@ def _version(package: str) -> str | None:
 
 
 class Process:
-    """What `--api-server-stop` lets clients do to this process.
+    """Stops, restarts or kills this process, for the routes of `--api-server-stop`.
 
-    `environ` is the environment it was started with: whoever would start it again names in
-    `SD_WEBUI_RESTART` a file that says so.
+    `environ` is the process environment: a supervisor that restarts the server sets
+    `SD_WEBUI_RESTART` to the path of a file that requests a restart.
     """
 
     def __init__(
@@ -134,11 +137,14 @@ class Process:
         self._leave = leave
 
     def stop(self) -> None:
-        """As SIGTERM does: requests under way are finished first."""
+        """Stop as on SIGTERM: running requests are finished first."""
         self._send(os.getpid(), signal.SIGTERM)
 
     def restart(self) -> bool:
-        """Touch the file that asks for it and stop; False where nobody would start it again."""
+        """Create the file that requests a restart, and stop.
+
+        Returns False, and does nothing, if `SD_WEBUI_RESTART` is not set.
+        """
         if not self._marker:
             return False
         marker = Path(self._marker)
@@ -148,10 +154,10 @@ class Process:
         return True
 
     def kill(self) -> None:
-        """Leave at once; every connection drops."""
+        """Exit at once, dropping all connections."""
         self._leave(0)
 
 
 def process_control(flags: Flags) -> Process | None:
-    """What clients may do to this process: nothing, unless `--api-server-stop`."""
+    """Control of this process for clients, None without `--api-server-stop`."""
     return Process(os.environ) if flags.switch("api_server_stop") else None

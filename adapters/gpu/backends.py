@@ -1,11 +1,11 @@
-"""Which backends there are: ours, and those that installed packages declare.
+"""Finds backends: the built-in ones, and those that installed packages declare.
 
-A package declares one in its pyproject.toml, and `--backend clouds` then takes it:
+A package declares one in its pyproject.toml, and `--backend clouds` then selects it:
 
     [project.entry-points."hexfusion.backends"]
     clouds = "their_package.their_module:make_parts"
 
-What is named there is a `parts.MakeParts`. It is imported when it is chosen, not before.
+The entry point names a `parts.MakeParts`. It is imported only if it is selected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ BUILT_IN: Mapping[str, str] = {
     "torch": "hexfusion.adapters.gpu.torch_backend.parts:TorchParts",
     "fake": "hexfusion.adapters.gpu.parts:fake_parts",
 }
-"""Ours, as pyproject.toml declares them: they are there in a checkout that is not installed, too,
-and no package can put another in their place."""
+"""The built-in backends, as in pyproject.toml. Listed here so that they exist in a checkout that is
+not installed, and cannot be replaced by packages."""
 
 
 def make_parts(flags: Flags, options: OptionsStore, files: Files) -> Parts:
-    """What `--backend` names.
+    """Create the parts of the backend that `--backend` names.
 
-    Raises `FlagError` for a name that nobody declares, or more than one package; and for a backend
-    that cannot be had, naming its package.
+    Raises `FlagError` for a name that is declared by no package or by several, and for a backend
+    that cannot be imported or created, naming its package.
     """
     entry = _find(flags.text("backend"))
     who = f"{entry.name!r} of {_package(entry)}"
@@ -50,7 +50,7 @@ def make_parts(flags: Flags, options: OptionsStore, files: Files) -> Parts:
 
 
 def backend_names() -> Sequence[str]:
-    """What `--backend` takes, ours first."""
+    """The names that `--backend` accepts, built-in ones first."""
     others = {entry.name for entry in _declared()} - BUILT_IN.keys()
     return [*BUILT_IN, *sorted(others)]
 
@@ -73,7 +73,7 @@ def _declared() -> Sequence[EntryPoint]:
 
 
 def _package(entry: EntryPoint) -> str:
-    """The distribution that declares it, with its version."""
+    """Name and version of the distribution that declares an entry point."""
     if entry.dist is None:
         return "hexfusion"
     return f"{entry.dist.name} {entry.dist.version}"

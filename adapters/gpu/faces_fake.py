@@ -1,4 +1,4 @@
-"""A face restorer without torch, for tests and for trying clients."""
+"""A fake face restorer without torch, for tests and for trying out clients."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from hexfusion.application.ports.upscale import Advance, go_on
 from hexfusion.domain.errors import ModelUnavailable, NotFound
 from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, FaceRestoration
 
-#: Pixels that a picture's sides must have for a face to be seen in it.
+#: Shortest side, in pixels, of a picture in which a face is detected.
 _SMALLEST = 32
 
 
 class FakeFaceRestorer:
-    """Sees a face in the middle of every picture that is not too small, and makes its negative.
+    """Detects a face in the middle of every picture that is large enough, and inverts it.
 
-    GFPGAN's faces get one of eight tints, by the seed; CodeFormer's weight lets through what was
-    there. `names` are those whose files are said to be here.
+    GFPGAN darkens the face by one of eight levels, depending on the seed; CodeFormer blends it with
+    the original by its weight. `names` are the restorers reported as available.
     """
 
     def __init__(self, names: Sequence[str] = FACE_RESTORERS) -> None:

@@ -1,8 +1,9 @@
-"""A backend without torch: deterministic pictures at once, for tests and for trying clients.
+"""A fake inference backend without torch, for tests and for trying out clients.
 
-It keeps the port's promises (`tests/contracts/inference.py`): pictures depend on prompt, seed and
-settings only, not on their neighbours in the batch; every step is observed; skip and interrupt end
-the batch early; a checkpoint that cannot be read is refused and the one before stays.
+It fulfils the port's contract (`tests/contracts/inference.py`): pictures are deterministic and
+depend on prompt, seed and settings only, not on the rest of the batch; the observer is called at
+every step; skip and interrupt end the batch early; a checkpoint that cannot be read is refused, and
+the previous one stays loaded.
 """
 
 import hashlib
@@ -22,11 +23,11 @@ from hexfusion.domain.vaes import VaeFile
 
 
 def read_nothing(checkpoint: Checkpoint) -> None:
-    """For checkpoints that are names only."""
+    """Reads nothing; for checkpoints without a file."""
 
 
 def read_file(checkpoint: Checkpoint) -> None:
-    """Look whether the file is there and, if it is a `.safetensors`, whole.
+    """Check that the file can be opened and, if it is a `.safetensors`, that it is complete.
 
     Raises `CheckpointError`.
     """
@@ -46,11 +47,10 @@ def read_file(checkpoint: Checkpoint) -> None:
 
 
 class FakeInference:
-    """Draws, for every seed, a disc on a ground in colours hashed from all that the plan decides.
+    """Draws a disc for each seed, in colours hashed from the settings of the plan.
 
-    `seconds_per_step` makes it as slow as a test needs it. `read` is called with each checkpoint
-    that is to be loaded, and each VAE as if it were one, and may raise `CheckpointError`:
-    `read_file` asks of a file what a backend with weights would ask first.
+    `seconds_per_step` delays each step. `read` is called with each checkpoint before it is loaded,
+    and with each VAE as a `Checkpoint`; it may raise `CheckpointError`, as `read_file` does.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class FakeInference:
         self._loaded: Checkpoint | None = None
 
     def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
-        """See `Inference.render`. Over a picture it draws as strongly as it is asked to change."""
+        """See `Inference.render`. Init pictures are blended with the drawing by the denoising
+        strength."""
         for checkpoint, vae in reversed(plan.models):
             self.load(checkpoint, vae)
         done, verdict = 0, Verdict.CONTINUE
@@ -96,7 +97,7 @@ class FakeInference:
         return self._loaded
 
     def resident(self) -> Sequence[Resident]:
-        """See `ModelHost.resident`. Its checkpoints weigh nothing."""
+        """See `ModelHost.resident`. The size is 0."""
         loaded = self._loaded
         return [Resident(loaded, size=0)] if loaded else []
 
@@ -105,7 +106,7 @@ class FakeInference:
         self._loaded = None
 
     def memory(self) -> Mapping[str, Mapping[str, int]] | None:
-        """See `ModelHost.memory`. It has no device."""
+        """See `ModelHost.memory`. There is no device."""
         return None
 
 
@@ -140,7 +141,7 @@ def _drawn(plan: Plan, index: int, done: int, size: tuple[int, int]) -> Image.Im
 
 
 def _identity(plan: Plan, index: int) -> bytes:
-    """All that decides picture `index`, without its neighbours."""
+    """All settings that determine picture `index`, without those of the rest of the batch."""
     noise = plan.noise
     return msgspec.json.encode(
         (
@@ -154,7 +155,7 @@ def _identity(plan: Plan, index: int) -> bytes:
 
 
 def _pass_identity(each: Pass, index: int) -> Pass:
-    """The pass as if picture `index` were alone in it."""
+    """The pass reduced to picture `index`."""
     text = msgspec.structs.replace(
         each.text, positive=(each.text.positive[index],), negative=(each.text.negative[index],)
     )

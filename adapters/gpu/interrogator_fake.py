@@ -1,4 +1,4 @@
-"""Words for pictures without torch, for tests and for trying clients."""
+"""A fake interrogator without torch, for tests and for trying out clients."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +21,7 @@ _FURTHEST = 3 * 255**2
 
 
 class FakeInterrogator:
-    """Tells the mean colour, and nothing else. It keeps the port's promises."""
+    """Describes a picture by its mean colour; fulfils the port's contract."""
 
     def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
         """See `Interrogator.caption`."""
@@ -32,7 +32,7 @@ class FakeInterrogator:
     def rank(
         self, picture: Image, lists: Sequence[Sequence[str]], advance: Advance = go_on
     ) -> Iterator[Sequence[float]]:
-        """See `Interrogator.rank`: a term fits as the colours do that it names."""
+        """See `Interrogator.rank`. A term is as probable as the colours that it names."""
         near = {score.tag: score.probability for score in _scores(picture)}
         for number, terms in enumerate(lists):
             fits = [1 + sum(near.get(word, 0.0) for word in term.split()) for term in terms]
@@ -50,7 +50,7 @@ class FakeInterrogator:
 
 
 def _scores(picture: Image) -> list[TagScore]:
-    """How near the mean colour is to each of ours: 1 where it is the same."""
+    """Similarity, 0 to 1, of the mean colour to each known colour."""
     pixel = picture.convert("RGB").resize((1, 1), Resampling.BOX).getpixel((0, 0))
     assert isinstance(pixel, tuple)
     distance = {

@@ -1,6 +1,6 @@
-"""Noise that is shaped like a picture, where the picture is masked. Source: spec scripts.md 10.
+"""Fills the masked part of a picture with noise of the same spectrum (outpainting mk2).
 
-The noise has the picture's frequencies and, channel by channel, its values.
+The histogram of each channel is matched to the picture as well. Source: spec scripts.md 10.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from PIL import Image
 Floats = NDArray[np.float64]
 
 ALIKE = 1e-6, 1e-3
-"""A mask above the first is noise to be matched; below the second it is the picture."""
+"""Mask values above the first are noise to be matched, values below the second are picture."""
 
 
 def matched_noise(
@@ -20,11 +20,11 @@ def matched_noise(
 ) -> Image.Image:
     """The picture (RGB) with noise where the mask (RGB, of the same size) is white.
 
-    `falloff` is the exponent of the picture's spectrum: lower is more detail. `variation` is how
-    coloured the noise is, from 0 to 1. Always the same for the same picture.
+    `falloff` is the exponent of the picture's spectrum: lower gives more detail. `variation`, 0 to
+    1, is the saturation of the noise. The result is deterministic.
 
-    A frequency that the picture has nothing of gets no noise; A1111 divides by its strength, 0, and
-    loses the whole picture.
+    A frequency with amplitude 0 in the picture gets no noise; A1111 divides by the amplitude, and
+    yields NaN for the whole picture.
     """
     image, share = (np.asarray(each, dtype=np.float64) / 255 for each in (picture, mask))
     grey = share.sum(axis=2) / 3
@@ -46,7 +46,7 @@ def matched_noise(
 
 
 def _soft_noise(shape: tuple[int, ...], variation: float) -> Floats:
-    """Uniform noise, mostly grey, without its finest grain."""
+    """Uniform noise of the given shape, partly desaturated, low-pass filtered."""
     noise = np.random.default_rng(0).random(shape)
     grey = noise.sum(axis=2) / 3
     noise = noise * variation + (1 - variation) * grey[..., None]
@@ -61,7 +61,7 @@ def _axis(length: int, shorter: int) -> Floats:
 
 
 def _fft(values: Floats) -> NDArray[Any]:
-    """Of each channel, orthonormal, with the middle in the middle."""
+    """Orthonormal FFT of each channel, with frequency 0 in the middle."""
     shifted = np.fft.fftshift(values, axes=(0, 1))
     return np.fft.ifftshift(np.fft.fft2(shifted, axes=(0, 1), norm="ortho"), axes=(0, 1))
 
@@ -72,7 +72,7 @@ def _back(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _matched(values: Floats, like: Floats) -> Floats:
-    """The values with the histogram of others: each becomes what is as far up among those."""
+    """Histogram matching: the values mapped to those at the same quantile of `like`."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     others, other_counts = np.unique(like, return_counts=True)
     heights = np.cumsum(counts) / values.size

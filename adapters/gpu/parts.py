@@ -1,6 +1,6 @@
-"""What a backend consists of: the adapters that share one device, and how a package brings them.
+"""The parts of a backend, which share one device: inference, upscaler, interrogator, faces.
 
-A package declares a backend of its own by an entry point (see `backends`) that names a `MakeParts`.
+A package provides a backend by an entry point (see `backends`) that names a `MakeParts`.
 """
 
 import inspect
@@ -25,11 +25,11 @@ from hexfusion.domain.flags import Flags
 
 
 class Backend(Inference, ModelHost, Protocol):
-    """It renders, and keeps models in memory."""
+    """The inference part: renders plans, and manages the models in memory."""
 
 
 class Parts(Protocol):
-    """What `--backend` chooses."""
+    """All parts of a backend. `--backend` selects it."""
 
     @property
     def inference(self) -> Backend: ...
@@ -43,22 +43,22 @@ class Parts(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """What a backend may have done with files, by the storage adapter, which it does not know."""
+    """File operations of the storage adapter, passed to backends, which do not import it."""
 
     below: Callable[[Path, Callable[[str], bool]], Iterable[Path]]
-    """(folder, whether a file of that name is wanted) -> the files in the folder and below it."""
+    """(folder, predicate of file names) -> the matching files in the folder and its sub-folders."""
     write: Callable[[Path, bytes], None]
-    """Makes bytes the content of a file, whole or not at all."""
+    """(path, content): writes a file atomically."""
     captioner: Callable[[], bytes]
-    """The network that ships for interrogation, a safetensors file."""
+    """Returns the bundled captioner, the content of a safetensors file."""
 
 
 class MakeParts(Protocol):
-    """What an entry point of the group `hexfusion.backends` names: a function or a class.
+    """The function or class that an entry point of the group `hexfusion.backends` names.
 
-    It is called once, with what the server was started with: the flags, the options as they are at
-    any time, and what may be done with files. It should load nothing yet: the server is to answer
-    at once. `FlagError` is for what the flags ask and it cannot do.
+    It is called once at start, with the command-line flags, the options store, and file operations.
+    It should not load models, since the server must answer soon. It may raise `FlagError` for flags
+    that it cannot follow.
     """
 
     def __call__(self, flags: Flags, options: OptionsStore, files: Files, /) -> Parts: ...
@@ -66,7 +66,8 @@ class MakeParts(Protocol):
 
 @dataclass(frozen=True)
 class OwnParts:
-    """A backend of one's own: whatever else is not given is said not to be there."""
+    """A backend with custom inference; parts that are not given report themselves as
+    unavailable."""
 
     inference: Backend
     upscaler: Upscaler = field(default_factory=PlainUpscaler)
@@ -76,7 +77,7 @@ class OwnParts:
 
 @dataclass(frozen=True)
 class FakeParts:
-    """Those without torch."""
+    """The parts of the fake backend, which needs no torch."""
 
     inference: Backend = field(default_factory=lambda: FakeInference(read=read_file))
     upscaler: Upscaler = field(default_factory=FakeUpscaler)
@@ -85,18 +86,18 @@ class FakeParts:
 
 
 def fake_parts(flags: Flags, options: OptionsStore, files: Files, /) -> FakeParts:
-    """`--backend fake`."""
+    """The `MakeParts` of `--backend fake`."""
     return FakeParts()
 
 
 def parts_of(backend: Backend | Parts) -> Parts:
-    """All the parts of a backend, be it one of one's own or already that."""
+    """`backend` itself if it has all parts, else its inference with the other parts unavailable."""
     if missing(backend):
         return OwnParts(cast(Backend, backend))
     return cast(Parts, backend)
 
 
 def missing(parts: object) -> list[str]:
-    """The members of `Parts` that something lacks. None is made for it."""
+    """Names of the members of `Parts` that an object lacks. Properties are not evaluated."""
     names = [name for name in vars(Parts) if isinstance(vars(Parts)[name], property)]
     return [name for name in names if inspect.getattr_static(parts, name, None) is None]

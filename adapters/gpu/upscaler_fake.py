@@ -1,4 +1,4 @@
-"""An upscaler without torch, for tests and for trying clients."""
+"""A fake upscaler without torch, for tests and for trying out clients."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ _SCALE = 4
 
 
 class FakeUpscaler(PlainUpscaler):
-    """None, Lanczos, Nearest, and networks of these names, which draw every pixel 4 x 4 times.
+    """None, Lanczos, Nearest, and fake networks `networks`, which repeat every pixel 4 x 4 times.
 
-    It keeps the port's promises (`tests/contracts/upscaler.py`): tiles, progress, stops.
+    It fulfils the port's contract (`tests/contracts/upscaler.py`): tiles, progress, stops.
     """
 
     def __init__(self, networks: Sequence[str] = ()) -> None:

@@ -1,7 +1,8 @@
 """The captioner that ships: it tells what is on a picture of the starter's world.
 
 A small convolutional network, trained by `tools/starter`; the words of its answers are in the
-file's header. What it is not sure of, it does not say (see `domain.interrogation.picture_book`).
+file's header. What it is not sure of, it does not say (see
+`domain.interrogation.starter_captions`).
 """
 
 import json
