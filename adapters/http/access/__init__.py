@@ -1,1 +1,1 @@
-"""Who may call, how often, from which pages, and over what connection."""
+"""Access control: authentication, rate limit, CORS, TLS, access log."""

@@ -1,6 +1,6 @@
-"""A line for every request, `--api-log`. Source: spec api.md 2, whose line tells less.
+"""Access log (`--api-log`): one JSON object per line for each request.
 
-One JSON object a line. No query, header or body is in it, so no secret either.
+Contains more than A1111's line (spec api.md 2), but no query, header or body, and so no secrets.
 """
 
 import json
@@ -12,12 +12,13 @@ import falcon
 
 
 class AccessLog:
-    """Middleware; to be the first, so that it sees every answer as it goes out."""
+    """Middleware; must be the first, so that it sees every reply as it is sent."""
 
     def __init__(
         self, write: Callable[[str], object], clock: Callable[[], float] = time.time
     ) -> None:
-        """`write` gets each line, without its end; `clock` gives seconds since 1970."""
+        """`write` is called with each line, without line break; `clock` returns seconds since
+        1970."""
         self._write = write
         self._clock = clock
 
@@ -27,7 +28,7 @@ class AccessLog:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        # Not there where Falcon refuses the very method.
+        # Missing if Falcon refuses the method.
         wall, started = req.context.get("arrived") or (self._clock(), time.perf_counter())
         line = {
             "time": datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds"),
@@ -44,7 +45,7 @@ class AccessLog:
 
 
 def _length(resp: falcon.Response) -> int | None:
-    """Bytes of the body; None where it is sent piece by piece, as events are."""
+    """Length of the body in bytes; None if it is streamed, as events are."""
     if resp.stream is not None:
         return resp.content_length  # type: ignore[return-value]
     return len(resp.render_body() or b"")

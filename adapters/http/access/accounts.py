@@ -1,7 +1,7 @@
-"""Who may call: users with passwords, and bearer tokens. Source: spec api.md 3, RFC 7617, RFC 6750.
+"""Authentication: users with passwords (HTTP Basic), and bearer tokens.
 
-A1111 knows the users of one flag. What its clients see of it is kept: the three reasons for a 401,
-word by word. Tokens are ours.
+Source: spec api.md 3, RFC 7617, RFC 6750. The three messages of a 401 are A1111's, word for word;
+tokens are an addition.
 """
 
 import binascii
@@ -14,7 +14,7 @@ _DIGEST = "sha256"
 
 
 class Denied(Exception):
-    """These credentials let nobody in. `challenge` is what `WWW-Authenticate` is to say."""
+    """Missing or wrong credentials. `challenge` is the value for `WWW-Authenticate`."""
 
     def __init__(self, message: str, challenge: str) -> None:
         super().__init__(message)
@@ -22,15 +22,15 @@ class Denied(Exception):
 
 
 class Accounts:
-    """Everybody who may call. Holds digests under a key of this process alone, no secrets.
+    """The accounts that may call. Stores keyed digests (the key is random per process), no secrets.
 
-    Whatever is presented is digested whole, name and password together, and compared with every
-    account in constant time: how long that takes tells neither whether the name exists nor how much
-    of the password was right.
+    Credentials are digested as a whole, name and password together, and compared with every account
+    in constant time: the duration reveals neither whether the name exists nor how much of the
+    password is right.
     """
 
     def __init__(self, users: Mapping[str, str] | None = None, tokens: Iterable[str] = ()) -> None:
-        """`users` maps names to passwords. Without users and tokens everybody may call."""
+        """`users` maps names to passwords. Without users and tokens no credentials are required."""
         self._key = secrets.token_bytes(32)
         self._users = {self._digest(f"{n}:{p}"): n for n, p in (users or {}).items()}
         self._tokens = {self._digest(token): token_name(token) for token in tokens}
@@ -38,11 +38,11 @@ class Accounts:
         self._challenge = ", ".join([*schemes, *(["Bearer"] if self._tokens else [])])
 
     def __bool__(self) -> bool:
-        """Whether anybody has to say who it is."""
+        """Whether credentials are required."""
         return bool(self._users or self._tokens)
 
     def who(self, authorization: str | None) -> str | None:
-        """The name of whoever sends this `Authorization` header; None where nobody is asked.
+        """The name of the caller with this `Authorization` header; None if none is required.
 
         Raises `Denied`.
         """
@@ -65,7 +65,7 @@ class Accounts:
         return found[0]
 
     def _pair(self, credentials: str) -> str:
-        """`name:password` out of its base64. A1111 reads ASCII alone; UTF-8 holds that too."""
+        """Decode `name:password` from base64. UTF-8; A1111 accepts ASCII only."""
         try:
             pair = b64decode(credentials).decode("utf-8")
         except (binascii.Error, ValueError):
@@ -79,15 +79,15 @@ class Accounts:
 
 
 def token_name(token: str) -> str:
-    """What a token is called in logs: enough to tell it from others, not enough to use it."""
+    """The name of a token in logs: a digest that identifies it without revealing it."""
     return "token-" + hmac.digest(b"hexfusion token name", token.encode(), _DIGEST).hex()[:8]
 
 
 def parse_users(text: str) -> dict[str, str]:
-    """Users of `name:password` entries between commas or line breaks; lines with `#` are comments.
+    """Parse `name:password` entries, separated by commas or line breaks; `#` starts a comment line.
 
-    As in A1111 neither part can hold a colon or a comma. Raises `ValueError`, which never repeats
-    a password.
+    As in A1111 neither part can contain a colon or a comma. Raises `ValueError`, whose message
+    never contains a password.
     """
     entries = [entry.strip() for line in _lines(text) for entry in line.split(",") if entry.strip()]
     users: dict[str, str] = {}
@@ -104,7 +104,7 @@ def parse_users(text: str) -> dict[str, str]:
 
 
 def parse_tokens(text: str) -> list[str]:
-    """Tokens, one a line; lines with `#` are comments. Raises `ValueError`."""
+    """Parse tokens, one per line; `#` starts a comment line. Raises `ValueError`."""
     tokens = _lines(text)
     for number, token in enumerate(tokens, 1):
         if not (token.isascii() and token.isprintable()) or " " in token:

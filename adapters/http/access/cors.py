@@ -1,8 +1,7 @@
-"""Which web pages may call: cross-origin resource sharing. Source: spec api.md 2, WHATWG Fetch.
+"""Cross-origin resource sharing (CORS): which web pages may call the server.
 
-A browser asks before it lets a page read what another site answers, and before most of what a page
-may send there. Closed unless `--cors-allow-origins` or `--cors-allow-origins-regex` opens it. To
-programs that are no browsers none of this matters.
+Source: spec api.md 2, WHATWG Fetch. No other site's page may call unless `--cors-allow-origins` or
+`--cors-allow-origins-regex` allows its origin. Applies to browsers only.
 """
 
 import re
@@ -11,24 +10,25 @@ from collections.abc import Collection
 import falcon
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-#: How long a browser may remember the answer to a preflight, seconds.
+#: Seconds for which a browser may cache the reply to a preflight request.
 _MAX_AGE = 600
 
 
 class ForeignPage(Exception):
-    """A page of another site sent this, and no browser asked first whether it may."""
+    """A request from a page of another site that browsers send without a preflight request."""
 
     def __init__(self) -> None:
         super().__init__("Disallowed CORS origin")
 
 
 class Cors:
-    """Middleware: answers preflights, and says on every answer whether the page may read it."""
+    """Middleware: answers preflight requests, and sets the CORS headers of every reply."""
 
     def __init__(self, origins: Collection[str] = (), pattern: str = "") -> None:
-        """`origins` as browsers send them, `*` for all; `pattern` a regex for a whole origin.
+        """`origins` are those allowed, as browsers send them, `*` for all; `pattern` is a regular
+        expression that matches allowed origins.
 
-        Raises `ValueError` for what is no regex.
+        Raises `ValueError` for an invalid regular expression.
         """
         self._origins = frozenset(origins)
         try:
@@ -57,7 +57,7 @@ class Cors:
             self._name(resp, origin)
 
     def _answer_preflight(self, req: falcon.Request, resp: falcon.Response, origin: str) -> None:
-        """200 or 400, as A1111's framework has it. Preflights carry no credentials, by standard."""
+        """200 or 400, as in A1111's framework. By the standard, preflights carry no credentials."""
         refused = [] if self._allows(origin) else ["origin"]
         if req.get_header("Access-Control-Request-Method") not in _METHODS:
             refused.append("method")
@@ -81,7 +81,10 @@ class Cors:
         return self._pattern is not None and self._pattern.fullmatch(origin) is not None
 
     def _name(self, resp: falcon.Response, origin: str) -> None:
-        """A1111 names the page even where all may call, and so lends it the browser's cookies."""
+        """Set Access-Control-Allow-Origin: `*` if all origins are allowed, else the origin.
+
+        A1111 sends the origin in both cases, which lets any page use the browser's cookies.
+        """
         if "*" in self._origins:
             resp.set_header("Access-Control-Allow-Origin", "*")
         else:
@@ -91,13 +94,13 @@ class Cors:
 
 
 def _needs_no_preflight(req: falcon.Request) -> bool:
-    """Whether a browser sends this for any page, unasked: a POST that does not say it is JSON."""
+    """Whether browsers send this request without a preflight: a POST that is not JSON."""
     content_type = (req.content_type or "").partition(";")[0].strip().lower()
     is_json = content_type == "application/json" or content_type.endswith("+json")
     return req.method == "POST" and not is_json
 
 
 def _is_own(req: falcon.Request, origin: str) -> bool:
-    """Whether the page is this server's own, such as /docs, also where a proxy renames the host."""
+    """Whether the page is this server's own, such as /docs, also if a proxy changes the host."""
     own = origin.partition("://")[2].lower() == (req.get_header("Host") or "").lower()
     return own or req.get_header("Sec-Fetch-Site") == "same-origin"

@@ -1,6 +1,6 @@
-"""Who may call, from where, and over what, as the flags say.
+"""Creates authentication, rate limit, CORS, TLS and access log from the command-line flags.
 
-What is wrong with a flag is told at start, by `FlagError`.
+An invalid flag raises `FlagError` at start.
 """
 
 import ssl
@@ -21,7 +21,7 @@ from hexfusion.domain.flags import FLAGS, FlagError, Flags
 
 @contextmanager
 def blaming(dest: str) -> Iterator[None]:
-    """What goes wrong inside is that flag's fault: raises `FlagError`."""
+    """Turn OSError and ValueError in the `with` block into a `FlagError` for this flag."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -29,7 +29,8 @@ def blaming(dest: str) -> Iterator[None]:
 
 
 def accounts(flags: Flags) -> Accounts:
-    """Who may call. A flag that is given and names nobody is an error, not an open server."""
+    """The accounts from flags and files. A given flag without any account is an error: it must not
+    open the server."""
     users: dict[str, str] = {}
     tokens: list[str] = []
     if "api_auth_file" in flags.given:
@@ -45,12 +46,12 @@ def accounts(flags: Flags) -> Accounts:
 
 
 def gate(flags: Flags) -> Gate:
-    """Who is let in."""
+    """Authentication and rate limit as middleware."""
     return Gate(accounts(flags), rate_limit(flags))
 
 
 def rate_limit(flags: Flags) -> RateLimit | None:
-    """How often each client may call."""
+    """The rate limit of `--api-rate`, None without it."""
     if "api_rate" not in flags.given:
         return None
     with blaming("api_rate"):
@@ -58,7 +59,7 @@ def rate_limit(flags: Flags) -> RateLimit | None:
 
 
 def cors(flags: Flags) -> Cors:
-    """Which web pages may call."""
+    """The CORS middleware with the allowed origins."""
     origins = flags.text("cors_allow_origins").split(",")
     with blaming("cors_allow_origins_regex"):
         pattern = flags.text("cors_allow_origins_regex")
@@ -66,7 +67,10 @@ def cors(flags: Flags) -> Cors:
 
 
 def tls(flags: Flags) -> ssl.SSLContext | None:
-    """Certificate and key; A1111 serves plain HTTP where one of them is missing."""
+    """The TLS context, None for plain HTTP; giving only certificate or key is an error.
+
+    A1111 in that case serves plain HTTP.
+    """
     certfile, keyfile = flags.text("tls_certfile"), flags.text("tls_keyfile")
     if not (certfile or keyfile):
         return None
@@ -77,7 +81,7 @@ def tls(flags: Flags) -> ssl.SSLContext | None:
 
 
 def access_log(flags: Flags) -> AccessLog | None:
-    """Whether every request is told of, on standard output."""
+    """The access log on standard output, None without `--api-log`."""
     return AccessLog(write_line) if flags.switch("api_log") else None
 
 

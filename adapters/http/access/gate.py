@@ -1,6 +1,6 @@
-"""Who is let in to the routes, and how often. Source: spec api.md 3.
+"""Middleware for authentication and rate limit. Source: spec api.md 3.
 
-A1111 asks for credentials on its core routes alone; here every route asks that is not in `OPEN`.
+A1111 requires credentials on its core routes only; here all routes do, except those in `OPEN`.
 """
 
 import falcon
@@ -8,15 +8,15 @@ import falcon
 from hexfusion.adapters.http.access.accounts import Accounts, Denied
 from hexfusion.adapters.http.access.rate_limit import RateLimit, client_of
 
-#: Routes that tell nothing and change nothing: for probes, and for reading the documentation.
+#: Routes without authentication: probes and documentation, which reveal and change nothing.
 OPEN = frozenset({"/internal/ping", "/health/live", "/docs", "/redoc", "/openapi.json"})
 
 
 class Gate:
-    """Middleware. A request that comes through has its user's name in `req.context["user"]`.
+    """Middleware that authenticates requests and sets `req.context["user"]` to the caller's name.
 
-    The name is None where nobody is asked for one. A request to a path that no route serves does
-    not come here: it is answered 404 to everybody, as by A1111.
+    The name is None if no credentials are required. Unknown paths are not handled here: they are
+    answered 404 without authentication, as in A1111.
     """
 
     def __init__(self, accounts: Accounts | None = None, rate: RateLimit | None = None) -> None:
@@ -28,8 +28,8 @@ class Gate:
     ) -> None:
         """Raises `Denied` and `TooManyRequests`.
 
-        Whoever is let in counts by name, wherever from; whoever is not counts by address, so that
-        passwords cannot be tried without end.
+        Authenticated requests are counted by user name, all others by address, so that guessing
+        passwords is limited too.
         """
         if req.uri_template in OPEN:
             return

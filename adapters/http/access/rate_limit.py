@@ -1,7 +1,7 @@
-"""How many requests a client may make, `--api-rate`. Ours: A1111 has no such limit.
+"""Rate limit per client (`--api-rate`); A1111 has none.
 
-A token bucket for each client: it may make all its requests at once, and gets them back evenly over
-the period. Source: Turner 1986, "New directions in communications".
+A token bucket for each client: all requests of a period may come at once, and are regained evenly
+over the period. Source: Turner 1986, "New directions in communications".
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _PERIODS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-#: Clients remembered at once. One that is forgotten starts afresh, as one that paused does.
+#: Most clients with a bucket. A client whose bucket is dropped starts with a full one.
 _REMEMBERED = 10_000
 
 
@@ -37,7 +37,7 @@ class Rate:
 
 
 def parse_rate(text: str) -> Rate:
-    """`60/m`: a number of requests in a second, minute or hour. Raises `ValueError`."""
+    """Parse a rate such as `60/m` (requests per s, m or h). Raises `ValueError`."""
     match = re.fullmatch(r"([1-9][0-9]{0,8})/([smh])", text.strip())
     if not match:
         raise ValueError(f"must be a number of requests by s, m or h, as in 60/m, not {text!r}")
@@ -45,21 +45,21 @@ def parse_rate(text: str) -> Rate:
 
 
 class RateLimit:
-    """Counts requests by client. Safe to call from many threads; its memory is bounded."""
+    """Counts requests by client. Thread-safe; its memory is bounded."""
 
     def __init__(
         self, rate: Rate, clock: Callable[[], float], *, remembered: int = _REMEMBERED
     ) -> None:
-        """`clock` gives seconds that never go back."""
+        """`clock` returns monotonic seconds; at most `remembered` clients have a bucket."""
         self._rate = rate
         self._clock = clock
         self._remembered = remembered
         self._lock = threading.Lock()
-        #: Requests left, and when that was so; the client that was seen last comes last.
+        #: (requests left, time of that) by client; ordered by their last request.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def count(self, client: str) -> None:
-        """One more request of this client. Raises `TooManyRequests`."""
+        """Count a request of this client. Raises `TooManyRequests` if none is left."""
         now = self._clock()
         speed = self._rate.count / self._rate.seconds
         with self._lock:
@@ -74,7 +74,7 @@ class RateLimit:
 
 
 def client_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 /64, which one household has."""
+    """The client of an address: an IPv4 address, or an IPv6 /64 network (one household)."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

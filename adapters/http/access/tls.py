@@ -1,9 +1,9 @@
-"""HTTPS: one thread that takes TLS off connections before waitress sees them.
+"""HTTPS: a thread that terminates TLS in front of waitress.
 
-Waitress has no TLS, and its loop cannot drive sockets that have: a TLS socket may hold bytes that
-`poll` knows nothing of. So every accepted connection is replaced by one end of a socket pair; the
-other end is joined to the client by asyncio, whose TLS is the standard library's own. Nothing
-listens in plain text, waitress still knows the client's address, and still sees it leave.
+Waitress has no TLS, and its loop cannot use TLS sockets: they may buffer bytes that `poll` does not
+report. So every accepted connection is replaced by one end of a socket pair; asyncio relays between
+the other end and the client's TLS connection. No plain-text port is opened, and waitress still sees
+the client's address and its disconnect.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from contextlib import suppress
 
 _log = logging.getLogger(__name__)
 
-#: Seconds a client has for the handshake, and for the goodbye.
+#: Timeouts in seconds of the TLS handshake and of the TLS shutdown.
 _HANDSHAKE = 10.0
 _GOODBYE = 5.0
-#: Bytes moved at once.
+#: Buffer size of a relay, in bytes.
 _PIECE = 65536
 
 
 def server_context(certfile: str, keyfile: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer with this certificate chain and key, both PEM.
+    """A server context for TLS 1.2 or newer with this certificate chain and key, both PEM files.
 
-    Raises `OSError` (`ssl.SSLError` is one) where they are missing, no match, or encrypted.
+    Raises `OSError` (also `ssl.SSLError`) if they are missing, do not match, or are encrypted.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -35,7 +35,7 @@ def server_context(certfile: str, keyfile: str) -> ssl.SSLContext:
 
 
 class TlsTerminator:
-    """Takes TLS off connections. `wrap` may be called between `start` and `stop`."""
+    """Terminates the TLS of connections. `wrap` may be called between `start` and `stop`."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -47,13 +47,13 @@ class TlsTerminator:
         self._thread.start()
 
     def wrap(self, client: socket.socket) -> socket.socket:
-        """A socket with what the client means in plain. Returns at once, before the handshake."""
+        """A socket with the decrypted data of a client. Returns at once, before the handshake."""
         plain, ours = socket.socketpair()
         self._loop.call_soon_threadsafe(self._begin, client, ours)
         return plain
 
     def stop(self, timeout: float) -> None:
-        """Close every connection; what is on its way to clients has `timeout` seconds."""
+        """Close all connections; data still being sent has `timeout` seconds."""
         asyncio.run_coroutine_threadsafe(self._finish(timeout), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -72,7 +72,7 @@ class TlsTerminator:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _relay(self, client: socket.socket, ours: socket.socket) -> None:
-        """Join the two until either closes. Errors of the connection end it, and nothing else."""
+        """Relay data until either side closes. A connection error ends only this relay."""
         try:
             plain = await asyncio.open_connection(sock=ours)
             try:
@@ -107,7 +107,7 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _join(one: _Streams, other: _Streams) -> None:
-    """Copy both ways until one side has no more to say."""
+    """Copy in both directions until one side closes."""
     ways = [
         asyncio.ensure_future(_copy(one[0], other[1])),
         asyncio.ensure_future(_copy(other[0], one[1])),
@@ -129,7 +129,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    """Close after what was written is sent; cancelled, at once."""
+    """Close after buffered data is sent; at once if cancelled."""
     writer.close()
     try:
         with suppress(OSError):

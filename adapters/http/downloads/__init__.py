@@ -1,1 +1,1 @@
-"""Pictures fetched by address, from public addresses only."""
+"""Downloads of pictures that requests name by URL, protected against SSRF."""

@@ -1,12 +1,12 @@
-"""Downloads for clients, who must not reach by them what they could not reach themselves.
+"""Downloads URLs for clients, protected against server-side request forgery (SSRF).
 
-Server-side request forgery (OWASP SSRF prevention, case 2): the name is resolved once, every
-address it has must do, and the connection is made to one of those very addresses, so that a second
-answer of the name server changes nothing. A redirect begins anew with all of it. TLS certificates
-are checked for the name, not the address. Source: spec api.md 7.1, which promises less.
+As in OWASP SSRF prevention, case 2: the host name is resolved once, all of its addresses must be
+public, and the connection is made to one of these addresses, so that a different second answer of
+the name server has no effect. Redirects are checked in the same way. TLS certificates are verified
+for the host name. Source: spec api.md 7.1, which requires less.
 
-`http.client` is used as it talks over a socket that somebody else connected; libraries that pool
-connections connect by themselves, to wherever the name leads by then. It heeds no proxy settings.
+`http.client` is used since it works on a connected socket; libraries with connection pools resolve
+the name again themselves. Proxy settings are ignored.
 """
 
 import http.client
@@ -26,21 +26,21 @@ from urllib.parse import quote, urljoin, urlsplit
 from hexfusion.adapters.http.downloads.public_addresses import Address, is_public, parse_address
 from hexfusion.application.ports.download import DownloadFailed, LocalResource, TooManyDownloads
 
-#: Addresses of a host name; `OSError` where there are none.
+#: host name -> its addresses. Raises `OSError` if there are none.
 Resolve = Callable[[str], Sequence[Address]]
-#: A connected socket: address, port, seconds. `OSError` where nobody answers.
+#: (address, port, timeout in seconds) -> a connected socket. Raises `OSError`.
 Connect = Callable[[Address, int, float], socket.socket]
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PIECE = 65536
-_LONGEST = 8192  # characters of an address
+_LONGEST = 8192  # characters of a URL
 
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """What one download may cost. `seconds` is for all of it, redirects too; only a name server
-    may take longer, as long as the system is set to wait for one."""
+    """Limits of a download: total time including redirects, size, redirects; and of downloads at
+    once. Name resolution may exceed the time: it has the system's own timeout."""
 
     seconds: float = 30.0
     bytes: int = 32 * 2**20
@@ -49,21 +49,21 @@ class DownloadLimits:
 
 
 def resolve(host: str) -> list[Address]:
-    """What the system's name servers say."""
+    """The addresses of a host name from the system's resolver. Raises `OSError`."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     addresses = [parse_address(str(entry[4][0])) for entry in found]
-    # An address with a zone, as of a link, is none that one could check.
+    # Addresses with a zone (link-local) cannot be checked, and are left out.
     return [address for address in dict.fromkeys(addresses) if address]
 
 
 def connect(address: Address, port: int, seconds: float) -> socket.socket:
-    """A TCP connection."""
+    """Open a TCP connection. Raises `OSError`."""
     return socket.create_connection((str(address), port), timeout=seconds)
 
 
 @dataclass(frozen=True)
 class Target:
-    """An address taken apart, and found to be meant in one way only."""
+    """A parsed, unambiguous URL."""
 
     scheme: str
     host: str
@@ -76,16 +76,16 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """What the `Host` header says."""
+        """The value of the `Host` header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.is_usual_port else f"{host}:{self.port}"
 
 
 def parse_target(url: str) -> Target:
-    """Raises `DownloadFailed` for what is no `http` or `https` address, or an ambiguous one.
+    """Parse a URL. Raises `DownloadFailed` unless it is an unambiguous `http` or `https` URL.
 
-    Programs disagree about user names, backslashes, blanks, and numbers that are no dotted quad;
-    nobody needs them, so they are refused.
+    User names, backslashes, white space, and numeric hosts that are no dotted quad are refused:
+    programs interpret them differently.
     """
     if len(url) > _LONGEST:
         raise DownloadFailed("too long an address")
@@ -113,7 +113,8 @@ def parse_target(url: str) -> Target:
 
 
 def _is_name(host: str) -> bool:
-    """Whether it is a host name that nobody reads as a number: `0x7f.1` is 127.0.0.1 to some."""
+    """Whether it is a host name that no program reads as a number (`0x7f.1` is 127.0.0.1 to
+    some)."""
     labels = host.split(".")
     if len(host) > 253 or not all(re.fullmatch(r"[a-z0-9_-]{1,63}", each) for each in labels):
         return False
@@ -121,7 +122,7 @@ def _is_name(host: str) -> bool:
 
 
 class Downloader:
-    """The port `Download`. Its clients together have `limits.at_once` downloads at a time."""
+    """The `Download` port. All clients together have at most `limits.at_once` downloads at once."""
 
     def __init__(
         self,
@@ -131,7 +132,8 @@ class Downloader:
         connect: Connect = connect,
         trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
     ) -> None:
-        """`trust` says whose certificates are believed, once the first one has to be."""
+        """`trust` creates the TLS context with trusted certificates; called at the first
+        `https`."""
         self._limits = limits or DownloadLimits()
         self._resolve = resolve
         self._connect = connect
@@ -143,7 +145,7 @@ class Downloader:
         return self._trust()
 
     def __call__(self, url: str, *, public_only: bool, user_agent: str) -> bytes:
-        """As the port says."""
+        """See `application.ports.download.Download`."""
         if not self._free.acquire(blocking=False):
             raise TooManyDownloads(retry_after=5)
         try:
@@ -181,16 +183,16 @@ class Downloader:
             return self._read(connection.getresponse())
 
     def _addresses(self, target: Target, public_only: bool) -> Sequence[Address]:
-        """Where the target may be. All its addresses must do: which one is used is luck."""
+        """The addresses of the target; with `public_only` all of them must be public."""
         literal = parse_address(target.host)
         if not public_only:
             return [literal] if literal else self._resolve(target.host)
-        if not target.is_usual_port:  # as in A1111; else this would be a port scanner
+        if not target.is_usual_port:  # as in A1111; prevents port scans
             raise LocalResource
         try:
             addresses = [literal] if literal else self._resolve(target.host)
         except (OSError, UnicodeError):
-            addresses = []  # whether a name exists inside is nobody's business
+            addresses = []  # do not reveal whether an internal name exists
         if not addresses or not all(map(is_public, addresses)):
             raise LocalResource
         return addresses
@@ -198,7 +200,7 @@ class Downloader:
     def _reach(
         self, addresses: Sequence[Address], target: Target, deadline: float
     ) -> socket.socket:
-        """A connection to the first address that answers, with TLS where the target wants it."""
+        """A connection to the first address that answers, with TLS for `https`."""
         failure: OSError = OSError("no address")
         for address in addresses[:4]:
             try:
@@ -239,9 +241,9 @@ class _Redirect:
 
 
 class _Timed:
-    """A socket as http.client uses one, on which every wait ends at the deadline.
+    """A socket for http.client on which all waits together end at the deadline.
 
-    A timeout alone would begin anew with each byte of a server that sends few of them.
+    A plain timeout would restart with each byte of a slow server.
     """
 
     def __init__(self, reached: socket.socket, deadline: float) -> None:
@@ -256,7 +258,7 @@ class _Timed:
         return io.BufferedReader(_Reading(self._socket, self._deadline))
 
     def close(self) -> None:
-        """Does nothing: http.client closes while the body is still to be read."""
+        """Does nothing: http.client closes the socket before the body is read."""
 
 
 class _Reading(io.RawIOBase):
@@ -273,7 +275,7 @@ class _Reading(io.RawIOBase):
 
 
 def _left(deadline: float) -> float:
-    """Seconds to go. Raises `TimeoutError` where there are none."""
+    """Seconds until the deadline. Raises `TimeoutError` if it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError

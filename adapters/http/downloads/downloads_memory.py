@@ -1,4 +1,4 @@
-"""An internet that is only a dictionary: the in-memory twin of `fetch`."""
+"""In-memory downloads from a dictionary, for tests; the counterpart of `downloader`."""
 
 import ipaddress
 import threading
@@ -13,19 +13,21 @@ from hexfusion.application.ports.download import DownloadFailed, LocalResource, 
 
 @dataclass(frozen=True)
 class MovedPage:
-    """A redirect to another address, or to another path on the same host."""
+    """A redirect to another URL, or to another path on the same host."""
 
     location: str
 
 
 Answer = bytes | MovedPage | Callable[[], bytes]
-"""What is behind an address; a function is called each time, and may take its time."""
+"""The content of a URL; a function is called for each download, and may block."""
 
 
 @dataclass
 class FakeInternet:
-    """`pages` are answers by host and path ("a.test/x"); all else is answered 404. `names` are the
-    hosts' IP addresses; `heard` are the user agents of the requests that were made, in order.
+    """Pages and host names.
+
+    `pages` maps host and path ("a.test/x") to answers; all others are answered 404. `names` maps
+    host names to IP addresses; `heard` collects the User-Agent of each request, in order.
     """
 
     pages: Mapping[str, Answer] = field(default_factory=dict)
@@ -34,9 +36,9 @@ class FakeInternet:
 
 
 class MemoryDownload:
-    """The port `Download` over a `FakeInternet`, which its owner may change meanwhile.
+    """The `Download` port over a `FakeInternet`, which the caller may change.
 
-    Of `limits` those on bytes, redirects and downloads at once hold; nothing here is slow.
+    All `limits` apply except that on time.
     """
 
     def __init__(self, net: FakeInternet, limits: DownloadLimits | None = None) -> None:
@@ -45,7 +47,7 @@ class MemoryDownload:
         self._free = threading.BoundedSemaphore(self._limits.at_once)
 
     def __call__(self, url: str, *, public_only: bool, user_agent: str) -> bytes:
-        """As the port says."""
+        """See `application.ports.download.Download`."""
         if not self._free.acquire(blocking=False):
             raise TooManyDownloads(retry_after=5)
         try:

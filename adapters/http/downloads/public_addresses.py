@@ -1,7 +1,8 @@
-"""Which addresses are on the public internet. Source: IANA's special-purpose address registries.
+"""Whether an IP address is on the public internet.
 
-`ipaddress.is_global` knows most of it. It takes for global some ranges that lead elsewhere: those
-that carry an IPv4 address inside, multicast, and what was withdrawn.
+Source: IANA's special-purpose address registries. `ipaddress.is_global` covers most ranges, but
+treats some as global that are not: those with an embedded IPv4 address, multicast, and withdrawn
+ranges.
 """
 
 import ipaddress
@@ -9,19 +10,19 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
 
-#: All that is handed out for use on the internet (RFC 4291, 2.4); and the translator to IPv4.
+#: IPv6 global unicast (RFC 4291, 2.4), and the prefix of NAT64.
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _6TO4_RELAYS = IPv4Network("192.88.99.0/24")
 _DOCUMENTATION = IPv6Network("3fff::/20")
-#: RFC 5214: the first half of an interface identifier that ends in an IPv4 address.
+#: ISATAP (RFC 5214): first half of an interface identifier that ends in an IPv4 address.
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
 
 def is_public(address: Address) -> bool:
-    """Whether packets to `address` leave for the internet, as far as can be told from it alone.
+    """Whether `address` is on the public internet, as far as the address itself tells.
 
-    An IPv4 address inside (mapped, 6to4, NAT64, ISATAP) must be public too; Teredo never is.
+    An embedded IPv4 address (mapped, 6to4, NAT64, ISATAP) must be public too; Teredo never is.
     """
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast and address not in _6TO4_RELAYS
@@ -43,7 +44,7 @@ def _ipv4_inside(address: IPv6Address) -> IPv4Address | None:
 
 
 def parse_address(text: str) -> Address | None:
-    """The address that `text` is, in the one way of writing that leaves no doubt; else None."""
+    """The IP address in `text`, None unless it is in standard notation without a zone."""
     try:
         return ipaddress.ip_address(text) if "%" not in text else None
     except ValueError:

@@ -1,1 +1,1 @@
-"""Between JSON and the values that use-cases take and give."""
+"""Conversion between HTTP requests and replies and the values of use-cases."""

@@ -1,4 +1,4 @@
-"""Results on their way out: JSON, pictures in base64, and A1111's `info` text.
+"""Encodes replies: JSON, pictures in base64, and A1111's `info` text.
 
 Source: spec api.md 2 (compact, raw UTF-8), 5.5 (plain base64), 9 (separators and escapes of
 `info`).
@@ -16,11 +16,11 @@ from hexfusion.domain.generation import Info
 
 
 class Unencodable(Exception):
-    """The options ask for a picture format that cannot be sent."""
+    """The options select a picture format that cannot be encoded."""
 
 
 def to_json(value: object) -> bytes:
-    """Compact JSON, non-ASCII characters raw. Never NaN: it would be written as null."""
+    """Compact JSON with raw non-ASCII characters. NaN must not occur: it is written as null."""
     return msgspec.json.encode(value)
 
 

@@ -1,13 +1,13 @@
-"""A1111's JSON habits, in one place: what clients may send, and how a mistake is named.
+"""Decodes JSON requests leniently, by A1111's rules, with A1111's validation messages.
 
-A1111 reads requests with pydantic v1, which forgives much: `"20"` is an integer, `5` a prompt,
-`"yes"` a boolean, an array of pairs an object, and unknown members are ignored. Here the same
-rules are applied to any msgspec struct, by looking at the types of its fields. Every mistake is
-reported, in the order of the fields, in the words clients know. Source: spec api.md 2 and 2.2.
+A1111 reads requests with pydantic v1: `"20"` is an integer, `5` a prompt, `"yes"` a boolean, an
+array of pairs an object, and unknown members are ignored. Here the same rules are applied to any
+msgspec struct, by the types of its fields. All errors are reported, in the order of the fields,
+with the messages that clients know. Source: spec api.md 2 and 2.2.
 
-Three things differ from A1111, each on purpose: NaN and infinity are no floats; null for a field
-that has no null (A1111 takes it and crashes later) gives the field's default; and text that no
-UTF-8 can carry is refused.
+There are three intentional differences: NaN and infinity are no valid floats; null for a field
+that is not nullable (A1111 accepts it and crashes later) means the field's default; and text that
+cannot be encoded as UTF-8 is refused.
 """
 
 import json
@@ -26,7 +26,8 @@ N = TypeVar("N", int, float)
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of a 422's `detail`: where, what, its kind, and the bound that was broken."""
+    """One entry of a 422's `detail`: location, message, error type, and context (such as a
+    bound)."""
 
     loc: Loc
     msg: str
@@ -35,7 +36,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refused(Exception):
-    """What was sent does not fit. `problems` holds at least one entry."""
+    """The request is invalid. `problems` has at least one entry."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(f"{_dotted(each.loc)}: {each.msg}" for each in problems))
@@ -43,7 +44,7 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """The body is no text, nested too deep, or holds a number beyond all use."""
+    """The body cannot be decoded: no text, nested too deep, or an oversized number."""
 
 
 #: Fields of generation requests for which A1111 refuses null (spec api.md 5.1 and 6, "nullable").
@@ -62,14 +63,14 @@ _NEVER_NULL = frozenset(
 _TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
 _FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
 
-#: How deep a value of free form may nest.
+#: Deepest nesting of a value without fixed type.
 _DEPTH = 100
-#: How much of a malformed document its error repeats, characters.
+#: Longest part of a malformed document in its error, in characters.
 _SHOWN = 4096
 
 
 def read_json(raw: bytes, content_type: str | None) -> object:
-    """The JSON value of a body; None where there is no body; the bytes where it is not JSON.
+    """The JSON value of a body; None for an empty body; the bytes if it is not JSON.
 
     Raises `Refused` for malformed JSON, with the position, and `Unreadable`.
     """
@@ -86,10 +87,10 @@ def as_object(body: object) -> dict[str, Any]:
 
 
 def as_struct(body: object, type: type[S], *, nulls: bool = True) -> S:
-    """The body as a struct. Raises `Refused` with every problem, in field order.
+    """Decode the body into a struct. Raises `Refused` with all problems, in field order.
 
-    Null for a field that has no null stands for its default; with `nulls` False it is refused, as
-    A1111 does in all but generation requests.
+    Null for a field that is not nullable means its default; with `nulls` False it is refused, as in
+    A1111's requests other than generation.
     """
     if body is None:
         _refuse(("body",), "field required", "value_error.missing")
@@ -97,18 +98,18 @@ def as_struct(body: object, type: type[S], *, nulls: bool = True) -> S:
 
 
 def given_fields(body: object, type: type[msgspec.Struct]) -> frozenset[str]:
-    """The fields of the struct that the body names, with null or with a value."""
+    """The names of the struct's fields that the body contains, including those that are null."""
     named = _object(body, ("body",))
     return frozenset(field.name for field in _fields(type) if field.encode_name in named)
 
 
 def as_flag(text: str, loc: Loc) -> bool:
-    """A boolean from a query or a header. Raises `Refused`."""
+    """Parse a boolean of a query or header. Raises `Refused`."""
     return _boolean(text, loc)
 
 
 def as_count(text: str, loc: Loc) -> int:
-    """A whole number, from 0, of a query or a header. Raises `Refused`."""
+    """Parse an integer from 0 of a query or header. Raises `Refused`."""
     value = _integer(text, loc)
     if value < 0:
         message = "ensure this value is greater than or equal to 0"
@@ -124,8 +125,8 @@ def _decode(raw: bytes) -> object:
 
 
 def _decode_leniently(raw: bytes) -> object:
-    """As Python's own reader sees it: it takes NaN and other encodings, and its words for a
-    malformed document are the ones clients know."""
+    """Decode with Python's json module, which accepts NaN and other encodings, and whose messages
+    for malformed documents are the ones that A1111 sends."""
     try:
         text = raw.decode(json.detect_encoding(raw))
         value = json.loads(text)
@@ -198,7 +199,7 @@ def _takes_null(kind: inspect.Type) -> bool:
 
 
 def _coerce(kind: inspect.Type, value: object, loc: Loc) -> Any:
-    """`value` as `kind`, or `Refused`. The table of spec api.md 2.2, one case a row."""
+    """Convert `value` to `kind`. Raises `Refused`. Source: the table of spec api.md 2.2."""
     match kind:
         case inspect.Metadata():
             return _coerce(kind.type, value, loc)
@@ -281,7 +282,7 @@ def _list(item: inspect.Type, value: object, loc: Loc) -> list[Any]:
 
 
 def _object(value: object, loc: Loc) -> dict[str, Any]:
-    """An object, or an array of pairs that spells one."""
+    """An object, or an array of [key, value] pairs."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and all(map(_is_member, value)):
@@ -294,7 +295,7 @@ def _is_member(pair: object) -> bool:
 
 
 def _collect(kind: inspect.Type, items: dict[Any, Any], loc: Loc) -> dict[Any, Any]:
-    """Every item as `kind`, all problems together."""
+    """Convert every item to `kind`. Raises `Refused` with the problems of all items."""
     values: dict[Any, Any] = {}
     problems: list[Problem] = []
     for key, item in items.items():
@@ -308,7 +309,7 @@ def _collect(kind: inspect.Type, items: dict[Any, Any], loc: Loc) -> dict[Any, A
 
 
 def _free(value: object, loc: Loc, depth: int = 0) -> object:
-    """A value of free form as it came, if it can be echoed: JSON has no NaN and no infinity."""
+    """Check a value without fixed type: no NaN or infinity, since JSON replies cannot echo them."""
     if depth > _DEPTH:
         _refuse(loc, f"value is nested deeper than {_DEPTH} levels", "value_error")
     match value:
