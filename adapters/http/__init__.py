@@ -1,1 +1,1 @@
-"""Falcon: JSON in, use-case called, JSON out."""
+"""The HTTP adapter (Falcon, waitress): routes, JSON, errors, access control, downloads."""

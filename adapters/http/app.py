@@ -1,4 +1,4 @@
-"""The Falcon application: which path is served by whom, on one screen."""
+"""The Falcon application: the route table and the middleware."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,13 +47,13 @@ from hexfusion.domain.prompts import Style
 from hexfusion.domain.scripts import Script
 from hexfusion.domain.vaes import VaeFile
 
-#: Bytes a request body may have. Enough for a dozen large pictures in base64.
+#: Default limit of a request body in bytes: enough for a dozen large pictures in base64.
 MAX_BODY = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Services:
-    """The use-cases the routes call. Every one may be called from many threads at once."""
+    """The use-cases that the routes call. All of them are thread-safe."""
 
     txt2img: generation.PrepareTxt2Img
     img2img: generation.PrepareImg2Img
@@ -90,7 +90,7 @@ class Services:
     about: Callable[[], Mapping[str, Any]]
     sysinfo: Callable[[], SysinfoReport]
     process: stopping.ProcessControl | None = None
-    """Lets clients stop the server, if given."""
+    """Control of the process for clients; None closes the routes that stop the server."""
 
 
 def create_app(
@@ -102,9 +102,10 @@ def create_app(
     cors: Cors | None = None,
     log: AccessLog | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The WSGI application. `version` shows in the OpenAPI document.
+    """Create the WSGI application. `version` is that in the OpenAPI document.
 
-    Without `gate` everybody may call, without `cors` no web page of another site.
+    `max_body` is the limit of a request body in bytes. Without `gate` callers need no credentials;
+    without `cors` pages of other sites may not call; without `log` requests are not logged.
     """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
@@ -120,10 +121,7 @@ def create_app(
 
 
 def routes(use: Services, version: str) -> dict[str, object]:
-    """Every path. What each takes and answers is described in `openapi`.
-
-    None stands for a route that is closed.
-    """
+    """The resource of every path, None for a closed route. `documents.openapi` describes them."""
     return {
         "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img, use.board),
         "/sdapi/v1/img2img": generation.ImageToImage(use.img2img, use.board, use.fetch),

@@ -1,8 +1,8 @@
-"""The one table from errors to what a client sees. Source: spec api.md 2.1.
+"""Maps exceptions to HTTP error replies. Source: spec api.md 2.1.
 
 A1111 has three shapes of error body: the framework's `{"detail": ...}`, that of deliberate HTTP
-errors, and that of crashes, which carries the exception's class name. Clients tell them apart,
-so each of our errors takes the shape A1111 uses in the same place.
+errors, and that of crashes, which contains the exception's class name. Clients distinguish them, so
+every error has the shape that A1111 uses in the same place.
 """
 
 import logging
@@ -51,7 +51,7 @@ class TooLarge(Exception):
 
 @dataclass(frozen=True)
 class ErrorReply:
-    """An error as it goes out."""
+    """An error reply: status, JSON body, extra headers."""
 
     status: int
     body: Mapping[str, Any]
@@ -64,18 +64,18 @@ def framework(status: int, detail: str | Sequence[Problem]) -> ErrorReply:
 
 
 def deliberate(status: int, detail: str, headers: Mapping[str, str] | None = None) -> ErrorReply:
-    """Shape (b): a handler said no."""
+    """Shape (b): an error that a handler raised on purpose."""
     body = {"error": "HTTPException", "detail": detail, "body": "", "errors": ""}
     return ErrorReply(status, body, headers or {})
 
 
 def crash(error: str, text: str) -> ErrorReply:
-    """Shape (c): an exception, by class name and text."""
+    """Shape (c): an unexpected exception, by class name and text."""
     return ErrorReply(500, {"error": error, "detail": "", "body": "", "errors": text})
 
 
 def _no_memory(error: Exception) -> ErrorReply:
-    """A crash by A1111's name for it (spec api.md 2.1), with the status that says what it is."""
+    """A crash with A1111's class name (spec api.md 2.1), but with status 507."""
     text = str(error) or "the server has not enough memory for this"
     return replace(crash("OutOfMemoryError", text), status=507)
 
@@ -86,20 +86,20 @@ def _invalid(name: str, message: str) -> ErrorReply:
 
 def _not_found(error: NotFound) -> ErrorReply:
     match error.kind:
-        case "sampler":  # as versions before 1.10 said it; 1.10.1 takes another sampler instead
+        case "sampler":  # as in versions before 1.10; 1.10.1 uses another sampler instead
             return deliberate(400, "Sampler not found")
         case "script":
             return deliberate(422, f"Script '{error.name}' not found")
         case "checkpoint":
             return crash("RuntimeError", f"model {error.name!r} not found")
-        case "model":  # to find words by; in A1111's
+        case "model":  # of interrogation; A1111's text
             return deliberate(404, "Model not found")
         case kind:
             return deliberate(404, f"{kind.capitalize()} '{error.name}' not found")
 
 
 def _http(error: falcon.HTTPError) -> ErrorReply:
-    """Falcon's own: no such route, wrong method, a broken header."""
+    """Falcon's own errors: unknown route, wrong method, malformed header."""
     headers = dict(error.headers or {})
     if "Allow" in headers:  # Falcon would answer OPTIONS everywhere; A1111 does not
         allowed = headers["Allow"].split(", ")
@@ -108,7 +108,7 @@ def _http(error: falcon.HTTPError) -> ErrorReply:
 
 
 def _denied(error: Denied) -> ErrorReply:
-    """A1111 drops the header that a 401 must have."""
+    """A 401 with WWW-Authenticate, which A1111 omits."""
     return deliberate(401, str(error), {"WWW-Authenticate": error.challenge})
 
 
@@ -117,11 +117,11 @@ def _wait(error: TooManyRequests | TooManyDownloads | QueueFull | TooManyWaiting
 
 
 ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
-    # Who may call, and how often.
+    # Access control and rate limit.
     Denied: _denied,
     ForeignPage: lambda error: deliberate(403, str(error)),
     TooManyRequests: _wait,
-    # What the wire says about the request.
+    # Requests that cannot be read, downloads.
     Refused: lambda error: framework(422, error.problems),
     Unreadable: lambda error: deliberate(400, str(error)),
     TooLarge: lambda error: framework(413, str(error)),
@@ -129,7 +129,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     LocalResource: lambda error: deliberate(500, str(error)),
     TooManyDownloads: _wait,
     falcon.HTTPError: _http,
-    # What the inside says about it.
+    # Invalid requests.
     NotAlwaysOn: lambda error: deliberate(422, error.message),
     InvalidRequest: lambda error: _invalid(error.field, error.message),
     NotFound: _not_found,
@@ -138,7 +138,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     FrozenOption: lambda error: crash("AssertionError", error.message),
     OptionError: lambda error: _invalid(error.key, error.message),
     Unsupported: lambda error: deliberate(501, str(error)),
-    # What became of the job.
+    # Jobs.
     QueueFull: _wait,
     TooManyWaiting: _wait,
     # Interrupted while it waited: there is no picture and no info to answer 200 with.
@@ -148,13 +148,13 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     Unencodable: lambda error: deliberate(500, str(error)),
     OutOfMemory: _no_memory,
     MemoryError: _no_memory,
-    # Checkpoints that do not load, NaN, and whatever nobody thought of.
+    # Checkpoints that do not load, NaN, and unexpected errors.
     Exception: lambda error: crash(type(error).__name__, str(error)),
 }
 
 
 def error_reply(error: Exception) -> ErrorReply:
-    """The answer for the nearest of the error's types in the table."""
+    """The reply for an error, by the most specific of its types in `ANSWERS`."""
     return next(ANSWERS[type_](error) for type_ in type(error).__mro__ if type_ in ANSWERS)
 
 
@@ -166,13 +166,13 @@ class JobFailure(msgspec.Struct, frozen=True):
 
 
 def explain(error: Exception) -> bytes:
-    """The answer to an error as JSON, to be told later to who asks for the job."""
+    """The reply to a job's error as JSON, to be stored for clients that ask for the job later."""
     answer = error_reply(error)
     return to_json(JobFailure(answer.status, dict(answer.body)))
 
 
 def handle(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
-    """Falcon's error handler for everything."""
+    """Falcon error handler for all exceptions; logs those with status 500 and above."""
     answer = error_reply(error)
     if answer.status >= 500:
         expected = isinstance(error, HexfusionError)

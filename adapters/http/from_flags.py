@@ -1,4 +1,4 @@
-"""The application and its server, as the flags say."""
+"""Creates the WSGI application and runs the server, according to the command-line flags."""
 
 import faulthandler
 import logging
@@ -14,7 +14,7 @@ from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.flags import Flags
 
-#: Seconds that jobs have to end in when the server is told to stop.
+#: Seconds that running jobs have to end when the server stops.
 GRACE = 30.0
 
 log = logging.getLogger("hexfusion")
@@ -35,8 +35,8 @@ def make_app(
 
 
 def stop_jobs(board: JobBoard, options: OptionsStore) -> None:
-    """Tell jobs that the server stops, after all threads' stacks if option dump_stacks_on_signal
-    wants those on standard error."""
+    """Stop accepting jobs; with option dump_stacks_on_signal, first print the stacks of all
+    threads to standard error."""
     if options.snapshot().flag("dump_stacks_on_signal"):
         faulthandler.dump_traceback(all_threads=True)
     board.stop(GRACE)
@@ -49,7 +49,7 @@ def serve_app(
     options: OptionsStore,
     tls: ssl.SSLContext | None,
 ) -> int:
-    """Serve until told to stop, then end the board's jobs; returns the exit status."""
+    """Serve until a signal stops the server, then end the board's jobs; returns the exit status."""
     scheme = "https" if tls else "http"
     try:
         serve(

@@ -1,10 +1,10 @@
-"""HEAD, on every route that answers GET: the same headers, no body. A1111 says 405."""
+"""HEAD requests on every route with GET: the same headers, no body. A1111 answers 405."""
 
 import falcon
 
 
 class HeadAsGet:
-    """Lets the routes see a GET, and leaves the body out of the answer."""
+    """Middleware that turns HEAD into GET for the routes, and back for the reply."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         req.context["head"] = req.method == "HEAD"

@@ -1,4 +1,4 @@
-"""What Prometheus may scrape. Every application has its own registry; nothing here is global."""
+"""Prometheus metrics. Every application has its own registry; there is no global state."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from hexfusion.application.ports.inference import ModelHost, Resident
 
 ReadMemory = Callable[[], Mapping[str, Mapping[str, object]]]
 
-#: Upper bounds, seconds: a listing takes milliseconds, a picture on a CPU minutes.
+#: Histogram buckets in seconds: a listing takes milliseconds, a picture on a CPU minutes.
 _REQUEST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _STEP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _JOB = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
@@ -23,7 +23,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """Counts requests, as middleware, and jobs, as `application.jobs.queue.Meters` asks for it."""
+    """Counts requests, as middleware, and jobs, as callbacks for `application.jobs.job.Meters`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -70,15 +70,15 @@ class Metrics:
     def watch(
         self, queue: JobQueue, memory: ReadMemory, resident: Callable[[], Sequence[Resident]] = list
     ) -> None:
-        """Show these, too, as they are now; `resident` are checkpoints in memory."""
+        """Add gauges for the queue, memory, and checkpoints in memory (`resident`)."""
         self.registry.register(_Gauges(queue, memory, resident))
 
     def step(self, seconds: float) -> None:
-        """A sampling step is done."""
+        """Record a sampling step that took `seconds`."""
         self._steps.observe(seconds)
 
     def job(self, job: Job) -> None:
-        """A job is over."""
+        """Record a finished job."""
         self._jobs.labels(job.kind, job.state.value).inc()
         self._pictures.labels(job.kind).inc(job.pictures_made)
         if job.started_at is not None:
@@ -91,7 +91,7 @@ class Metrics:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        # Labels are of few values: a path that no route serves is not one, nor any made-up method.
+        # Label values must be few: unknown paths and methods are merged.
         method = req.method if req.method in _METHODS else "other"
         route = req.uri_template or "none"
         self._requests.labels(method, route, str(resp.status_code)).inc()
@@ -99,13 +99,13 @@ class Metrics:
             self._seconds.labels(method, route).observe(time.perf_counter() - started)
 
     def scraped(self, accept: str) -> tuple[bytes, str]:
-        """Everything, in the form that the scraper asks for, and its media type."""
+        """(all metrics in the format that the Accept header asks for, its media type)."""
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
 
 
 def watching(metrics: Metrics, queue: JobQueue, memory: ReadMemory, host: ModelHost) -> Metrics:
-    """These metrics, showing the queue and the memory too: the queue itself needs them first."""
+    """The metrics, with gauges for queue and memory added after the queue was created."""
     metrics.watch(queue, memory, host.resident)
     return metrics
 
@@ -121,7 +121,7 @@ class MetricsPage:
 
 
 class _Gauges(Collector):
-    """The queue, and memory in bytes."""
+    """Gauges that are read when metrics are scraped: queue, and memory in bytes."""
 
     def __init__(
         self, queue: JobQueue, memory: ReadMemory, resident: Callable[[], Sequence[Resident]]
@@ -131,7 +131,7 @@ class _Gauges(Collector):
         self._resident = resident
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Empty families: to be registered is no reason to look."""
+        """The metric families without values, so that registering reads nothing."""
         yield from self._families()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

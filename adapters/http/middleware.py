@@ -1,4 +1,4 @@
-"""What happens to every request, whatever its route. Source: spec api.md 2."""
+"""Middleware for all routes: timing, body limit, gzip, methods. Source: spec api.md 2."""
 
 import gzip
 import time
@@ -9,7 +9,7 @@ from hexfusion.adapters.http.errors import TooLarge
 
 
 class Timing:
-    """`X-Process-Time`: seconds, to four digits, as text."""
+    """Sets header `X-Process-Time`: seconds, rounded to four digits."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         req.context["started"] = time.perf_counter()
@@ -23,7 +23,7 @@ class Timing:
 
 
 class BodyLimit:
-    """Refuses bodies that say they are longer than `limit` bytes, before they are read."""
+    """Refuses bodies whose Content-Length exceeds `limit` bytes, before they are read."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -34,7 +34,7 @@ class BodyLimit:
 
 
 class Gzip:
-    """Compresses what is worth it, for clients that can read it.
+    """Compresses bodies of at least `minimum` bytes, for clients that accept gzip.
 
     Base64 of PNGs shrinks by a quarter at any level, so the fastest is used.
     """
@@ -57,7 +57,7 @@ _METHODS = ("GET", "POST", "DELETE")
 
 
 class OnlyDeclaredMethods:
-    """Falcon answers OPTIONS on every route; A1111 says 405 (its CORS is closed by default)."""
+    """Answers OPTIONS with 405, as A1111 without CORS; Falcon would answer it on every route."""
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: object

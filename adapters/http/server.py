@@ -1,9 +1,9 @@
-"""Waitress, set up for long jobs: many threads, clients that leave are noticed, a graceful stop.
+"""The WSGI server (waitress), configured for long jobs: threads, disconnects, graceful stop.
 
-A thread is held by every job that its client waits for, running or not, by everyone who watches
-one, and by everyone who waits for something else: a checkpoint to load, a download. Each of these
-has a bound, and there are as many threads as all of them may hold, and some more: `/progress` and
-`/interrupt` always find one.
+A thread is held by every job whose client waits for it, running or not, by every client that
+watches a job, and by every request that waits for something else: a checkpoint to load, a download.
+Each of these is bounded. There are as many threads as all of them may hold, and some to spare, so
+that `/progress` and `/interrupt` always find a free one.
 """
 
 import logging
@@ -34,17 +34,17 @@ from hexfusion.application.jobs.waiting_room import WAITING, places
 
 _log = logging.getLogger(__name__)
 
-#: Threads beyond those that may be held: for who only reads, or stops a job.
+#: Threads beyond those that may be held, for short requests such as `/progress`.
 SPARE_THREADS = 8
-#: Rooms that one may wait in outside the queue: for checkpoints, and for files.
+#: Number of `WaitingRoom`s: for checkpoints to load, and for refreshing file lists.
 ROOMS = 2
-#: Longest over-long body that is read to its end and thrown away, bytes.
+#: Longest body, in bytes, that is over the limit and still read to its end and discarded.
 _DISCARD = 2**30
 
 
 def threads_for(slots: int, max_waiting: int, loads_waiting: int = WAITING) -> int:
-    """How many threads a server needs that runs `slots` jobs while `max_waiting` more wait, and
-    `loads_waiting` requests for what is done outside the queue.
+    """Threads needed for `slots` running jobs, `max_waiting` waiting jobs, and `loads_waiting`
+    requests in each waiting room.
     """
     jobs = slots + max_waiting + MAX_CLOSING
     previews = slots  # of each running job one client at a time makes one
@@ -68,12 +68,12 @@ def serve(
     on_stop: Callable[[], None] | None = None,
     busy: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is under way; a second signal ends at once.
+    """Serve until SIGTERM or SIGINT, then finish running requests; a second signal stops at once.
 
-    `on_ready` hears the port once connections are taken. `on_stop` is called when the stop begins,
-    so that jobs can be told to hurry; they have `grace` seconds, as has what goes on without a
-    request, of which `busy` tells. Raises `OSError` when the port is taken. The other arguments
-    are those of `Server`.
+    `on_ready` is called with the port once connections are accepted. `on_stop` is called when the
+    stop begins, so that jobs can be shortened. Running requests have `grace` seconds, and so has
+    work without a request, while `busy` returns true. Raises `OSError` when the port is taken. The
+    other arguments are those of `Server`.
     """
     server = Server(
         app,
@@ -110,9 +110,9 @@ class Server:
     ) -> None:
         """Port 0 takes any free one. `keep_alive` is how long an idle connection stays, seconds.
 
-        `prefix` is the path that a proxy serves this server under; requests may have it or not.
-        `trusted_proxy` is the address of a proxy that is believed when it says who the client is.
-        With `tls` it is HTTPS and nothing else.
+        `prefix` is the path under which a proxy serves this server; requests may include it or
+        not. `trusted_proxy` is the address of a proxy whose X-Forwarded-For, -Host and -Proto
+        headers are trusted. With `tls` only HTTPS is served.
         """
         self._tls = TlsTerminator(tls) if tls else None
         self._sockets: dict[int, Any] = {}
@@ -142,7 +142,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port that is really listened on."""
+        """The actual port, also if 0 was requested."""
         return int(self._listeners[0].effective_port)
 
     def run(
@@ -152,8 +152,8 @@ class Server:
         on_stop: Callable[[], None] | None = None,
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Serve until `stop`, then wait at most `grace` seconds for requests under way, and for
-        what else is `busy`."""
+        """Serve until `stop`, then wait at most `grace` seconds for running requests, and while
+        `busy` returns true."""
         if self._tls:
             self._tls.start()
         while not self._stopping.is_set():
@@ -171,7 +171,7 @@ class Server:
             self._tls.stop(max(0.1, min(5.0, self._deadline - time.monotonic())))
 
     def stop(self) -> None:
-        """Stop gracefully; called again, at once. Safe in a signal handler."""
+        """Stop gracefully; a second call stops at once. Safe in a signal handler."""
         if self._stopping.is_set():
             self._deadline = 0.0
         self._stopping.set()
@@ -181,14 +181,15 @@ class Server:
     def _channel(
         self, server: BaseWSGIServer, client: socket.socket, *rest: Any, **named: Any
     ) -> "_Channel":
-        """What waitress makes of an accepted connection."""
+        """Create the channel of an accepted connection; called by waitress."""
         return _Channel(server, self._tls.wrap(client) if self._tls else client, *rest, **named)
 
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
 
     def _busy(self) -> bool:
-        """Whether a request is under way or an answer not yet sent; idle connections close."""
+        """Whether a request is running or a reply not yet sent. Marks idle connections for
+        closing."""
         channels = [each for each in self._sockets.values() if isinstance(each, HTTPChannel)]
         busy = [each for each in channels if each.requests or each.total_outbufs_len]
         for channel in channels:
@@ -197,14 +198,14 @@ class Server:
 
 
 def _believing(proxy: str) -> dict[str, Any]:
-    """Settings for waitress; headers of this kind from anybody else are dropped."""
+    """Waitress settings to trust a proxy's headers; those of other peers are dropped."""
     headers = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
     return {"trusted_proxy": proxy, "trusted_proxy_count": 1, "trusted_proxy_headers": headers}
 
 
 @contextmanager
 def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call `stop`, where Python lets one say so: in the main thread."""
+    """Call `stop` on SIGTERM and SIGINT; does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -221,7 +222,7 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 class _JsonError(ErrorTask):
-    """What waitress refuses by itself, told in JSON."""
+    """Waitress's own error replies, as JSON."""
 
     def execute(self) -> None:
         error = self.request.error
@@ -238,21 +239,21 @@ class _JsonError(ErrorTask):
 
 
 class _PatientParser(HTTPRequestParser):
-    """Lets a client finish an over-long body before it is told so.
+    """Reads and discards a body over the limit before the 413 is sent.
 
-    Waitress answers and closes at once; a client that is still sending then sees a broken pipe
-    instead of the 413. The bytes go nowhere. A client that asked first (`Expect: 100-continue`)
-    is told at once.
+    Waitress would answer and close at once, and a client that is still sending would see a broken
+    pipe instead of the 413. A client that sent `Expect: 100-continue` is answered at once.
     """
 
     _surplus = 0
     expect_continue = False
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Also refuses a request whose length is told twice, or in a way its version has not.
+        """Also refuses requests whose body length is ambiguous (request smuggling).
 
-        A proxy in front may have read the other length and let through, as the rest of the body,
-        what would be the next request here (RFC 9112, 6.1 and 11.2). Raises `ParsingError`.
+        That is, both Content-Length and chunked encoding, or Transfer-Encoding in HTTP/1.0: a proxy
+        may have used the other length, and passed what would be the next request here as part of
+        the body (RFC 9112, 6.1 and 11.2). Raises `ParsingError`.
         """
         super().parse_header(header_plus)
         told_twice = self.chunked and "CONTENT_LENGTH" in self.headers

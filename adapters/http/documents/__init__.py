@@ -1,1 +1,1 @@
-"""The OpenAPI document, generated from the structs that the routes work with."""
+"""The OpenAPI document, generated from the structs of requests and replies, and its viewers."""

@@ -1,4 +1,4 @@
-"""The answers of the OpenAPI document that tell an error. Source: spec api.md 2.1."""
+"""The error replies of the OpenAPI document. Source: spec api.md 2.1."""
 
 from typing import Annotated, Any
 

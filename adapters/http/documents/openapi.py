@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document: generated from the structs the server works with.
+"""The OpenAPI 3.1 document, generated from the structs of requests and replies.
 
-Schema names and operation ids are A1111's, so that clients generated from its document find
-theirs again. Every route of `app.routes` has its line here; a test holds the two together.
+Schema names and operation ids are A1111's, so that clients generated from A1111's document stay
+compatible. Every route of `app.routes` has an operation here, which a test checks.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""A line of the OpenAPI document: one method of one path."""
+"""An operation of the OpenAPI document: one method of one path."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Json = dict[str, Any]
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """A member of the query string or of the path, or a header."""
+    """A parameter in the query or path, or a header; `least` is its minimum."""
 
     name: str
     about: str
@@ -21,8 +21,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path. `returns` is a type, a media type, or a component's name.
 
-    `accepted` says what it means if the answer is 202, and a job; `nothing` what, if it is 204;
-    `unfit` what, if it is 503 and otherwise as usual.
+    `accepted` describes a reply with status 202 and a job, `nothing` a reply with status 204,
+    `unfit` a reply with status 503 and the usual body; each is empty if there is no such reply.
     """
 
     path: str
@@ -42,7 +42,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[int, ...] = ()
 
 
-#: What every route that makes pictures in a job takes and answers beside its own.
+#: Parameters and reply headers of every route that runs a job.
 JOB_PARAMETERS = (
     Parameter(
         "X-Keep-Job",

@@ -1,4 +1,4 @@
-"""Lines of the OpenAPI document: enlarging and mending pictures, and words for them."""
+"""OpenAPI operations: extras and interrogation."""
 
 from hexfusion.adapters.http.documents.operation import (
     JOB_ACCEPTED,

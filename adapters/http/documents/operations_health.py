@@ -1,4 +1,4 @@
-"""What the routes for whoever keeps the server running say of themselves in the document."""
+"""OpenAPI operations: health and metrics."""
 
 from hexfusion.adapters.http.documents.operation import Operation
 from hexfusion.adapters.http.resources.health import LiveResponse

@@ -1,4 +1,4 @@
-"""What the routes about jobs say of themselves in the OpenAPI document."""
+"""OpenAPI operations: jobs by id, and the task routes of A1111's web UI."""
 
 from hexfusion.adapters.http.documents.operation import Operation, Parameter
 from hexfusion.adapters.http.resources.job_json import JobResponse, JobsResponse

@@ -1,4 +1,4 @@
-"""Lines of the OpenAPI document: what there is, and actions without words."""
+"""OpenAPI operations: lists, actions such as refresh, system report, stopping the server."""
 
 from hexfusion.adapters.http.documents.operation import Operation, Parameter
 from hexfusion.adapters.http.resources.extra_networks import (

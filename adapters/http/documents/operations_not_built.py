@@ -1,4 +1,4 @@
-"""Lines of the OpenAPI document: routes that check what is sent and answer 501, for now."""
+"""OpenAPI operations: routes that are not implemented, and answer 501."""
 
 from hexfusion.adapters.http.documents.operation import Operation
 from hexfusion.adapters.http.resources.not_built import CreateResponse, TrainResponse

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and two pages to read it with, without any outside link."""
+"""Routes for the OpenAPI document and its viewers (Swagger UI, ReDoc), without external links."""
 
 from functools import cache
 

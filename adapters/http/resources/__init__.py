@@ -1,1 +1,1 @@
-"""One file a family of routes: read the request, call one use-case, write the answer."""
+"""The resources behind the routes: each reads a request, calls a use-case, writes the reply."""

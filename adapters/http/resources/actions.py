@@ -1,4 +1,4 @@
-"""Routes that do one thing and have nothing to say about it. Source: spec api.md 15."""
+"""POST routes that run an action without arguments or result. Source: spec api.md 15."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from hexfusion.adapters.http.wire.request_response import send_json
 
 
 class Refresh:
-    """A POST route that looks for files again and answers null. A body is ignored."""
+    """A POST route that refreshes a file list and answers null. A body is ignored."""
 
     def __init__(self, refresh: Callable[[], None]) -> None:
         self._refresh = refresh
@@ -19,7 +19,7 @@ class Refresh:
 
 
 class Act:
-    """A POST route that does something and answers `{}`. A body is ignored."""
+    """A POST route that runs an action and answers `{}`. A body is ignored."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act

@@ -1,7 +1,7 @@
-"""How a generation route answers: with the outcome, or at once with the job (RFC 7240).
+"""Replies of routes that run jobs: the result, or at once the job's status (RFC 7240).
 
-`Prefer: respond-async` leaves the job to a thread of the server. Under an id of the client's
-choice (`force_task_id`) a job is done once, whichever way it is asked for.
+With `Prefer: respond-async` the job runs in a thread of the server, and its status is sent at once.
+A job with an id of the client's choice (`force_task_id`) runs once, for either kind of request.
 """
 
 import secrets
@@ -20,7 +20,7 @@ _ASYNC = "respond-async"
 
 
 def deliver(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: Order[Any]) -> None:
-    """Answer 200 with what came of the order, or 202 with its job."""
+    """Run the order and answer 200 with its result, or start it and answer 202 with its status."""
     if _ASYNC in _preferences(req):
         _submit(req, resp, board, order)
         return
@@ -35,7 +35,7 @@ def deliver(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: 
 def _submit(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: Order[Any]) -> None:
     if order.id and ("/" in order.id or order.id in (".", "..") or not order.id.isprintable()):
         raise InvalidRequest("force_task_id", "must be printable and without '/' to be in a path")
-    # Longer than those of A1111's form: who knows it may fetch the pictures.
+    # Longer than A1111's ids, and unguessable: the id gives access to the pictures.
     new_id = f"{order.kind}-{secrets.token_urlsafe(16)}"
     status = board.submit(order, owner=login(req), new_id=new_id)
     send_json(resp, job_response(status))
@@ -52,5 +52,5 @@ def _preferences(req: falcon.Request) -> set[str]:
 
 
 def header_safe(id: str) -> str:
-    """A client may name its job as it likes; a header may not hold a line break."""
+    """The id for use in a header: percent-encoded if it has non-ASCII or control characters."""
     return id if id.isascii() and id.isprintable() else quote(id)

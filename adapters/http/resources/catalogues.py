@@ -1,4 +1,4 @@
-"""What there is to choose from. Source: spec api.md 14."""
+"""Routes that list samplers, schedulers, checkpoints and styles. Source: spec api.md 14."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -125,7 +125,7 @@ class PromptStyles:
 
 
 class Empty:
-    """A list of what this server has none of: `GET /sdapi/v1/extensions`."""
+    """`GET /sdapi/v1/extensions`: always an empty list."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         send_json(resp, [])

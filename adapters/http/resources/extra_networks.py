@@ -1,4 +1,7 @@
-"""LoRA, hypernetworks and embeddings. Source: spec api.md 14 and 15, networks.md 6."""
+"""Routes that list LoRA, hypernetworks and embeddings.
+
+Source: spec api.md 14 and 15, networks.md 6.
+"""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -14,12 +17,14 @@ from hexfusion.domain.extra_networks import Embedding
 
 
 class LoraItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A LoRA or one of its kin."""
+    """A LoRA, LyCORIS or similar network."""
 
     name: Annotated[str, Meta(description="What a prompt calls it: <lora:name:1>.")]
-    alias: Annotated[str, Meta(description="The name its maker gave it; prompts may use it.")]
+    alias: Annotated[
+        str, Meta(description="Another name that prompts may use: the output name in the metadata.")
+    ]
     path: str
-    metadata: Annotated[dict[str, Any], Meta(description="What its maker wrote into the file.")]
+    metadata: Annotated[dict[str, Any], Meta(description="The metadata in the file.")]
 
 
 class HypernetworkItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,20 +35,20 @@ class HypernetworkItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbeddingItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A textual-inversion embedding. Null where its file does not tell."""
+    """A textual-inversion embedding. Null where its file has no value."""
 
-    step: Annotated[int | None, Meta(description="How long it was trained.")]
+    step: Annotated[int | None, Meta(description="Training steps.")]
     sd_checkpoint: Annotated[str | None, Meta(description="Hash of the checkpoint it is for.")]
     sd_checkpoint_name: Annotated[str | None, Meta(description="That checkpoint's name.")]
-    shape: Annotated[int, Meta(description="How many numbers a vector has.")]
-    vectors: Annotated[int, Meta(description="How many vectors it has.")]
+    shape: Annotated[int, Meta(description="Width: numbers in each vector.")]
+    vectors: Annotated[int, Meta(description="Number of vectors.")]
 
 
 class EmbeddingsResponse(msgspec.Struct, frozen=True, kw_only=True):
     """Embeddings by name."""
 
     loaded: Annotated[
-        dict[str, EmbeddingItem], Meta(description="Of the width the checkpoint reads.")
+        dict[str, EmbeddingItem], Meta(description="Those that fit the checkpoint's width.")
     ]
     skipped: Annotated[dict[str, EmbeddingItem], Meta(description="Of another width.")]
 

@@ -1,4 +1,4 @@
-"""Enlarging and mending pictures. Source: spec api.md 12.1."""
+"""Routes for extras: upscaling and face restoration of pictures. Source: spec api.md 12.1."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
@@ -23,7 +23,7 @@ _PICTURE = Meta(description="The picture, in base64, as a data URI, or its http(
 
 
 class PrepareExtras(Protocol):
-    """What comes back does the work when its job has its turn."""
+    """Validates a request; returns a function that does the work of its job."""
 
     def prepare(
         self, request: ExtrasRequest, pictures: Sequence[bytes], field: str = ...
@@ -31,33 +31,33 @@ class PrepareExtras(Protocol):
 
 
 class ExtrasSingleImageRequest(ExtrasRequest, frozen=True, kw_only=True):
-    """How a picture is enlarged and mended."""
+    """Upscaling and face restoration of one picture."""
 
     image: Annotated[str, _PICTURE] = ""
 
 
 class FileData(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture among others."""
+    """One of the pictures of a batch."""
 
     data: Annotated[str, _PICTURE]
     name: Annotated[str, Meta(description="Without effect, as in A1111, but it must be there.")]
 
 
 class ExtrasBatchImagesRequest(ExtrasRequest, frozen=True, kw_only=True):
-    """How pictures are enlarged and mended, all the same way."""
+    """Upscaling and face restoration of several pictures with the same settings."""
 
     imageList: Annotated[list[FileData], Meta(description="The pictures.")]
 
 
 class ExtrasSingleImageResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The picture, and what was done to it as HTML."""
+    """The picture, and a description of the operations as HTML."""
 
     html_info: str
     image: Annotated[str, Meta(description="In base64, without a prefix.")]
 
 
 class ExtrasBatchImagesResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The pictures, and what was done to the last as HTML."""
+    """The pictures, and a description of the operations on the last one as HTML."""
 
     html_info: str
     images: Annotated[list[str], Meta(description="In base64, without a prefix.")]

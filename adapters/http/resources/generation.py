@@ -1,4 +1,4 @@
-"""Making pictures. Source: spec api.md 5 and 6."""
+"""Routes for generation, txt2img and img2img. Source: spec api.md 5 and 6."""
 
 from collections.abc import Callable, Collection
 from typing import Annotated, Protocol
@@ -50,7 +50,7 @@ class PrepareImg2Img(Protocol):
 
 
 class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a generation answers."""
+    """The reply to txt2img."""
 
     images: Annotated[list[str], Meta(description="Pictures in base64, without a prefix.")]
     parameters: Annotated[Txt2Img, Meta(description="The request as it was understood.")]
@@ -60,7 +60,7 @@ class TextToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a generation from pictures answers."""
+    """The reply to img2img."""
 
     images: Annotated[
         list[str],
@@ -110,7 +110,10 @@ class ImageToImage:
         deliver(req, resp, self._board, order)
 
     def _pictures(self, request: Img2Img) -> InitPictures:
-        """Raises `Absent` where there is no picture (spec api.md 6), else as `picture_bytes`."""
+        """Decode init images and mask.
+
+        Raises `Absent` without init images (spec api.md 6), and what `picture_bytes` raises.
+        """
         if request.init_images is None:
             raise Absent("Init image not found")
         files = [self._bytes(each, "init_images") for each in request.init_images]
@@ -133,7 +136,7 @@ def _order(
     response: Callable[..., msgspec.Struct],
 ) -> Order[Generated]:
     fields = {name: getattr(request, name) for name in request.__struct_fields__}
-    if request.infotext:  # it fills what is not given
+    if request.infotext:  # it fills the fields that are not given
         fields["(fields given)"] = sorted(given)
 
     def encode(result: Generated) -> bytes:

@@ -1,4 +1,4 @@
-"""For whoever keeps the server running: is it alive, does it take jobs?"""
+"""Health routes for probes: liveness and readiness."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -12,9 +12,9 @@ from hexfusion.application.system.health import Health
 
 
 class LiveResponse(msgspec.Struct, frozen=True):
-    """The process answers."""
+    """The process is alive."""
 
-    live: Annotated[bool, Meta(description="True: nobody answers otherwise.")] = True
+    live: Annotated[bool, Meta(description="Always true.")] = True
 
 
 class Live:
@@ -25,7 +25,7 @@ class Live:
 
 
 class Ready:
-    """`GET /health/ready`: 200, or 503 and why not."""
+    """`GET /health/ready`: 200 if jobs are accepted, else 503 with the reason."""
 
     def __init__(self, health: Callable[[], Health]) -> None:
         self._health = health

@@ -1,4 +1,4 @@
-"""Finding words for pictures. Source: spec api.md 12.3."""
+"""Route for interrogation: captions and tags for a picture. Source: spec api.md 12.3."""
 
 from collections.abc import Callable
 from typing import Annotated, Protocol
@@ -21,13 +21,13 @@ from hexfusion.domain.interrogation import MODELS
 
 
 class PrepareInterrogation(Protocol):
-    """What comes back does the work when its job has its turn."""
+    """Validates a request; returns a function that does the work of its job."""
 
     def prepare(self, model: str, picture: bytes) -> Callable[[Job], str]: ...
 
 
 class InterrogateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture to find words for."""
+    """A picture to describe."""
 
     image: Annotated[
         str, Meta(description="The picture, in base64, as a data URI, or its http(s) address.")
@@ -38,7 +38,7 @@ class InterrogateRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptionResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """Words for a picture."""
+    """The description of a picture."""
 
     caption: Annotated[
         str,

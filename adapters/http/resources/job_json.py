@@ -1,4 +1,4 @@
-"""A job as JSON."""
+"""The JSON representation of a job."""
 
 from typing import Annotated, Any, cast
 
@@ -10,33 +10,33 @@ from hexfusion.application.jobs.status import JobStatus
 
 
 class JobResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A job: where it stands, and what came of it. Times are seconds since 1970."""
+    """A job: its status, and its result or error. Times are in seconds since 1970."""
 
-    id: Annotated[str, Meta(description="force_task_id, or an id made for it.")]
-    kind: Annotated[str, Meta(description="What is being made: txt2img.")]
+    id: Annotated[str, Meta(description="force_task_id, or a generated id.")]
+    kind: Annotated[str, Meta(description="The kind of job, such as txt2img.")]
     state: Annotated[str, Meta(description="queued, running, done, failed or cancelled.")]
     position: Annotated[
         int | None, Meta(description="Place among the jobs that wait, from 1; else null.")
     ]
     progress: Annotated[float, Meta(description="From 0 to 1.")]
-    eta: Annotated[
-        float | None, Meta(description="Seconds to go; null as long as nothing can be told.")
-    ]
-    text: Annotated[str, Meta(description="What it is at: 'Batch 1 out of 2'.")]
-    step: Annotated[int, Meta(description="Step of the present sampling that was finished last.")]
-    steps: Annotated[int, Meta(description="Steps of the present sampling.")]
-    queued_at: Annotated[float, Meta(description="When it was asked for.")]
-    started_at: Annotated[float | None, Meta(description="When it began; null before.")]
-    finished_at: Annotated[float | None, Meta(description="When it was over; null before.")]
+    eta: Annotated[float | None, Meta(description="Estimated seconds remaining; null if unknown.")]
+    text: Annotated[str, Meta(description="The current batch, such as 'Batch 1 out of 2'.")]
+    step: Annotated[int, Meta(description="Last finished step of the current sampling run.")]
+    steps: Annotated[int, Meta(description="Steps of the current sampling run.")]
+    queued_at: Annotated[float, Meta(description="Time of the request.")]
+    started_at: Annotated[float | None, Meta(description="Time of its start; null before.")]
+    finished_at: Annotated[float | None, Meta(description="Time of its end; null before.")]
     expires_at: Annotated[
         float | None,
-        Meta(description="When it is forgotten, at the latest; null before."),
+        Meta(description="Latest time of its deletion; null until it has ended."),
     ]
     result: Annotated[
         dict[str, Any] | None,
-        Meta(description="What the route would have answered; null until there is something."),
+        Meta(description="The reply that the route would have sent; null until there is one."),
     ] = None
-    error: Annotated[JobFailure | None, Meta(description="Why it failed, else null.")] = None
+    error: Annotated[
+        JobFailure | None, Meta(description="The error of a failed job, else null.")
+    ] = None
 
 
 class JobsResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +49,8 @@ class JobsResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def job_response(status: JobStatus, kept: bytes | None = None) -> JobResponse:
-    """`kept` is the JSON of the result or error that is kept of the job."""
-    raw = None if kept is None else cast(Any, msgspec.Raw(kept))  # encoded once is enough
+    """A job's status as a struct; `kept` is the JSON of its stored result or error."""
+    raw = None if kept is None else cast(Any, msgspec.Raw(kept))  # already encoded
     progress = status.progress
     return JobResponse(
         id=status.id,

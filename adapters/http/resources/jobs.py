@@ -1,8 +1,8 @@
-"""Watching and stopping jobs. Source: spec api.md 11.2, 11.3.
+"""A1111's routes for progress, interrupt and skip. Source: spec api.md 11.2, 11.3.
 
-A1111 knows one job at a time. Here `id_task` may name one (the response header `X-Task-Id`, or the
-request's own `force_task_id`); without it the job is meant that has been running longest. Where
-callers have logins, theirs alone are meant.
+A1111 has one job at a time. Here `id_task` may name a job (by response header `X-Task-Id`, or the
+request's `force_task_id`); without it the job that has been running longest is used. With logins,
+only the caller's own jobs count.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,18 +27,18 @@ class ReadProgress(Protocol):
     def __call__(self, id: str | None, *, picture: bool, owner: str | None) -> ProgressReport: ...
 
 
-#: Stops the job of this id and owner.
+#: (id, owner): interrupts or skips a job, the running one if the id is None.
 StopJob = Callable[[str | None, str | None], None]
 
 
 class ProgressResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a job is."""
+    """The progress of a job."""
 
     progress: Annotated[float, Meta(description="From 0 to 1; 0 when idle.")]
-    eta_relative: Annotated[float, Meta(description="Seconds to go, as far as can be told.")]
+    eta_relative: Annotated[float, Meta(description="Estimated seconds remaining.")]
     state: ProgressState
     current_image: Annotated[str | None, Meta(description="The latest preview, base64.")] = None
-    textinfo: Annotated[str | None, Meta(description="A word on what is going on.")] = None
+    textinfo: Annotated[str | None, Meta(description="A note on the status.")] = None
 
 
 class Progress:
@@ -73,11 +73,11 @@ class Progress:
         try:
             return picture_text(report.picture, format, quality=int(float(str(quality))))
         except Unencodable:
-            return None  # a preview that cannot be shown is no reason to hide the progress
+            return None  # report the progress even so
 
 
 class Interrupt:
-    """`POST /sdapi/v1/interrupt`: finish the picture in hand, make no more."""
+    """`POST /sdapi/v1/interrupt`: decode the current batch as it is, and make no more."""
 
     def __init__(self, interrupt: StopJob) -> None:
         self._interrupt = interrupt
@@ -88,7 +88,7 @@ class Interrupt:
 
 
 class Skip:
-    """`POST /sdapi/v1/skip`: finish the batch in hand, go on with the next."""
+    """`POST /sdapi/v1/skip`: decode the current batch as it is, continue with the next."""
 
     def __init__(self, skip: StopJob) -> None:
         self._skip = skip

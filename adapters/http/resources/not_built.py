@@ -1,4 +1,4 @@
-"""Routes of A1111 whose engine is not built yet: what is sent is checked as ever, then 501.
+"""Routes of A1111 that are not implemented yet: the body is validated, then 501 is sent.
 
 Source: spec api.md 15.
 """
@@ -13,19 +13,19 @@ from hexfusion.domain.errors import Unsupported
 
 
 class CreateResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of it."""
+    """The result as text."""
 
     info: str
 
 
 class TrainResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of it."""
+    """The result as text."""
 
     info: str
 
 
 class NotYet:
-    """A POST route that checks the body with `read`, then says 501."""
+    """A POST route that validates the body with `read`, then answers 501."""
 
     def __init__(self, what: str, read: Callable[[object], object]) -> None:
         self._what = what

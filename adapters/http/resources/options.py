@@ -1,4 +1,4 @@
-"""Options. Source: spec api.md 13."""
+"""Route that reads and changes options. Source: spec api.md 13."""
 
 from collections.abc import Callable, Mapping
 

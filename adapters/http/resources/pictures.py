@@ -1,4 +1,4 @@
-"""What can be asked about a picture. Source: spec api.md 12."""
+"""Route that reads the infotext of a picture (png-info). Source: spec api.md 12."""
 
 from collections.abc import Callable
 from typing import Annotated

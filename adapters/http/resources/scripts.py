@@ -1,4 +1,4 @@
-"""Scripts and extensions. Source: spec api.md 14, scripts.md 3 and 16."""
+"""Routes that list scripts and their arguments. Source: spec api.md 14, scripts.md 3 and 16."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from hexfusion.domain.scripts import Script, ScriptArgument
 
 
 class ScriptsList(msgspec.Struct, frozen=True, kw_only=True):
-    """Titles of the scripts of both kinds of request."""
+    """Names of the scripts of txt2img and img2img."""
 
     txt2img: list[str]
     img2img: list[str]
@@ -22,7 +22,7 @@ class ScriptArg(msgspec.Struct, frozen=True, kw_only=True):
     """An argument of a script; null where a member does not apply to its kind."""
 
     label: str
-    value: Annotated[Any, Meta(description="What it is when it is not given.")]
+    value: Annotated[Any, Meta(description="The default.")]
     minimum: float | int | None
     maximum: float | int | None
     step: float | int | None

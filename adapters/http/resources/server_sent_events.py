@@ -1,4 +1,4 @@
-"""A job's life as server-sent events (WHATWG HTML, "Server-sent events")."""
+"""Streams the events of a job (WHATWG HTML, "Server-sent events")."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,20 +10,21 @@ from hexfusion.adapters.http.wire.json_results import Unencodable, picture_text,
 from hexfusion.application.jobs.board import Watch
 from hexfusion.application.jobs.status import JobStatus
 
-#: Seconds of silence after which a comment shows that the connection lives.
+#: Seconds without an event after which a comment is sent, to keep the connection alive.
 HEARTBEAT = 15.0
-#: Seconds between two events at the least: a preview is worth more than a hundred numbers.
+#: Least seconds between two progress events.
 _PACE = 0.05
-#: How often it is looked whether the client is still there, seconds.
+#: Seconds between two checks whether the client has disconnected.
 _PATROL = 0.25
 
 
 class EventStream:
-    """`progress` and `preview` while the job goes on, then `done`, `failed` or `cancelled`.
+    """Yields `progress` and `preview` events, then `done`, `failed` or `cancelled`.
 
-    The data of a preview is `{"step", "image"}`, the picture a data URI, made every `every` steps
-    at most, and never if that is 0; that of every other event is the job without its result. Ends
-    with the job, or when `gone` says that the client is. To be closed.
+    The data of a preview is `{"step", "image"}`, with the picture as data URI in format `format`;
+    previews are made at most every `every` steps, never if that is 0. The data of other events is
+    the job without its result. Ends with the job, or once `gone` returns true (the client has
+    disconnected). `heartbeat` is in seconds. Must be closed.
     """
 
     #: The id of the last event.
@@ -70,7 +71,7 @@ class EventStream:
             yield from self._silence(status.changes)
 
     def _silence(self, seen: int) -> Iterator[bytes]:
-        """Wait for news, showing signs of life meanwhile."""
+        """Wait for a change of the job, yielding comments as heartbeats."""
         beat = time.monotonic() + self._heartbeat
         while self._watch.wait(seen, _PATROL) == seen and not self._gone():
             if time.monotonic() >= beat:
@@ -90,6 +91,6 @@ def _job(status: JobStatus) -> bytes:
 
 
 def _event(name: str, data: bytes, id: str | None = None) -> bytes:
-    """JSON has no line breaks, so it is one line of data."""
+    """Format an event. JSON has no line breaks, so it fits into one `data:` line."""
     identity = f"id: {id}\n" if id else ""
     return f"event: {name}\n{identity}data: ".encode() + data + b"\n\n"

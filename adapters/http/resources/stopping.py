@@ -1,4 +1,4 @@
-"""Stopping the server from afar: only behind `--api-server-stop`. Source: spec api.md 15."""
+"""Routes that stop the server, only with `--api-server-stop`. Source: spec api.md 15."""
 
 from typing import Protocol
 
@@ -6,26 +6,26 @@ import falcon
 
 
 class ProcessControl(Protocol):
-    """What may be done to the process that serves."""
+    """Control of the server process."""
 
     def stop(self) -> None:
-        """Finish what is under way, then leave."""
+        """Finish running requests, then exit."""
         ...
 
     def restart(self) -> bool:
-        """The same, and ask whoever started the process to start it again.
+        """Stop, and request a restart from the supervisor that started the process.
 
-        False, and nothing happens, where nobody would.
+        Returns False, and does nothing, if there is no supervisor.
         """
         ...
 
     def kill(self) -> None:
-        """Leave at once. Does not return."""
+        """Exit at once. Does not return."""
         ...
 
 
 class Stop:
-    """`POST /sdapi/v1/server-stop`. In A1111 only the web UI heeds it."""
+    """`POST /sdapi/v1/server-stop`. In A1111 it has an effect with the web UI only."""
 
     def __init__(self, process: ProcessControl) -> None:
         self._process = process
@@ -50,7 +50,7 @@ class Restart:
 
 
 class Kill:
-    """`POST /sdapi/v1/server-kill`: there is no answer."""
+    """`POST /sdapi/v1/server-kill`: sends no reply."""
 
     def __init__(self, process: ProcessControl) -> None:
         self._process = process

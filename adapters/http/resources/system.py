@@ -1,4 +1,7 @@
-"""The machine and the process. Source: spec api.md 1.1, 14, 16."""
+"""Routes about the server: memory, flags, version, system report, ping.
+
+Source: spec api.md 1.1, 14, 16.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
@@ -22,7 +25,7 @@ class MemoryResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AboutResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """Which server this is."""
+    """Name and version of the server."""
 
     app: str
     version: str
@@ -30,7 +33,7 @@ class AboutResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading:
-    """A GET route that shows what a use-case returns, as it is."""
+    """A GET route that sends the result of a use-case as JSON."""
 
     def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
         self._read = read

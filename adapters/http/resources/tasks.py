@@ -1,4 +1,4 @@
-"""What A1111's web UI asks about tasks. Source: spec api.md 11.4."""
+"""A1111's web UI routes: progress of a task, pending tasks. Source: spec api.md 11.4."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Protocol
@@ -20,7 +20,7 @@ class ReadTaskProgress(Protocol):
 
 
 class ProgressRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which task, and which of its previews the client has already."""
+    """A task, and the preview of it that the client already has."""
 
     id_task: Annotated[str | None, Meta(description="The job's id.")] = None
     id_live_preview: Annotated[int, Meta(description="Number of the preview received last.")] = -1
@@ -28,16 +28,16 @@ class ProgressRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskProgressResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the task is."""
+    """The progress of a task."""
 
     active: Annotated[bool, Meta(description="It runs.")]
     queued: Annotated[bool, Meta(description="It waits.")]
-    completed: Annotated[bool, Meta(description="It is done, and not forgotten yet.")]
+    completed: Annotated[bool, Meta(description="It is done, and still stored.")]
     progress: Annotated[float | None, Meta(description="From 0 to 1; null unless it runs.")]
-    eta: Annotated[float | None, Meta(description="Seconds to go, null if unknown.")]
+    eta: Annotated[float | None, Meta(description="Estimated seconds remaining, null if unknown.")]
     live_preview: Annotated[str | None, Meta(description="A data URI, if there is a new one.")]
     id_live_preview: Annotated[int | None, Meta(description="The preview's number.")]
-    textinfo: Annotated[str | None, Meta(description="A word on what is going on.")]
+    textinfo: Annotated[str | None, Meta(description="A note on the status.")]
 
 
 class PendingTasksResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +57,11 @@ class TaskProgress:
         self._read_options = read_options
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        asked = wire.as_struct(json_body(req), ProgressRequest)
+        request = wire.as_struct(json_body(req), ProgressRequest)
         report = self._read(
-            asked.id_task,
-            seen=asked.id_live_preview,
-            picture=asked.live_preview,
+            request.id_task,
+            seen=request.id_live_preview,
+            picture=request.live_preview,
             owner=login(req),
         )
         preview = self._preview(report)

@@ -1,6 +1,6 @@
-"""Ways to enlarge a picture or to mend a face. Source: spec api.md 14.
+"""Routes that list upscalers and face restorers. Source: spec api.md 14.
 
-Only what works here is listed: clients offer their users what these lists hold.
+Only those that can be used are listed, since clients offer them to their users.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ class RealesrganItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListUpscalers(Protocol):
-    """Those that can be used; and of them the published Real-ESRGAN models."""
+    """Lists the available upscalers, and the available published Real-ESRGAN models."""
 
     def __call__(self) -> Sequence[UpscalerModel]: ...
     def real_esrgan(self) -> Sequence[UpscalerModel]: ...

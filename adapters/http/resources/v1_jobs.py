@@ -1,6 +1,6 @@
-"""Jobs by their ids: to come back for, to cancel, to watch. A1111 has nothing of the kind.
+"""Routes for jobs by id: status and result, cancel, events. Not part of A1111's API.
 
-A caller with a login sees only jobs of their own.
+With logins, callers see only their own jobs.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class OneJob:
         send_json(resp, job_response(status, kept))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
-        """202: it runs, and stops at its next step."""
+        """Cancel or delete the job; 202 if it still runs, and stops at its next step."""
         status = self._board.cancel(id, login(req))
         send_json(resp, job_response(status))
         resp.status = falcon.HTTP_200 if status.over else falcon.HTTP_202
@@ -64,14 +64,16 @@ class Events:
         watch = self._board.watch(id, login(req))
         if req.get_header("Last-Event-ID") == EventStream.LAST:
             watch.close()
-            resp.status = falcon.HTTP_204  # it has heard the end: a browser asks no more then
+            resp.status = (
+                falcon.HTTP_204
+            )  # it has received the last event: 204 stops browsers from reconnecting
             return
         resp.content_type = "text/event-stream"
         resp.set_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         gone = req.env.get("waitress.client_disconnected", lambda: False)
         format = str(options["live_previews_image_format"])
         stream = EventStream(watch, gone, format, every, self._heartbeat)
-        if req.env["REQUEST_METHOD"] == "HEAD":  # nobody would read the stream, or close it
+        if req.env["REQUEST_METHOD"] == "HEAD":  # the stream would not be read or closed
             stream.close()
         else:
             resp.stream = stream

@@ -1,4 +1,4 @@
-"""The VAEs there are. Source: spec api.md 14 and 15."""
+"""Routes that list VAE files. Source: spec api.md 14 and 15."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
