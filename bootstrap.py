@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if not flags.switch("skip_load_model_at_start"):
         # In the background: the port answers at once, and the first request waits for the model.
-        threading.Thread(target=container.checkpoints().load_and_tell, daemon=True).start()
+        threading.Thread(target=container.checkpoints().load_at_start, daemon=True).start()
     return serve_app(flags, app, container.board(), container.options(), certificate)
 
 
