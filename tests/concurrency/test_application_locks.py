@@ -102,7 +102,7 @@ class TestModelsLocks(LockContract):
 
 
 class TestUnusedOptionsLocks(LockContract):
-    guards = {UnusedOptions: [Guard("_turn", touched=("_told",))]}
+    guards = {UnusedOptions: [Guard("_turn", touched=("_warned",))]}
 
     def play(self, scene: Scene) -> None:
         """However many set the same option, the log has it once."""
