@@ -75,6 +75,7 @@ class Container(containers.DeclarativeContainer):
     faces = parts.provided.faces
     metrics = providers.Singleton(Metrics)
     process = providers.Singleton(machine.process_control, flags)
+    noise = providers.Object(matched_noise)
 
     # Use-cases.
     vaes = providers.Singleton(made.vaes, flags, vae_catalog)
@@ -104,7 +105,7 @@ class Container(containers.DeclarativeContainer):
         upscaler=upscaler,
         networks=extra_networks,
         open_font=providers.Object(open_font),
-        matched_noise=providers.Object(matched_noise),
+        matched_noise=noise,
         faces=faces,
         words=interrogate.provided.words,
         unused=unused_options,
@@ -192,13 +193,12 @@ def build(
     backend: str | Backend | Parts | None = None,
     **flags: Setting,
 ) -> Studio:
-    """The library: what makes pictures, as the flags say.
+    """The library: makes pictures, as the flags say. Nothing is loaded yet. Raises `FlagError`.
 
-    `argv` are flags as on the command line of `hexfusion`. Any may be given by name as well, and
-    then counts more: `build(no_half=True, threads=2)`. `data_dir` is where models and settings are
-    (default: `$HEXFUSION_DATA` or ./data). `backend` is the name of one (`torch`, `fake`, or what
-    an installed package declares), or an object: what renders and keeps models in memory, or all
-    the parts of a backend. Nothing is loaded yet. Raises `FlagError`.
+    `argv` are flags as on the command line of `hexfusion`; keywords are flags too, and win:
+    `build(no_half=True, threads=2)`. `data_dir` is the folder of models and settings (default:
+    `$HEXFUSION_DATA` or ./data). `backend` is a name (`torch`, `fake`, or what an installed
+    package declares), or an object: a `Backend`, or the `Parts` of one.
     """
     name, own = (backend, None) if isinstance(backend, str) else (None, backend)
     words = [*argv, *arguments({"data_dir": data_dir, "backend": name, **flags})]

@@ -10,12 +10,13 @@ def even_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
     """Start of each tile on one axis: the fewest tiles of length `tile` that cover `length` with
     an overlap of at least `overlap`, evenly spaced. All lengths are in pixels.
 
-    If the picture is shorter than a tile, the only tile ends with the picture and starts below 0.
+    The last tile ends with the picture; if that is shorter than a tile, the only one starts below
+    0. In A1111 rounding may end the last tile a pixel early, which leaves a black line.
     """
     count = max(1, -(-(length - overlap) // (tile - overlap)))
     step = (length - tile) / (count - 1) if count > 1 else 0.0
-    starts = (int(number * step) for number in range(count))
-    return tuple(length - tile if start + tile >= length else start for start in starts)
+    starts = (int(number * step) for number in range(count - 1))
+    return (*starts, length - tile)
 
 
 def boxes(size: Size, tile: Size, overlap: int) -> tuple[Box, ...]:

@@ -40,6 +40,12 @@ def test_stepped_starts(length, tile, overlap, starts):
     assert stepped_starts(length, tile, overlap) == starts
 
 
+def test_the_last_tile_ends_with_the_picture_whatever_rounding_does():
+    """Sixteen tiles: fifteen steps of 245 / 15 pixels are less than 245 (spec images.md 9.3)."""
+    assert int(15 * (245 / 15)) == 244
+    assert even_starts(262, 17, 0)[-2:] == (228, 262 - 17)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_tiles_cover_everything(data):
