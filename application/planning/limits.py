@@ -15,16 +15,13 @@ from hexfusion.domain.picture_lists import PictureLists
 #: Largest blur radius of a mask, in pixels: the cost grows with it.
 MAX_BLUR = 256
 
-_NUMBERS = (
-    "cfg_scale", "subseed_strength", "eta", "s_min_uncond", "s_churn", "s_tmin", "s_noise",
-    "denoising_strength", "refiner_switch_at",
-)  # fmt: skip
+#: Fields that may be infinite: no limit.
+_UNLIMITED = {"s_tmax"}
 
 
 def check_txt2img(request: Txt2Img) -> None:
     """Raises `InvalidRequest` for a value out of range, `Unsupported` for an unsupported field."""
     _check(request)
-    _finite(request, "hr_scale")
     _check_hires(request)
 
 
@@ -38,7 +35,6 @@ def check_img2img(request: Img2Img, *, masked: bool) -> None:
         if (radius := getattr(request, field)) is not None and radius > MAX_BLUR:
             raise InvalidRequest(field, f"must be at most {MAX_BLUR}, not {radius}")
     within("inpaint_full_res_padding", request.inpaint_full_res_padding, 0, generation.MAX_SIDE)
-    _finite(request, "initial_noise_multiplier", "image_cfg_scale")
     if masked and request.latent_mask:
         raise Unsupported("latent_mask", "not available over this API, as in A1111")
 
@@ -51,15 +47,15 @@ def _check(request: AnyRequest) -> None:
     within("n_iter", request.n_iter, 1, generation.MAX_ITERATIONS)
     within("seed", request.seed, -generation.MAX_SEED, generation.MAX_SEED)
     within("subseed", request.subseed, -generation.MAX_SEED, generation.MAX_SEED)
-    _finite(request, *_NUMBERS)
-    if request.s_tmax is not None and math.isnan(request.s_tmax):
-        raise InvalidRequest("s_tmax", "must be a number")
+    _check_finite(request)
 
 
-def _finite(request: AnyRequest, *fields: str) -> None:
-    for field in fields:
+def _check_finite(request: AnyRequest) -> None:
+    """Every number of the request must be one, and none infinite that may not be."""
+    for field in request.__struct_fields__:
         value = getattr(request, field)
-        if value is not None and not math.isfinite(value):
+        infinite = isinstance(value, float) and not math.isfinite(value)
+        if infinite and (math.isnan(value) or field not in _UNLIMITED):
             raise InvalidRequest(field, "must be a finite number")
 
 
