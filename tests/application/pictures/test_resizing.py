@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from hexfusion.application.pictures.resizing import CROP, FILL, LATENT, STRETCH, fit
+from hexfusion.application.pictures.resizing import CROP, FILL, LATENT, STRETCH, _can_enlarge, fit
 from hexfusion.domain.errors import InvalidRequest
 
 
@@ -71,3 +71,17 @@ def test_no_upscaler_is_asked_to_make_a_narrow_picture_wide(size):
         with pytest.raises(InvalidRequest) as caught:
             fit(narrow, (64, 64), mode, upscale)
         assert caught.value.field == "init_images"
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "can"),
+    [
+        ((1024, 1024), (8192, 8192), True),  # 8192 * 8192 pixels exactly
+        ((1024, 1024), (8200, 8192), False),
+        ((100, 12_000), (800, 12_000), False),  # eight times as long before it is wide enough
+        ((10_000, 10_000), (10_000, 9_000), True),  # nothing is enlarged
+    ],
+)
+def test_an_enlargement_has_a_bound_and_a_reduction_has_none(size, wanted, can):
+    """Spec images.md 4 and 9.2; the bound is ours."""
+    assert _can_enlarge(size, wanted) == can
