@@ -98,7 +98,7 @@ class TestInterrogatorLocks(LockContract):
             ),
             load_picture_book=lambda data, file: "book",
             look=lambda book, picture: book,
-            sentence=lambda seen: f"a {seen}",
+            caption_scene=lambda seen: f"a {seen}",
         )
         places = SimpleNamespace(
             blip=SimpleNamespace(find=lambda below: None),
