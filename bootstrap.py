@@ -221,7 +221,7 @@ def assemble(flags: Flags, *, backend: Backend | Parts | None = None, **parts: o
 
 def build_app(container: Container) -> App[Request, Response]:
     """The WSGI application of a container's use-cases. Raises `FlagError`."""
-    return make_app(container.flags(), container.services(), machine.own_version())
+    return make_app(container.flags(), container.services, machine.own_version())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

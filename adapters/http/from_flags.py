@@ -4,6 +4,7 @@ import faulthandler
 import logging
 import ssl
 import sys
+from collections.abc import Callable
 
 import falcon
 
@@ -21,16 +22,18 @@ log = logging.getLogger("hexfusion")
 
 
 def make_app(
-    flags: Flags, services: Services, version: str
+    flags: Flags, make_services: Callable[[], Services], version: str
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The WSGI application. Raises `FlagError`."""
+    """The WSGI application. Raises `FlagError`, before the services are made: a wrong flag is
+    reported at once, not after a backend was imported."""
+    entry, pages, lines = gate(flags), cors(flags), access_log(flags)
     return create_app(
-        services,
+        make_services(),
         version=version,
         max_body=flags.max_body,
-        gate=gate(flags),
-        cors=cors(flags),
-        log=access_log(flags),
+        gate=entry,
+        cors=pages,
+        log=lines,
     )
 
 
