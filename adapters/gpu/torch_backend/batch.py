@@ -89,7 +89,7 @@ class Batch:
         self._channels = self._model.family.latents.channels
         if low_memory:
             with turn:  # what is added to a network is made where it lies while nobody calls it
-                placing.there.clear()
+                placing.slot.clear()
                 self._adding = JobAdditions(networks, plan, models)
         else:
             self._adding = JobAdditions(networks, plan, models)

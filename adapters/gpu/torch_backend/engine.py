@@ -16,8 +16,8 @@ from hexfusion.adapters.gpu.torch_backend.devices import cuda_memory
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
 from hexfusion.adapters.gpu.torch_backend.precision import Precision
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
-from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice
+from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import CheckpointHandler
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency
 from hexfusion.application.pictures.upscaling import PlainUpscaler
@@ -43,7 +43,7 @@ class TorchInference:
         *,
         cached_vaes: Callable[[], int] = lambda: 0,
         cached_loras: Callable[[], int] = lambda: 0,
-        limits: Callable[[], Limits] = Limits,
+        limits: Callable[[], MemoryLimits] = MemoryLimits,
         caches: Sequence[Cache] = (),
         upscaler: Upscaler | None = None,
         models: Path | None = None,
@@ -66,7 +66,7 @@ class TorchInference:
         self._small = SmallDecoders(models, device, precision.unet)
         self._copies = VaeCopies(self._placing)
         self._residency: Residency[LoadedCheckpoint] = Residency(
-            OnDevice(self._placing, precision, self._turn),
+            CheckpointHandler(self._placing, precision, self._turn),
             limits,
             two_places=self._placing.two_places,
             caches=(self._networks, self._vaes, self._copies, self._small, *caches),

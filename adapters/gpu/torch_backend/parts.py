@@ -19,7 +19,7 @@ from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestore
 from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
 from hexfusion.adapters.gpu.torch_backend.precision import Precision, choose_precision
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing, choose_placing
 from hexfusion.adapters.gpu.torch_backend.upscale.folders import upscaler_folders
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaler import TorchUpscaler
@@ -76,10 +76,10 @@ class TorchParts:
             free=lambda: self.inference.free(),
         )
 
-    def _limits(self) -> Limits:
+    def _limits(self) -> MemoryLimits:
         """How many checkpoints to keep, as the options are now (spec networks.md 1.5)."""
         options, (device, ram) = self._options.snapshot(), self._budgets
-        return Limits(
+        return MemoryLimits(
             count=options.integer("sd_checkpoints_limit"),
             cached=options.integer("sd_checkpoint_cache"),
             only_last=options.flag("sd_checkpoints_keep_in_cpu"),

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from hexfusion.adapters.gpu.torch_backend.residency import residency
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
-from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice
+from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import CheckpointHandler
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Residency
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError
@@ -62,7 +62,7 @@ class TestResidencyLocks(LockContract):
             def tidy(self) -> None:
                 scene.held(made[0]._working, "tidied up")
 
-        limits = Limits(count=2, only_last=True)
+        limits = MemoryLimits(count=2, only_last=True)
         cls = scene.given(Residency, _Held=held)
         use = cls(Watched(), lambda: limits, two_places=True, caches=[Kept(5)])
         made.append(use)
@@ -89,12 +89,12 @@ class TestResidencyLocks(LockContract):
 
 
 class TestOnDeviceLocks(LockContract):
-    guards = {OnDevice: []}
+    guards = {CheckpointHandler: []}
 
     def play(self, scene: Scene) -> None:
         turn = scene.threading.Lock()
         place = SimpleNamespace(clear=lambda: scene.held(turn, "the device cleared"))
-        placing = SimpleNamespace(takes_turns=True, there=place, device=SimpleNamespace(type="cpu"))
-        cls = scene.given(OnDevice, gc=SimpleNamespace(collect=lambda: 0))
+        placing = SimpleNamespace(takes_turns=True, slot=place, device=SimpleNamespace(type="cpu"))
+        cls = scene.given(CheckpointHandler, gc=SimpleNamespace(collect=lambda: 0))
         desk = cls(placing, SimpleNamespace(), turn)
         scene.run(desk.tidy, desk.tidy)

@@ -62,7 +62,7 @@ class VaeCopies:
             _name(dtype),
         )
         # A network that takes turns may be on the device for now; its copy begins in RAM.
-        self._placing.there.clear()
+        self._placing.slot.clear()
         made = copied(vae, dtype)
         with self._lock:
             self._held.clear()

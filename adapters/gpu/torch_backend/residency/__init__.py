@@ -1,1 +1,1 @@
-"""Which checkpoints are in memory, where they lie, and which go when memory is short."""
+"""Keeping checkpoints in memory: on the device or in RAM, and evicting them when it is short."""

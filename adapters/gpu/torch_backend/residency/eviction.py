@@ -1,6 +1,6 @@
-"""Which checkpoints stay in memory, which go to RAM, and which go altogether.
+"""The eviction policy: which checkpoints move to RAM and which are dropped.
 
-Decisions alone: sizes, places and uses in, names out. Source: spec networks.md 1.5.
+Pure functions of sizes, places and uses; nothing is moved here. Source: spec networks.md 1.5.
 """
 
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What may be kept.
+class MemoryLimits:
+    """How many checkpoints to keep, and how much memory they may take.
 
-    `count` (option `sd_checkpoints_limit`) is how many at once, `cached` (`sd_checkpoint_cache`)
-    how many more; with `only_last` (`sd_checkpoints_keep_in_cpu`) those not used last wait in RAM.
-    `device` and `ram` are bytes that models may take in each; where the device is the CPU both are
-    the same memory, and `ram` counts. What jobs use, and what was used last, stays whatever it
-    takes: limits say what is kept beside it.
+    `count` (option `sd_checkpoints_limit`) checkpoints are kept, and `cached` more (option
+    `sd_checkpoint_cache`). With `only_last` (option `sd_checkpoints_keep_in_cpu`) only the one
+    used last stays on the device; the others wait in RAM. `device` and `ram` are budgets in bytes.
+    On the CPU both are the same memory, and only `ram` applies. Checkpoints that jobs use, and the
+    one used last, are kept even over the budget.
     """
 
     count: int = 1
@@ -26,8 +26,11 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Holding:
-    """One that is held. `fixed`: a job uses it, or it was used last. `ready`: on the device."""
+class HeldCheckpoint:
+    """A checkpoint in memory: its `file`, and its `size` in bytes.
+
+    `ready`: it is on the device. `fixed`: it must stay, because a job uses it or it was used last.
+    """
 
     file: str
     size: int
@@ -36,20 +39,22 @@ class Holding:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What has to leave the device for RAM, and what memory altogether."""
+class Evictions:
+    """Files of the checkpoints that move to RAM, and of those that are dropped (`gone`)."""
 
     to_ram: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
 
 
-def judge(held: Sequence[Holding], limits: Limits, *, ram: bool, others: int = 0) -> Verdict:
-    """Who has to leave, of those held, the one used last first.
+def choose_evictions(
+    held: Sequence[HeldCheckpoint], limits: MemoryLimits, *, ram: bool, others: int = 0
+) -> Evictions:
+    """Which of the `held` checkpoints to move or drop; `held` starts with the one used last.
 
-    `ram`: it is another memory than the device's. `others` are bytes that something else takes on
-    the device, or is about to.
+    `ram` says that RAM is separate from the device's memory. `others` are bytes on the device that
+    something else takes, or is about to take.
     """
-    kept: list[Holding] = []
+    kept: list[HeldCheckpoint] = []
     gone: list[str] = []
     places = max(1, limits.count) + max(0, limits.cached)
     for each in sorted(held, key=lambda each: not each.fixed):  # stable: those first, then by use
@@ -62,7 +67,7 @@ def judge(held: Sequence[Holding], limits: Limits, *, ram: bool, others: int = 0
     kept.sort(key=lambda each: order[each.file])
     if not ram:
         gone += _over(kept, limits.ram - others)
-        return Verdict(gone=gone)
+        return Evictions(gone=gone)
     to_ram: list[str] = []
     if limits.only_last:
         to_ram += [each.file for each in kept if each.ready and not each.fixed]
@@ -71,11 +76,11 @@ def judge(held: Sequence[Holding], limits: Limits, *, ram: bool, others: int = 0
     to_ram += leaving
     waiting = [each for each in kept if not each.ready or each.file in leaving]
     dropped = _over(waiting, limits.ram)
-    return Verdict([file for file in to_ram if file not in dropped], gone + dropped)
+    return Evictions([file for file in to_ram if file not in dropped], gone + dropped)
 
 
-def _over(held: Sequence[Holding], budget: int) -> list[str]:
-    """Those not fixed that make it more than the budget, the one used longest ago first."""
+def _over(held: Sequence[HeldCheckpoint], budget: int) -> list[str]:
+    """Files to drop to get within `budget` bytes, least recently used first; never fixed ones."""
     total, leaving = sum(each.size for each in held), []
     for each in reversed(held):
         if total <= budget:

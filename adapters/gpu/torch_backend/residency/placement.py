@@ -1,8 +1,8 @@
-"""Where a checkpoint's networks lie when the device has too little memory for all of them.
+"""Low-memory modes: which of a checkpoint's networks are on the device while it is used.
 
-They are kept in RAM. `Placement.NETWORKS` (`--medvram`) has the one that computes on the device,
-`Placement.LAYERS` (`--lowvram`) of the UNet no more than one layer's weights at a time. See
-docs/adr/0016. Source: spec api.md 1, networks.md 1.4.
+With `Placement.NETWORKS` (`--medvram`) all networks are kept in RAM, and each one is copied to the
+device when it is called. With `Placement.LAYERS` (`--lowvram`) the UNet is copied layer by layer.
+See docs/adr/0016. Source: spec api.md 1, networks.md 1.4.
 """
 
 import weakref
@@ -29,21 +29,21 @@ class Placement(Enum):
     LAYERS = "layers"
 
 
-class OnePlace:
-    """Room on a device for one network at a time.
+class DeviceSlot:
+    """Holds one network at a time on a device.
 
-    A network that is admitted comes when it is called, and its inputs with it; the one that was
-    there leaves. RAM keeps the weights meanwhile, so nothing is copied back. Whoever calls holds
-    the turn on the device.
+    Calling an admitted network copies its weights and inputs to the device, and releases the one
+    that was there before. RAM keeps the weights, so nothing is copied back. The caller holds the
+    lock on the device.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._guest: weakref.ref[nn.Module] | None = None
-        self._left: list[tuple[nn.Module, str, Tensor]] = []  # what RAM has of the guest
+        self._left: list[tuple[nn.Module, str, Tensor]] = []  # the guest's tensors in RAM
 
     def admit(self, network: nn.Module) -> None:
-        """From now on it comes when it is called; until then it lies in RAM."""
+        """From now on, copy this network to the device when it is called. It must be in RAM."""
 
         def come(
             module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]
@@ -57,7 +57,7 @@ class OnePlace:
         network.register_forward_pre_hook(come, with_kwargs=True)
 
     def clear(self) -> None:
-        """Whoever is there leaves."""
+        """Remove the network that is on the device; its tensors in RAM take their place."""
         for module, name, kept in self._left:
             setattr(module, name, kept)
         self._left, self._guest = [], None
@@ -78,10 +78,10 @@ class OnePlace:
 
 
 class Placing:
-    """How this backend places networks: `everywhere`, and if need be otherwise those of SDXL.
+    """The placement of each checkpoint's networks: `everywhere`, or `sdxl` for SDXL ones.
 
-    `device` computes. Networks that are not to lie there as a whole are loaded into `RAM` and
-    settled before their first call.
+    `device` computes. Networks that are not placed there as a whole are loaded into `RAM`, and
+    `settle` must be called before their first call.
     """
 
     def __init__(
@@ -91,51 +91,51 @@ class Placing:
         sdxl: Placement | None = None,
     ) -> None:
         self.device = device
-        self.there = OnePlace(device)
+        self.slot = DeviceSlot(device)
         self._everywhere = everywhere
         self._sdxl = sdxl or everywhere
 
     @property
     def two_places(self) -> bool:
-        """Whether checkpoints lie on the device as a whole, or else wait in a memory of its own."""
+        """Whether whole checkpoints move between the device's own memory and RAM."""
         return self.device.type != "cpu" and self._everywhere is Placement.WHOLE
 
     @property
     def takes_turns(self) -> bool:
-        """Whether networks of any checkpoint come to the device one after the other."""
+        """Whether the networks of some checkpoints are copied to the device call by call."""
         return {self._everywhere, self._sdxl} != {Placement.WHOLE}
 
     def of(self, family: Family) -> Placement:
-        """Of a checkpoint of that family."""
+        """The placement of checkpoints of that family."""
         return self._sdxl if family.medvram_sdxl else self._everywhere
 
     def home(self, family: Family) -> torch.device:
-        """Where such a checkpoint's networks are loaded to."""
+        """The device that networks of that family are loaded to."""
         return self.device if self.of(family) is Placement.WHOLE else RAM
 
     def settle(self, model: LoadedCheckpoint) -> LoadedCheckpoint:
-        """Have the networks of a checkpoint, loaded to its `home`, take turns on the device.
+        """Prepare a checkpoint, loaded to its `home`, for its placement; returns it.
 
-        With LAYERS the UNet stays: its layers take their weights to where their inputs are. What
-        looks at pictures for SD2's relatives is asked once a job, and computes in RAM.
+        With LAYERS the UNet stays in RAM, and each layer copies its weights to its input's device.
+        The image encoders of SD2's relatives run once a job, in RAM.
         """
         placement = self.of(model.family)
         if placement is Placement.WHOLE:
             return model
         for encoder in model.text.encoders:
-            self.there.admit(encoder.model)
+            self.slot.admit(encoder.model)
         self.settle_vae(model.vae, model.family)
         if placement is Placement.NETWORKS:
-            self.there.admit(model.unet)
+            self.slot.admit(model.unet)
         return model
 
     def settle_vae(self, vae: "AutoencoderKL", family: Family) -> None:
-        """The same for a VAE, which is two networks; what lies between them is small, and stays on
-        the device."""
+        """`settle` for a VAE. Encoder and decoder are admitted separately; the small convolutions
+        between them stay on the device."""
         if self.of(family) is Placement.WHOLE:
             return
-        self.there.admit(vae.encoder)
-        self.there.admit(vae.decoder)
+        self.slot.admit(vae.encoder)
+        self.slot.admit(vae.decoder)
         for small in (vae.quant_conv, vae.post_quant_conv):
             if small is not None:
                 small.to(self.device)
@@ -148,7 +148,7 @@ def choose_placing(
     medvram_sdxl: bool = False,
     lowvram: bool = False,
 ) -> Placing:
-    """What the flags ask for. Where the CPU computes, RAM is the device, and nothing moves."""
+    """The placement that the flags ask for; on the CPU all networks are placed whole."""
     if device.type == "cpu":
         return Placing(device)
     if lowvram:
@@ -159,6 +159,6 @@ def choose_placing(
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """A copy there, and a parameter if it is one."""
+    """A copy of the tensor on `device`; a parameter if `tensor` is one."""
     there = tensor.detach().to(device)
     return nn.Parameter(there, False) if isinstance(tensor, nn.Parameter) else there

@@ -1,7 +1,6 @@
-"""Which checkpoints are in memory, and the change from one to the next.
+"""`Residency`: loads, keeps and releases checkpoints while any number of jobs use them.
 
-What is decided is in `keeping`, what lies where in `moving`; here it is done, while any number of
-jobs come and go. See docs/adr/0018.
+The policy is in `eviction`, moving networks in `checkpoint_handler`. See docs/adr/0018.
 """
 
 import logging
@@ -15,7 +14,11 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Holding, Limits, judge
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import (
+    HeldCheckpoint,
+    MemoryLimits,
+    choose_evictions,
+)
 from hexfusion.application.ports.inference import Resident
 from hexfusion.domain.checkpoints import Checkpoint
 
@@ -23,61 +26,63 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
-Stamp = tuple[int, int] | None
-"""Time of change and size of a file; None where there is no file."""
+CheckpointStamp = tuple[int, int] | None
+"""Modification time (ns) and size (bytes) of a file; None where there is no file."""
 
 
-def nothing(models: object) -> None:
-    """Asks nothing more of checkpoints than that they load."""
+def accept_any(models: object) -> None:
+    """The default `check` of `Residency.using`: accepts any checkpoints that could be loaded."""
 
 
 class Cache(Protocol):
-    """Something that keeps tensors on the device beside the checkpoints."""
+    """Keeps tensors on the device that are not part of a checkpoint, and can drop them."""
 
     def size(self) -> int:
-        """Bytes of what it keeps."""
+        """Bytes of the tensors that it keeps."""
         ...
 
     def drop(self) -> int:
-        """Let go of it, and tell how many bytes nobody else had; who computes with them has them
-        still."""
+        """Drop all of them; returns the bytes freed. Tensors that a job uses are not freed yet."""
         ...
 
 
-class Handling(Protocol[M]):
-    """What is done with a checkpoint's networks `M`, which know nothing of being kept."""
+class ModelHandler(Protocol[M]):
+    """Loads and moves the networks `M` of a checkpoint."""
 
     def load(self, checkpoint: Checkpoint) -> M:
-        """On the device. Raises `CheckpointError`."""
+        """Load them to the device. Raises `CheckpointError`."""
         ...
 
     def expected(self, checkpoint: Checkpoint) -> int:
-        """Bytes that it will take, as far as that can be told before."""
+        """Estimated bytes before loading; 0 where that is unknown."""
         ...
 
     def size(self, model: M) -> int:
-        """Bytes that it takes."""
+        """Bytes of a loaded model."""
         ...
 
     def to_device(self, model: M) -> None:
-        """To where it computes."""
+        """Move it to the device."""
         ...
 
     def to_ram(self, model: M) -> None:
-        """To where it waits."""
+        """Move it to RAM."""
         ...
 
     def tidy(self) -> None:
-        """Something went: give its memory back."""
+        """Give back memory after models were dropped or moved."""
         ...
 
 
 @dataclass(eq=False)
 class _Held(Generic[M]):
-    """`ready`: on the device. `unloaded`: it is to leave as soon as no job uses it."""
+    """A model in memory, used by `jobs` jobs.
+
+    `ready`: it is on the device. `unloaded`: drop it as soon as no job uses it.
+    """
 
     checkpoint: Checkpoint
-    stamp: Stamp
+    stamp: CheckpointStamp
     model: M
     size: int
     ready: bool = True
@@ -90,17 +95,18 @@ class _Held(Generic[M]):
 
 
 class Residency(Generic[M]):
-    """Holds checkpoints: those in use, the one used last, and beside them what the limits allow.
+    """Keeps checkpoints in memory: those in use, the one used last, and others within the limits.
 
-    One in use is never moved, and never let go of. Loads and moves happen one at a time, in the
-    thread that needs them; who needs none does not wait. A file that was replaced is loaded again.
-    `limits` is asked each time. `two_places`: the device has memory of its own.
+    One in use is never moved or dropped. Loads and moves happen one at a time, in the thread that
+    needs them; a thread whose checkpoints are ready does not wait. A file that changed is loaded
+    again. `limits` is called each time. `two_places`: the device has memory of its own. `caches`
+    count towards the device's budget, and are dropped when memory is short.
     """
 
     def __init__(
         self,
-        handling: Handling[M],
-        limits: Callable[[], Limits] = Limits,
+        handling: ModelHandler[M],
+        limits: Callable[[], MemoryLimits] = MemoryLimits,
         *,
         two_places: bool = False,
         caches: Sequence[Cache] = (),
@@ -109,20 +115,20 @@ class Residency(Generic[M]):
         self._limits = limits
         self._two_places = two_places
         self._caches = caches
-        self._working = threading.Lock()  # of who loads or moves; alone adds to `_held`, or takes
-        self._state = threading.Lock()  # of who looks at what follows, or changes it
+        self._working = threading.Lock()  # held to load or move, and to change which are in `_held`
+        self._state = threading.Lock()  # held to read or change the attributes below
         self._held: OrderedDict[str, _Held[M]] = OrderedDict()  # the one used last is last
         self._last: tuple[str, ...] = ()
         self._unsettled = False
 
     @contextmanager
     def using(
-        self, *checkpoints: Checkpoint, check: Callable[[Sequence[M]], object] = nothing
+        self, *checkpoints: Checkpoint, check: Callable[[Sequence[M]], object] = accept_any
     ) -> Iterator[Sequence[M]]:
         """These checkpoints, in this order, on the device for the time of the `with` block.
 
-        `check` may find fault with them by raising. Raises what it raises, `CheckpointError` or
-        `OutOfMemory`; what was used before is then as it was.
+        `check` is called with the loaded models, and may raise to refuse them. Raises what it
+        raises, `CheckpointError` or `OutOfMemory`; the checkpoints used before are then restored.
         """
         held = self._take(checkpoints, check)
         try:
@@ -134,13 +140,13 @@ class Residency(Generic[M]):
             self._settle_soon()
 
     def current(self) -> Checkpoint | None:
-        """The one used last, if it has not been unloaded; of several the first asked for."""
+        """The checkpoint used last, None if it was unloaded; of several the first one named."""
         with self._state:
             held = self._held.get(self._last[0]) if self._last else None
             return held.checkpoint if held else None
 
     def resident(self) -> Sequence[Resident]:
-        """All that are held, the one used last first."""
+        """All checkpoints in memory, the one used last first."""
         with self._state:
             return [
                 Resident(each.checkpoint, each.size, each.ready, each.jobs)
@@ -148,8 +154,9 @@ class Residency(Generic[M]):
             ]
 
     def unload(self) -> None:
-        """Free the device: of what jobs use as soon as they end. What RAM has room for waits there,
-        where that is another memory.
+        """Free the device. Checkpoints in use leave it when their jobs end.
+
+        They wait in RAM, as far as its budget allows, where RAM is separate from the device.
         """
         with self._at_work():
             with self._state:
@@ -162,12 +169,12 @@ class Residency(Generic[M]):
             self._handling.tidy()
 
     def free(self) -> int:
-        """Let go of all that no job uses, since memory ran out; returns how many bytes that was."""
+        """Drop all that no job uses, after memory ran out; returns the bytes freed."""
         with self._at_work():
             return self._free({})
 
-    def _free(self, wanted: Mapping[str, Stamp]) -> int:
-        """The same, save what is wanted. Call with `_working` held."""
+    def _free(self, wanted: Mapping[str, CheckpointStamp]) -> int:
+        """`free`, except for the `wanted` files. Call with `_working` held."""
         freed = 0
         for each in self._all():
             if not (each.file in wanted and _is(each, wanted)) and self._drop(each):
@@ -179,11 +186,11 @@ class Residency(Generic[M]):
     def _take(
         self, checkpoints: Sequence[Checkpoint], check: Callable[[Sequence[M]], object]
     ) -> list[_Held[M]]:
-        """These, each now in use once more."""
+        """The held models of these checkpoints, each counted as used by one more job."""
         stamps = {each.filename: _stamp(each) for each in checkpoints}
         with self._state:
             found = self._found(stamps)
-            if found is not None and check is nothing:
+            if found is not None and check is accept_any:
                 return self._begin(found)
         with self._at_work():
             with self._state:
@@ -200,8 +207,8 @@ class Residency(Generic[M]):
             self._settle()
         return taken
 
-    def _found(self, stamps: Mapping[str, Stamp]) -> list[_Held[M]] | None:
-        """Those, if all are held, on the device, and as their files are now."""
+    def _found(self, stamps: Mapping[str, CheckpointStamp]) -> list[_Held[M]] | None:
+        """The models of these files if all are on the device and unchanged on disk, else None."""
         found = [self._held.get(file) for file in stamps]
         there = [each for each in found if each and each.ready and _is(each, stamps)]
         return there if len(there) == len(stamps) else None
@@ -214,8 +221,8 @@ class Residency(Generic[M]):
         self._last = tuple(each.file for each in found)
         return found
 
-    def _bring(self, checkpoint: Checkpoint, stamps: Mapping[str, Stamp]) -> None:
-        """Have it on the device, `stamps` being of all that are needed together."""
+    def _bring(self, checkpoint: Checkpoint, stamps: Mapping[str, CheckpointStamp]) -> None:
+        """Load it or move it to the device; `stamps` are of all files that one job needs."""
         held = self._held.get(checkpoint.filename)
         if held and not _is(held, stamps):
             held = None
@@ -232,7 +239,7 @@ class Residency(Generic[M]):
             try:
                 with_memory(task, lambda: self._handling.to_device(held.model), free)
             except BaseException:
-                self._drop(held)  # some of it may be there, and would be counted nowhere
+                self._drop(held)  # part of it may be on the device, where nothing counts it
                 raise
             with self._state:
                 held.ready = True
@@ -242,16 +249,17 @@ class Residency(Generic[M]):
         stamp = stamps[checkpoint.filename]
         fresh = _Held(checkpoint, stamp, model, self._handling.size(model))
         with self._state:
-            # A job may still use what the file held before: by a reference of its own.
+            # A job may still use the model of the file's old content, by its own reference.
             self._held[fresh.file] = fresh
             self._held.move_to_end(fresh.file)
         took = time.perf_counter() - start
         log.info("read %s in %.1f s: %d MiB", checkpoint.name, took, fresh.size >> 20)
 
-    def _make_room(self, size: int, wanted: Mapping[str, Stamp]) -> None:
-        """Before something of that size comes, what is over the budgets with it goes: caches, then
-        checkpoints. Even what was used last, since two may be more than there is memory for. What
-        is merely too many, or not the last any more, stays until it is there.
+    def _make_room(self, size: int, wanted: Mapping[str, CheckpointStamp]) -> None:
+        """Drop caches, then checkpoints, until `size` more bytes fit into the budgets.
+
+        Even the one used last, as two may not fit. The limit on their number, and `only_last`,
+        are applied after the new one is loaded.
         """
         limits = replace(self._limits(), count=len(self._held), only_last=False)
         budget = limits.device if self._two_places else limits.ram
@@ -261,12 +269,12 @@ class Residency(Generic[M]):
         self._obey(limits, wanted, size)
 
     def _size(self) -> int:
-        """Bytes that are taken on the device."""
+        """Bytes of checkpoints and caches on the device."""
         held = sum(each.size for each in self._all() if each.ready)
         return held + sum(cache.size() for cache in self._caches)
 
     def _restore(self, before: Sequence[_Held[M]]) -> None:
-        """What was used last is there again, if it had to make room for what did not come."""
+        """Load the checkpoints used before again, if they made room for one that failed to load."""
         stamps = {each.file: each.stamp for each in before}
         for each in before:
             try:
@@ -277,8 +285,10 @@ class Residency(Generic[M]):
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        """Alone in loading and moving. A job that ends meanwhile does not wait to see the limits
-        kept; so whoever was at work does that afterwards, also where the work failed."""
+        """Hold `_working`, and apply the limits afterwards, also after an error.
+
+        A job that ends meanwhile does not wait for `_working` to apply them itself.
+        """
         try:
             with self._working:
                 yield
@@ -286,7 +296,7 @@ class Residency(Generic[M]):
             self._settle_soon(needed=False)
 
     def _settle_soon(self, *, needed: bool = True) -> None:
-        """See that the limits are kept, now or by whoever is at work: nobody waits for that."""
+        """Apply the limits now, or leave it to the thread that holds `_working`; never waits."""
         if needed:
             self._unsettled = True
         while self._unsettled and self._working.acquire(blocking=False):
@@ -296,8 +306,10 @@ class Residency(Generic[M]):
                 self._working.release()
 
     def _settle(self) -> None:
-        """Have the limits kept. Call with `_working` held. The jobs at whose ends that is done are
-        not to blame where it fails, nor would they do better: that is logged."""
+        """Apply the limits. Call with `_working` held.
+
+        An error is logged, not raised: the job that just ended did not cause it.
+        """
         self._unsettled = False
         try:
             self._keep_limits()
@@ -315,24 +327,30 @@ class Residency(Generic[M]):
                 self._drop(each)
         self._obey(self._limits(), last, 0)
 
-    def _obey(self, limits: Limits, fixed: Sequence[str] | Mapping[str, Stamp], size: int) -> None:
-        """Let go of what is over the limits, `fixed` and what is in use excepted, when `size` bytes
-        are to come."""
+    def _obey(
+        self, limits: MemoryLimits, fixed: Sequence[str] | Mapping[str, CheckpointStamp], size: int
+    ) -> None:
+        """Evict what is over the limits once `size` more bytes are loaded.
+
+        Files in `fixed`, and checkpoints in use, stay.
+        """
         with self._state:
             held = [
-                Holding(each.file, each.size, each.ready, bool(each.jobs) or each.file in fixed)
+                HeldCheckpoint(
+                    each.file, each.size, each.ready, bool(each.jobs) or each.file in fixed
+                )
                 for each in reversed(self._held.values())
             ]
         others = size + sum(cache.size() for cache in self._caches)
-        verdict = judge(held, limits, ram=self._two_places, others=others)
-        for file in verdict.to_ram:
+        evictions = choose_evictions(held, limits, ram=self._two_places, others=others)
+        for file in evictions.to_ram:
             self._to_ram(self._held[file])
-        went = [file for file in verdict.gone if self._drop(self._held[file])]
-        if went or verdict.to_ram:
+        went = [file for file in evictions.gone if self._drop(self._held[file])]
+        if went or evictions.to_ram:
             self._handling.tidy()
 
     def _to_ram(self, held: _Held[M]) -> None:
-        """Unless a job uses it, or came to do so in the meantime."""
+        """Move it to RAM, unless a job uses it; drop it if that fails."""
         with self._state:
             if held.jobs or not held.ready:
                 return
@@ -344,7 +362,7 @@ class Residency(Generic[M]):
             self._drop(held)
 
     def _drop(self, held: _Held[M]) -> bool:
-        """Let go of it, unless a job uses it."""
+        """Drop it unless a job uses it; returns whether it was dropped."""
         with self._state:
             if held.jobs:
                 return False
@@ -356,7 +374,7 @@ class Residency(Generic[M]):
             return list(self._held.values())
 
 
-def _stamp(checkpoint: Checkpoint) -> Stamp:
+def _stamp(checkpoint: Checkpoint) -> CheckpointStamp:
     try:
         stat = Path(checkpoint.filename).stat()
     except OSError:
@@ -364,7 +382,7 @@ def _stamp(checkpoint: Checkpoint) -> Stamp:
     return stat.st_mtime_ns, stat.st_size
 
 
-def _is(held: _Held[M], stamps: Mapping[str, Stamp]) -> bool:
-    """Whether it is what its file holds; of a file that is gone the last that is known."""
+def _is(held: _Held[M], stamps: Mapping[str, CheckpointStamp]) -> bool:
+    """Whether the model is of the file's current content; True for a file that is gone."""
     stamp = stamps[held.file]
     return stamp is None or stamp == held.stamp

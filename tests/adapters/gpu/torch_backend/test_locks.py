@@ -21,7 +21,7 @@ from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.taesd import d
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.extra_networks import store as additions  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency import residency  # noqa: E402
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency  # noqa: E402
 from hexfusion.domain.errors import CheckpointError  # noqa: E402
@@ -85,7 +85,7 @@ class Watched(Residency):
 @pytest.mark.parametrize("two_places", [False, True])
 def test_residency_touches_its_state_with_the_lock_held(two_places, monkeypatch, caplog):
     """One thread, so that a lock that is held is held by whoever touches."""
-    limits = Limits(count=2)
+    limits = MemoryLimits(count=2)
     use = Watched(Desk(), lambda: limits, two_places=two_places, caches=[Kept(3)])
     use._held = Guarded(use._state, use._working)
 
@@ -104,7 +104,7 @@ def test_residency_touches_its_state_with_the_lock_held(two_places, monkeypatch,
             touch(use, BAD)
         touch(use, B)
         use.free()
-    limits = Limits(count=1)
+    limits = MemoryLimits(count=1)
     touch(use, A)
     touch(use, B)
     assert all(each.jobs == 0 for each in use.resident())

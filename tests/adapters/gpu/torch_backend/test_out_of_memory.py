@@ -16,7 +16,7 @@ from safetensors.torch import save_file  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out, with_memory  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.precision import FULL  # noqa: E402
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits  # noqa: E402
 from hexfusion.application.ports.inference import Verdict  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from hexfusion.domain.errors import CheckpointError, OutOfMemory  # noqa: E402
@@ -121,7 +121,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Checkpoint]:
 
 @pytest.fixture
 def backend() -> TorchInference:
-    return TorchInference(torch.device("cpu"), FULL, limits=lambda: Limits(count=2))
+    return TorchInference(torch.device("cpu"), FULL, limits=lambda: MemoryLimits(count=2))
 
 
 class Greedy:

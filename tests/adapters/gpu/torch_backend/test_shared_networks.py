@@ -13,8 +13,11 @@ from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import Precision
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
-from hexfusion.adapters.gpu.torch_backend.residency.on_device import networks_of, size_of
+from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import (
+    model_size,
+    networks_of,
+)
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
 from hexfusion.application.ports.inference import Rendered, Sources, Verdict
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import NotANumber
@@ -75,7 +78,9 @@ def checkpoint(folder: Path, name: str = "one.safetensors") -> Checkpoint:
 
 
 def fresh() -> TorchInference:
-    return TorchInference(CPU, HALF_VAE, limits=lambda: Limits(count=2), cached_vaes=lambda: 1)
+    return TorchInference(
+        CPU, HALF_VAE, limits=lambda: MemoryLimits(count=2), cached_vaes=lambda: 1
+    )
 
 
 def looking(step: int, of: int, preview: Callable[[], Image.Image]) -> Verdict:
@@ -110,7 +115,7 @@ def test_an_overflow_leaves_later_jobs_what_they_are_in_a_process_of_their_own(f
     with backend._residency.using(checkpoint(folder)) as (model,):
         used = backend._vaes.get(file, model)
         assert {each.dtype for each in used.parameters()} == {torch.float16}
-        assert size_of(model) == before[0]
+        assert model_size(model) == before[0]
 
 
 def test_what_is_tried_again_with_counts_and_goes_when_memory_is_short(folder) -> None:

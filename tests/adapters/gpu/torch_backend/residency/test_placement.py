@@ -140,7 +140,7 @@ def test_a_copy_of_a_vae_takes_turns_too_and_leaves_the_other_where_it_lies(
     assert (places(vae.decoder), places(copy.decoder)) == ({"cpu"}, {"meta"})
     decoded(loaded)
     assert (places(vae.decoder), places(copy.decoder)) == ({"meta"}, {"cpu"})
-    placing.there.clear()
+    placing.slot.clear()
     pairs = zip(vae.decoder.parameters(), copy.decoder.parameters(), before, strict=True)
     assert all(torch.equal(now, then) and torch.equal(c, then.double()) for now, c, then in pairs)
 
@@ -151,7 +151,7 @@ def test_the_place_keeps_nobody_alive(file: Path) -> None:
     model = placing.settle(load_checkpoint(file))
     asked(model)
     gone = weakref.ref(model.unet)
-    placing.there.clear()
+    placing.slot.clear()
     del model
     gc.collect()
     assert gone() is None

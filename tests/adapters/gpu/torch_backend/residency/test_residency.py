@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexfusion.adapters.gpu.torch_backend.residency.eviction import Limits
+from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Residency
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError, OutOfMemory
@@ -84,7 +84,7 @@ class Kept:
 
 def make(desk=None, *, two_places=False, caches=(), **limits):
     desk = desk or Desk()
-    use = Residency(desk, lambda: Limits(**limits), two_places=two_places, caches=caches)
+    use = Residency(desk, lambda: MemoryLimits(**limits), two_places=two_places, caches=caches)
     desk.holdings = lambda: sum(each.size for each in use.resident() if each.ready)
     return use, desk
 

@@ -1,4 +1,4 @@
-"""A loaded checkpoint's networks as things that lie somewhere and weigh something."""
+"""Loading, measuring and moving a checkpoint's networks, for `Residency`."""
 
 import gc
 import math
@@ -20,7 +20,7 @@ from hexfusion.domain.errors import CheckpointError
 
 
 def networks_of(model: LoadedCheckpoint) -> Iterator[nn.Module]:
-    """All of them: whatever it has that is a network, and its text encoders'."""
+    """All networks of a checkpoint: UNet, VAE, text encoders, and any image encoder."""
     for each in fields(model):
         value = getattr(model, each.name)
         network = getattr(value, "network", value)  # what looks at pictures has one inside
@@ -32,7 +32,7 @@ def networks_of(model: LoadedCheckpoint) -> Iterator[nn.Module]:
             yield encoder.projection
 
 
-def size_of(model: LoadedCheckpoint) -> int:
+def model_size(model: LoadedCheckpoint) -> int:
     """Bytes of its networks' tensors."""
     return bytes_of(
         tensor
@@ -41,16 +41,16 @@ def size_of(model: LoadedCheckpoint) -> int:
     )
 
 
-def move(model: LoadedCheckpoint, device: torch.device) -> None:
-    """Put its networks there. Nobody may be using it."""
+def move_networks(model: LoadedCheckpoint, device: torch.device) -> None:
+    """Move its networks to `device`, in place. No job may be using them."""
     for network in networks_of(model):
         network.to(device)
 
 
-class OnDevice:
-    """What `Residency` does with checkpoints' networks: where `placing` says, and in RAM.
+class CheckpointHandler:
+    """The `ModelHandler` for checkpoints: loads them to the place that `placing` chooses.
 
-    Those that take turns on the device lie in RAM at all times. Whoever holds `turn` has the
+    Networks that are moved to the device for each call are kept in RAM. `turn` is the lock on the
     device.
     """
 
@@ -60,14 +60,16 @@ class OnDevice:
         self._turn = turn
 
     def load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
-        """Raises `CheckpointError`."""
+        """Read the file and build its networks. Raises `CheckpointError`."""
         path = Path(checkpoint.filename)
         model = load_checkpoint(path, precision=self._precision, home=self._placing.home)
         return self._placing.settle(model)
 
     def expected(self, checkpoint: Checkpoint) -> int:
-        """As many bytes as its file has elements, in the UNet's precision; 0 where that cannot be
-        told: what is wrong with the file is told by loading it."""
+        """Estimated bytes: the file's elements in the UNet's precision, 0 for an unreadable file.
+
+        Loading that file then raises the error.
+        """
         path = Path(checkpoint.filename)
         try:
             if path.suffix.lower() != ".safetensors":  # would have to be read
@@ -79,23 +81,23 @@ class OnDevice:
 
     def size(self, model: LoadedCheckpoint) -> int:
         """Bytes of its networks' tensors."""
-        return size_of(model)
+        return model_size(model)
 
     def to_device(self, model: LoadedCheckpoint) -> None:
-        """To where it computes."""
+        """Move it to the device, unless its networks are moved call by call."""
         if self._placing.of(model.family) is Placement.WHOLE:
-            move(model, self._placing.device)
+            move_networks(model, self._placing.device)
 
     def to_ram(self, model: LoadedCheckpoint) -> None:
-        """To where it waits."""
+        """Move it to RAM, unless its networks are there already."""
         if self._placing.of(model.family) is Placement.WHOLE:
-            move(model, RAM)
+            move_networks(model, RAM)
 
     def tidy(self) -> None:
-        """Collect networks that are gone, for they are full of cycles; give back their memory."""
+        """Collect dropped networks, which hold reference cycles, and free their device memory."""
         if self._placing.takes_turns:
             with self._turn:
-                self._placing.there.clear()
+                self._placing.slot.clear()
         gc.collect()
         if self._placing.device.type == "cuda":
             torch.cuda.empty_cache()

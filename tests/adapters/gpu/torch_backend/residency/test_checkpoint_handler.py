@@ -10,7 +10,11 @@ torch = pytest.importorskip("torch")
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.precision import FULL, HALF  # noqa: E402
-from hexfusion.adapters.gpu.torch_backend.residency.on_device import OnDevice, move, size_of  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import (  # noqa: E402
+    CheckpointHandler,
+    model_size,
+    move_networks,
+)
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing  # noqa: E402
 from hexfusion.domain.checkpoints import Checkpoint  # noqa: E402
 from tests.adapters.gpu.torch_backend.layouts import (  # noqa: E402
@@ -53,7 +57,7 @@ def tensors_of(model):
 
 
 def desk_of(device, precision=FULL):
-    return OnDevice(Placing(torch.device(device)), precision, threading.Lock())
+    return CheckpointHandler(Placing(torch.device(device)), precision, threading.Lock())
 
 
 LAYOUTS = {
@@ -75,8 +79,8 @@ def test_every_tensor_is_weighed_once_and_moved(path):
     model = load_checkpoint(path)
     tensors = tensors_of(model)
     assert len(tensors) > 100
-    assert size_of(model) == sum(tensor.nbytes for tensor in tensors)
-    move(model, torch.device("meta"))
+    assert model_size(model) == sum(tensor.nbytes for tensor in tensors)
+    move_networks(model, torch.device("meta"))
     assert all(tensor.is_meta for tensor in tensors_of(model))
 
 
