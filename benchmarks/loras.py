@@ -20,8 +20,8 @@ from hexfusion.adapters.gpu.torch_backend.architectures.original_config import O
 from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.adapters.gpu.torch_backend.patches.additions import Additions, adding
-from hexfusion.adapters.gpu.torch_backend.patches.kinds import kind_of
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, Layer, MergedWeights
+from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import kind_of
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Change, Layer, MergedWeights
 from tests.adapters.gpu.torch_backend.layouts import SD15, SMALL, random_tensors, sd1_layout
 
 if TYPE_CHECKING:

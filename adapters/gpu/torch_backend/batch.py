@@ -16,7 +16,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedd
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
-from hexfusion.adapters.gpu.torch_backend.extra_networks.job import JobAdditions
+from hexfusion.adapters.gpu.torch_backend.extra_networks.job_additions import JobAdditions
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.infotext_facts import facts_of
 from hexfusion.adapters.gpu.torch_backend.latents.init_latents import repainted

@@ -349,7 +349,7 @@ class TestOneTurnForAll(LockContract):
             turns.extend(each for each in (*given, *named.values()) if hasattr(each, "locked"))
             return SimpleNamespace(render=lambda: None)
 
-        engine = scene.given(TorchInference, OnDevice=takes, Batch=takes)(CPU, FULL)
+        engine = scene.given(TorchInference, CheckpointHandler=takes, Batch=takes)(CPU, FULL)
         engine._residency = SimpleNamespace(using=lambda *_: nullcontext([None]), free=lambda: 0)
         engine._with_vaes = lambda plan, loaded: {}
         scene.run(lambda: engine.render(plan(TINY), lambda *_: Verdict.CONTINUE))

@@ -151,7 +151,7 @@ class TestNetworkStoreLocks(LockContract):
     guards = {
         NetworkStore: [
             Guard("_lock", touched=("_last", "_alive", "_hypernetworks")),
-            Guard("_making", touched=("_spoken", "_layers")),
+            Guard("_making", touched=("_last_vocabulary", "_layers")),
         ]
     }
 

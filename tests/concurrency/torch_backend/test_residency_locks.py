@@ -88,7 +88,7 @@ class TestResidencyLocks(LockContract):
         assert not use.resident()
 
 
-class TestOnDeviceLocks(LockContract):
+class TestCheckpointHandlerLocks(LockContract):
     guards = {CheckpointHandler: []}
 
     def play(self, scene: Scene) -> None:

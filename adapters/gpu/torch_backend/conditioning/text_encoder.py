@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
 from hexfusion.adapters.gpu.torch_backend.patches.additions import current
-from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import placing
+from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import replacing_tokens
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.plan import TextPlan
 from hexfusion.domain.prompts import (
@@ -173,7 +173,7 @@ class TextEncoder:
     def _encode_column(self, column: Sequence[Chunk], clip_skip: int, emphasis: str) -> Encoded:
         tokens = torch.tensor([chunk.tokens for chunk in column], device=self.device)
         multipliers = torch.tensor([chunk.multipliers for chunk in column], device=self.device)
-        with placing(self._placed(column)):
+        with replacing_tokens(self._placed(column)):
             states, last = hidden_states(self.model, tokens, clip_skip, final_norm=self._final_norm)
         # The model may have come to the device when it was called (docs/adr/0016).
         tokens, multipliers = tokens.to(last.device), multipliers.to(last.device)

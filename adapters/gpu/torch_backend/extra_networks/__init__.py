@@ -1,4 +1,5 @@
-"""LoRA and its kin: what a job adds to the networks it shares.
+"""LoRAs, hypernetworks and embeddings: from files to what a job adds to shared networks.
 
-`keys` finds which layer a tensor of a file is for, `kinds` has the arithmetic of each kind.
+`lora_keys` maps a file's tensors to layers, `store` keeps what was made. The arithmetic of each
+kind of LoRA is in `patches.lora_kinds`.
 """

@@ -1,4 +1,4 @@
-"""Reading files of LoRA and its kin. Source: spec networks.md 2.2, 2.4, 2.6."""
+"""Reading LoRA files of all kinds. Source: spec networks.md 2.2, 2.4, 2.6."""
 
 import re
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.extra_networks.keys import find_layer, split_key
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import find_layer, split_key
 from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
-from hexfusion.adapters.gpu.torch_backend.patches.kinds import Kind, Parts, kind_of
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import LoraKind, LoraTensors, kind_of
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Layer
 from hexfusion.domain.errors import CheckpointError
 
 _BUNDLED = "bundle_emb."
@@ -21,24 +21,24 @@ _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 @dataclass(frozen=True, eq=False)
 class LoraFile:
-    """What a file holds for one checkpoint.
+    """The tensors of a LoRA file for one checkpoint.
 
-    `layers` has the parts of each layer by its name in the checkpoint; `unmatched` is how many
-    layers of the file the checkpoint does not have, `incomplete` how many it has but needs others
-    for. `embeddings` are bundled ones: the contents of embedding files, by name.
+    `layers` maps the checkpoint's layer names to their kind and tensors. `unmatched` counts layers
+    of the file that the checkpoint lacks, `incomplete` those that need more tensors. `embeddings`
+    are bundled embeddings: the contents of embedding files, by name.
     """
 
-    layers: Mapping[str, tuple[Kind, Parts]]
+    layers: Mapping[str, tuple[LoraKind, LoraTensors]]
     unmatched: int
     incomplete: int
     embeddings: Mapping[str, Mapping[str, object]]
 
 
 def read_lora(path: Path, layers: Mapping[str, Layer], *, open_clip: bool = False) -> LoraFile:
-    """The file's tensors for a checkpoint's `layers`, copied to where those are, in their dtype.
+    """Read the file's tensors for a checkpoint's `layers`, copied to their device and dtype.
 
     Raises `CheckpointError`, naming file and tensor, for a file that is damaged, holds anything
-    but tensors, or has parts that are no LoRA we know.
+    but tensors, or has an unknown kind of LoRA.
     """
     weights = read_weights(path)
     found: dict[str, dict[str, Tensor]] = {}
@@ -68,13 +68,13 @@ def read_lora(path: Path, layers: Mapping[str, Layer], *, open_clip: bool = Fals
 
 
 def _placed(tensor: Tensor, layer: Layer) -> Tensor:
-    """A copy: a file overwritten later cannot reach it. Scalars stay as exact as they are."""
+    """A copy, independent of the mapped file. Scalars keep their dtype."""
     if tensor.numel() == 1 or not tensor.is_floating_point():
         return tensor.to(layer.weight.device, copy=True)
     return tensor.to(layer.weight.device, layer.weight.dtype, copy=True)
 
 
-def _kind(file: str, name: str, parts: Parts, layer: Layer) -> Kind:
+def _kind(file: str, name: str, parts: LoraTensors, layer: Layer) -> LoraKind:
     kind = kind_of(parts)
     if kind is None:
         raise CheckpointError(file, f"has {sorted(parts)}, which is no LoRA we know", name)
@@ -84,7 +84,7 @@ def _kind(file: str, name: str, parts: Parts, layer: Layer) -> Kind:
 
 
 def _is_complete(name: str, found: Mapping[str, object]) -> bool:
-    """OpenCLIP's attention takes its four projections together or not at all."""
+    """Whether the layer can be used: an OpenCLIP attention needs all four of its projections."""
     match = _OPEN_CLIP_ATTENTION.fullmatch(name)
     return match is None or all(f"{match[1]}_{each}" in found for each in _PROJECTIONS)
 

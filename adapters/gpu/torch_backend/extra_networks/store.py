@@ -1,4 +1,4 @@
-"""What a job adds to one checkpoint's networks, and who makes that out of files.
+"""`NetworkStore`: makes a job's additions to a checkpoint from files, and caches them.
 
 Source: spec networks.md 2.5, 2.6, 3.2; prompts.md 6, 7.
 """
@@ -17,34 +17,34 @@ from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
 from hexfusion.adapters.gpu.torch_backend.devices import spare_memory
+from hexfusion.adapters.gpu.torch_backend.extra_networks.layer_names import layers_of
 from hexfusion.adapters.gpu.torch_backend.extra_networks.lora import LoraFile, read_lora
-from hexfusion.adapters.gpu.torch_backend.extra_networks.names import layers_of
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.patches.additions import Additions
 from hexfusion.adapters.gpu.torch_backend.patches.embeddings import (
     Bundled,
     EmbeddingFiles,
-    Stamp,
-    Vocabulary,
-    stamp,
+    EmbeddingVocabulary,
+    FileStamp,
+    file_stamp,
     vectors_of,
 )
 from hexfusion.adapters.gpu.torch_backend.patches.hypernetwork import (
     Hypernetwork,
     read_hypernetwork,
 )
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, Layer, MergedWeights
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Change, Layer, MergedWeights
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.extra_networks import Embedding
 from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
 
-#: What a text encoder's layer has among the first characters of its name (spec networks.md 2.3).
+#: A text encoder's layer has this word in the first 20 characters of its name (networks.md 2.3).
 _TEXT, _AMONG = "transformer", 20
 
 
 @dataclass(frozen=True, eq=False)
 class _Merge:
-    """What LoRAs of one set, in order, make of one checkpoint."""
+    """A checkpoint's weights with one set of LoRAs, merged in order."""
 
     weights: MergedWeights
     bundled: Mapping[str, Bundled]
@@ -52,11 +52,11 @@ class _Merge:
 
 
 class NetworkStore:
-    """Makes additions, and keeps what it made last; one for each device.
+    """Makes additions, and keeps the ones used last; one store for each device.
 
-    `kept` (option `lora_in_memory_limit`) is asked how many sets of merged weights to keep besides
-    the one last used; jobs that run keep theirs alive, and equal ones share. `spare` tells how many
-    bytes merged weights may take now.
+    `kept()` (option `lora_in_memory_limit`) is how many sets of merged weights to keep besides the
+    one last used. Running jobs keep theirs alive, and jobs with equal sets share them.
+    `spare(network)` is how many bytes merged weights may take now. Safe to use from many threads.
     """
 
     def __init__(
@@ -66,15 +66,17 @@ class NetworkStore:
         spare: Callable[[nn.Module], int] = spare_memory,
         device: torch.device | None = None,
     ) -> None:
-        """`device` computes, where that is not where networks lie."""
+        """`device` is the one that computes, where networks are kept on another."""
         self._kept = kept
         self._spare = spare
         self._device = device
         self._making = threading.Lock()
-        self._lock = threading.Lock()  # of what follows; never for as long as making takes
+        self._lock = threading.Lock()  # for the attributes below; never held while files are read
         self._embeddings = EmbeddingFiles()
-        self._spoken: tuple[tuple[tuple[Embedding, ...], int], Vocabulary] | None = None
-        # By UNet, so that what was made for a checkpoint goes when it goes.
+        self._last_vocabulary: (
+            tuple[tuple[tuple[Embedding, ...], int], EmbeddingVocabulary] | None
+        ) = None
+        # Keyed weakly by UNet, so that entries go with their checkpoint.
         self._layers: WeakKeyDictionary[nn.Module, dict[str, Layer]] = WeakKeyDictionary()
         self._last: WeakKeyDictionary[nn.Module, OrderedDict[Hashable, _Merge]] = (
             WeakKeyDictionary()
@@ -87,10 +89,10 @@ class NetworkStore:
         )
 
     def additions(self, networks: NetworksPlan, model: LoadedCheckpoint) -> Additions:
-        """What these networks add to this checkpoint.
+        """The additions of these networks to this checkpoint.
 
         Raises `CheckpointError`, naming file and tensor, for a file that cannot be used, and with
-        `networks.strict` `InvalidRequest` where some of a LoRA does not fit the checkpoint.
+        `networks.strict` `InvalidRequest` where part of a LoRA does not fit the checkpoint.
         """
         merge = self._merge(networks, model) if networks.loras else None
         if merge and merge.comments and networks.strict:
@@ -110,18 +112,21 @@ class NetworkStore:
         listed: Sequence[Embedding],
         bundled: Mapping[str, Bundled],
         model: LoadedCheckpoint,
-    ) -> Vocabulary | None:
-        """The one made last, if it has the same embeddings: there may be thousands of names."""
+    ) -> EmbeddingVocabulary | None:
+        """The last vocabulary is reused for equal embeddings: there may be thousands of names."""
         if not listed and not bundled:
             return None
         width = sum(encoder.width for encoder in model.text.encoders)
         if bundled:
-            return Vocabulary(self._embeddings, listed, bundled, width)
+            return EmbeddingVocabulary(self._embeddings, listed, bundled, width)
         key = tuple(listed), width
         with self._making:
-            if self._spoken is None or self._spoken[0] != key:
-                self._spoken = key, Vocabulary(self._embeddings, listed, {}, width)
-            return self._spoken[1]
+            if self._last_vocabulary is None or self._last_vocabulary[0] != key:
+                self._last_vocabulary = (
+                    key,
+                    EmbeddingVocabulary(self._embeddings, listed, {}, width),
+                )
+            return self._last_vocabulary[1]
 
     def _merge(self, networks: NetworksPlan, model: LoadedCheckpoint) -> _Merge:
         key = _identity(networks.loras), networks.functional
@@ -130,7 +135,7 @@ class NetworkStore:
             with self._lock:
                 alive = self._alive.setdefault(model.unet, WeakValueDictionary())
                 merge = alive.get(key)
-                if merge is None:  # before more is made what will not be kept anyway goes
+                if merge is None:  # free what will not be kept before more is allocated
                     _shorten(self._last.get(model.unet, OrderedDict()), kept)
             if merge is None:
                 merge = self._merged(networks.loras, model, functional=networks.functional)
@@ -163,7 +168,7 @@ class NetworkStore:
 
     def _hypernetwork(self, use: HypernetworkPlan, model: LoadedCheckpoint) -> Hypernetwork:
         device, dtype = self._device or model.unet.device, model.unet.dtype
-        key = stamp(use.path), device, dtype
+        key = file_stamp(use.path), device, dtype
         with self._making:
             kept = max(4, self._kept())
             with self._lock:
@@ -177,12 +182,12 @@ class NetworkStore:
             return Hypernetwork(networks, use.multiplier)
 
     def size(self) -> int:
-        """Bytes of what is kept or used: merged weights, and hypernetworks."""
+        """Bytes of merged weights and hypernetworks, kept or in use."""
         with self._lock:
             return self._size()
 
     def drop(self) -> int:
-        """Let go of all that no job uses; returns its bytes."""
+        """Drop all that no job uses; returns the bytes freed."""
         with self._lock:
             before = self._size()
             left = [weakref.ref(each) for pair in self._modules() for each in pair]
@@ -203,18 +208,18 @@ class NetworkStore:
 
 
 def _shorten(kept: "OrderedDict[Hashable, Any]", count: int) -> None:
-    """To so many, of those used last."""
+    """Drop the least recently used entries until `count` are left."""
     while len(kept) > count:
         kept.popitem(last=False)
 
 
-def _identity(loras: Sequence[LoraPlan]) -> tuple[tuple[Stamp, float, float, int | None], ...]:
-    return tuple((stamp(use.path), use.te, use.unet, use.dyn) for use in loras)
+def _identity(loras: Sequence[LoraPlan]) -> tuple[tuple[FileStamp, float, float, int | None], ...]:
+    return tuple((file_stamp(use.path), use.te, use.unet, use.dyn) for use in loras)
 
 
 def _bundled(loras: Sequence[LoraPlan], files: Mapping[str, LoraFile]) -> Mapping[str, Bundled]:
     return {
-        name: Bundled(use.name, stamp(use.path), vectors_of(use.path, content))
+        name: Bundled(use.name, file_stamp(use.path), vectors_of(use.path, content))
         for use in loras
         for name, content in files[use.path].embeddings.items()
     }

@@ -1,6 +1,6 @@
-"""What the calling thread's job adds to one checkpoint's networks.
+"""The LoRAs, hypernetworks and embeddings that the calling thread's job adds to a checkpoint.
 
-A context variable, so each thread has its own. Source: spec networks.md 2.5, 2.6, 3.2.
+They are in a context variable, so each thread has its own. Source: spec networks.md 2.5, 2.6, 3.2.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from hexfusion.adapters.gpu.torch_backend.patches.embeddings import Vocabulary
+from hexfusion.adapters.gpu.torch_backend.patches.embeddings import EmbeddingVocabulary
 from hexfusion.adapters.gpu.torch_backend.patches.hypernetwork import Hypernetwork
-from hexfusion.adapters.gpu.torch_backend.patches.merging import MergedWeights
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import MergedWeights
 from hexfusion.domain.extra_networks import UsedEmbedding
 
 
@@ -18,15 +18,16 @@ from hexfusion.domain.extra_networks import UsedEmbedding
 class Additions:
     """What a job adds to one checkpoint's networks.
 
-    `key` is equal for equal LoRAs. `used` fills with the embeddings that the texts encoded with
-    these additions named, those of the last texts first. `comments` say what could not be added.
-    `shared` is what equal jobs share: the store keeps it only as long as one of them holds it here.
+    `key` is equal for equal sets of LoRAs, `merged` has the weights with them. `vocabulary` finds
+    embeddings in prompts. `used` is filled with the embeddings named by the texts encoded so far,
+    those of the last texts first. `comments` say what could not be added. `shared` keeps alive what
+    equal jobs share: the store refers to it weakly.
     """
 
     key: Hashable = None
     merged: MergedWeights | None = None
     hypernetworks: Sequence[Hypernetwork] = ()
-    vocabulary: Vocabulary | None = None
+    vocabulary: EmbeddingVocabulary | None = None
     comments: tuple[str, ...] = ()
     used: list[UsedEmbedding] = field(default_factory=list)
     shared: object = None
@@ -39,9 +40,10 @@ current = _current.get
 
 @contextmanager
 def adding(additions: Additions | None) -> Iterator[None]:
-    """Inside, prepared networks that the calling thread calls compute with `additions`.
+    """In this context the calling thread's calls of prepared networks use `additions`.
 
-    They are for one checkpoint, and so should the calls be. It nests; the inner one alone counts.
+    `additions` are for one checkpoint, whose networks alone may be called inside. Of nested
+    contexts only the inner one applies.
     """
     token = _current.set(additions)
     try:

@@ -1,7 +1,7 @@
-"""Layers that ask, at each call, what the calling thread's job adds to them.
+"""Layers that use the LoRAs, hypernetworks and embeddings of the calling thread's job.
 
-They take the place of torch's own when a network is built, and compute as those do outside of
-`adding`. Source: spec networks.md 2.5, 3.2; prompts.md 7.3.
+They replace torch's layers when a network is built. Outside of an `adding` context they compute
+the same as torch's. Source: spec networks.md 2.5, 3.2; prompts.md 7.3.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hexfusion.adapters.gpu.torch_backend.patches.additions import current
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Layer
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 
 def weights_of(layer: Layer, input: Tensor) -> tuple[Tensor, Tensor | None]:
-    """A layer's weight and bias as the calling thread's job has them, where its input is.
+    """A layer's weight and bias, with the job's LoRAs merged in, on the device of `input`.
 
-    What lies elsewhere is copied for this call alone (docs/adr/0016).
+    Weights that are on another device are copied for this call only (docs/adr/0016).
     """
     additions = current()
     if additions is None or additions.merged is None:
@@ -33,14 +33,14 @@ def weights_of(layer: Layer, input: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 class AdjustableLinear(nn.Linear):
-    """As `nn.Linear`."""
+    """`nn.Linear` with the job's LoRAs."""
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.linear(input, *weights_of(self, input))
 
 
 class KeyProjection(AdjustableLinear):
-    """The one to an attention's keys: hypernetworks change what it sees."""
+    """An attention's projection to keys; hypernetworks change its input."""
 
     def forward(self, input: Tensor) -> Tensor:
         additions = current()
@@ -51,7 +51,7 @@ class KeyProjection(AdjustableLinear):
 
 
 class ValueProjection(AdjustableLinear):
-    """The same for its values."""
+    """An attention's projection to values; hypernetworks change its input."""
 
     def forward(self, input: Tensor) -> Tensor:
         additions = current()
@@ -62,7 +62,7 @@ class ValueProjection(AdjustableLinear):
 
 
 class AdjustableConv2d(nn.Conv2d):
-    """As `nn.Conv2d` with zeros for padding, of a subclass's choice perhaps none."""
+    """`nn.Conv2d`, padded with zeros, with the job's LoRAs."""
 
     def forward(self, input: Tensor) -> Tensor:
         weight, bias = weights_of(self, input)
@@ -72,14 +72,14 @@ class AdjustableConv2d(nn.Conv2d):
 
 
 class AdjustableGroupNorm(nn.GroupNorm):
-    """As `nn.GroupNorm`."""
+    """`nn.GroupNorm` with the job's LoRAs."""
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.group_norm(input, self.num_groups, *weights_of(self, input), self.eps)
 
 
 class AdjustableLayerNorm(nn.LayerNorm):
-    """As `nn.LayerNorm`."""
+    """`nn.LayerNorm` with the job's LoRAs."""
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.layer_norm(
@@ -87,28 +87,28 @@ class AdjustableLayerNorm(nn.LayerNorm):
         )
 
 
-Rows = Sequence[tuple[int, int, Tensor]]
-"""(row, first position, vectors (n, width)): what stands in for token embeddings."""
+TokenReplacements = Sequence[tuple[int, int, Tensor]]
+"""(row, first position, vectors (n, width)): vectors that replace n token embeddings of a row."""
 
-_rows: ContextVar[Rows] = ContextVar("rows", default=())
+_replacements: ContextVar[TokenReplacements] = ContextVar("rows", default=())
 
 
 @contextmanager
-def placing(rows: Rows) -> Iterator[None]:
-    """Inside, the calling thread's token embeddings are replaced where `rows` says."""
-    token = _rows.set(rows)
+def replacing_tokens(rows: TokenReplacements) -> Iterator[None]:
+    """In this context the calling thread's token embeddings are replaced by those in `rows`."""
+    token = _replacements.set(rows)
     try:
         yield
     finally:
-        _rows.reset(token)
+        _replacements.reset(token)
 
 
-class PlacedEmbedding(nn.Embedding):
-    """As `nn.Embedding`, save what `placing` puts in; what reaches beyond the window is cut."""
+class ReplaceableEmbedding(nn.Embedding):
+    """`nn.Embedding` with the replacements of `replacing_tokens`, cut off at the row's end."""
 
     def forward(self, input: Tensor) -> Tensor:
         found = super().forward(input)
-        rows = _rows.get()
+        rows = _replacements.get()
         if rows:
             found = found.clone()
         for row, start, vectors in rows:
@@ -126,15 +126,15 @@ _ADJUSTABLE: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def make_adjustable(network: nn.Module) -> None:
-    """Let every layer heed `adding`. Idempotent; outside of it nothing computed changes."""
+    """Replace every layer's class by one that supports `adding`. Idempotent."""
     for module in network.modules():
         if adjustable := _ADJUSTABLE.get(type(module)):
-            # In place, as some blocks know the same layer by two names.
+            # In place, as some blocks refer to the same layer by two names.
             module.__class__ = adjustable
 
 
 def prepare_attention(unet: "UNet2DConditionModel") -> None:
-    """Let every attention of a UNet heed hypernetworks, too."""
+    """Make every attention of a UNet support hypernetworks. Idempotent."""
     from diffusers.models.attention_processor import Attention
 
     for module in unet.modules():
@@ -144,7 +144,7 @@ def prepare_attention(unet: "UNet2DConditionModel") -> None:
 
 
 def prepare_tokens(text_model: nn.Module) -> None:
-    """Let the token embeddings of a CLIP text model heed `placing`."""
+    """Make a CLIP text model's token embeddings support `replacing_tokens`. Idempotent."""
     for name, module in text_model.named_modules():
         if name.endswith("token_embedding"):
-            module.__class__ = PlacedEmbedding
+            module.__class__ = ReplaceableEmbedding

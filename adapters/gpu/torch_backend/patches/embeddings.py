@@ -1,4 +1,4 @@
-"""Textual-inversion embeddings: their vectors, and the names by which prompts call them.
+"""Textual-inversion embeddings: reading their vectors, and finding their names in prompts.
 
 Textual inversion: Gal et al. 2022 (arXiv:2208.01618). Source: spec prompts.md 7, networks.md 2.6.
 """
@@ -20,14 +20,14 @@ from hexfusion.domain.extra_networks import SINGLE_TENSOR, UsedEmbedding, vector
 from hexfusion.domain.prompts import ChunkedPrompt, EmbeddingIndex, PromptEmbedding, Tokenize
 
 Vectors = Mapping[str, Tensor]
-"""(vectors, width) float32, by the encoder they are for; see `domain.extra_networks.vectors_in`."""
+"""(n, width) float32 by the text encoder they are for; see `domain.extra_networks.vectors_in`."""
 
-Stamp = tuple[str, int, int]
-"""Path, time of change and size of a file: what it holds is the same while these are."""
+FileStamp = tuple[str, int, int]
+"""Path, modification time (ns) and size (bytes): they identify a version of a file."""
 
 
-def stamp(path: str) -> Stamp:
-    """Raises `CheckpointError` for a file that is not there."""
+def file_stamp(path: str) -> FileStamp:
+    """The file's `FileStamp`. Raises `CheckpointError` where it cannot be read."""
     try:
         stat = Path(path).stat()
     except OSError as error:
@@ -51,7 +51,10 @@ def read_embedding(path: Path) -> Vectors:
 
 
 def vectors_of(file: str, content: object) -> Vectors:
-    """Those in an embedding file's dictionary. Raises `CheckpointError`."""
+    """The vectors in the dictionary of an embedding file.
+
+    Raises `CheckpointError`, naming `file`, where there are none, or they have no sound shape.
+    """
     found = vectors_in(content, Tensor)
     if found is None:
         raise CheckpointError(file, "holds no embedding")
@@ -77,16 +80,19 @@ def _read_picture(path: Path) -> object:
 
 
 class EmbeddingFiles:
-    """Keeps the vectors used last; a file that was replaced is read again."""
+    """Reads embedding files, and keeps the vectors of the last `limit` of them.
+
+    A file that changed is read again. Safe to use from many threads.
+    """
 
     def __init__(self, limit: int = 256) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Stamp, Vectors] = {}
+        self._held: dict[FileStamp, Vectors] = {}
         self._limit = limit
 
-    def __call__(self, path: str) -> tuple[Stamp, Vectors]:
-        """Raises `CheckpointError`."""
-        key = stamp(path)
+    def __call__(self, path: str) -> tuple[FileStamp, Vectors]:
+        """The file's stamp and its vectors. Raises `CheckpointError`."""
+        key = file_stamp(path)
         with self._lock:
             if key not in self._held:
                 vectors = read_embedding(Path(path))
@@ -98,19 +104,19 @@ class EmbeddingFiles:
 
 @dataclass(frozen=True, eq=False)
 class Bundled:
-    """An embedding inside a LoRA's file; `lora` is how the prompt called that."""
+    """An embedding inside a LoRA's file; `lora` is that LoRA's name in the prompt."""
 
     lora: str
-    stamp: Stamp
+    file_stamp: FileStamp
     vectors: Vectors
 
 
-class Vocabulary:
-    """The embeddings that a checkpoint's encoders can read, by name.
+class EmbeddingVocabulary:
+    """The embeddings that fit a checkpoint's text encoders, by name.
 
-    `width` is that of all encoders' token embeddings together; those of another are passed over.
-    An embedding with a file of its own is preferred to a bundled one of that name. Safe to use
-    from many threads.
+    `width` is the sum of the encoders' token widths; embeddings of another width are left out. Of
+    two with the same name, one with a file of its own (`listed`) is preferred to a `bundled` one.
+    Safe to use from many threads.
     """
 
     def __init__(
@@ -133,16 +139,16 @@ class Vocabulary:
         self._indexes: dict[Tokenize, EmbeddingIndex] = {}
 
     def lookup(self, tokenize: Tokenize) -> EmbeddingIndex:
-        """Finds them in what `tokenize` makes of a prompt."""
+        """The index that finds them in prompts tokenized by `tokenize`."""
         if tokenize not in self._indexes:
             ids = tokenize([each.name for each in self._known])
             self._indexes[tokenize] = EmbeddingIndex(zip(self._known, ids, strict=True))
         return self._indexes[tokenize]
 
     def vectors(self, name: str, part: str, width: int) -> Tensor:
-        """Those for the encoder `part` ("clip_l" or "clip_g") that is so wide.
+        """The embedding's vectors (n, width) for the encoder `part`: "clip_l" or "clip_g".
 
-        Raises `CheckpointError` where the file does not have them.
+        Raises `CheckpointError` where its file has none of that width.
         """
         key, vectors = self._read(name)
         found = vectors.get(part, vectors.get(SINGLE_TENSOR))
@@ -162,9 +168,9 @@ class Vocabulary:
             for name in names_in(prompts)
         )
 
-    def _read(self, name: str) -> tuple[Stamp, Vectors]:
+    def _read(self, name: str) -> tuple[FileStamp, Vectors]:
         if name in self._bundled:
-            return self._bundled[name].stamp, self._bundled[name].vectors
+            return self._bundled[name].file_stamp, self._bundled[name].vectors
         return self._files(self._listed[name].path)
 
 

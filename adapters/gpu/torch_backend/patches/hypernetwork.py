@@ -1,4 +1,4 @@
-"""Hypernetworks: small networks that change what an attention's keys and values see.
+"""Hypernetworks: small networks that change the inputs of an attention's keys and values.
 
 Source: spec networks.md 3.
 """
@@ -15,7 +15,7 @@ from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file
 from hexfusion.domain.errors import CheckpointError
 
-#: torch's activations by their names in lower case, as files call them; and one name of their own.
+#: torch's activations by name in lower case, as in the files; "swish" is a name of the files' own.
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     **{
         kind.__name__.lower(): kind
@@ -34,7 +34,7 @@ _MOST_LAYERS = 64
 
 
 class Hypernetwork:
-    """One in use: networks for keys and for values by the width of what they change."""
+    """A hypernetwork applied with a `multiplier`: (keys, values) networks by input width."""
 
     def __init__(
         self, networks: Mapping[int, tuple[nn.Module, nn.Module]], multiplier: float
@@ -43,11 +43,11 @@ class Hypernetwork:
         self._multiplier = multiplier
 
     def keys(self, context: Tensor) -> Tensor:
-        """(..., width) to the same; unchanged where there is no network for that width."""
+        """The input (..., width) for keys; unchanged where there is no network for that width."""
         return self._changed(context, 0)
 
     def values(self, context: Tensor) -> Tensor:
-        """The same for values."""
+        """`keys` for values."""
         return self._changed(context, 1)
 
     def _changed(self, context: Tensor, which: int) -> Tensor:
@@ -115,7 +115,7 @@ def _modern(key: str) -> str:
 
 
 def _modules(file: str, width: int, about: Mapping[object, object]) -> list[nn.Module]:
-    """For each step of the structure: linear, activation, norm, dropout."""
+    """The layers: for each step of the structure a linear one, activation, norm and dropout."""
     structure = _structure(file, about)
     steps = len(structure) - 1
     dropout = _dropout(about, len(structure))
@@ -128,7 +128,9 @@ def _modules(file: str, width: int, about: Mapping[object, object]) -> list[nn.M
         if about.get("is_layer_norm", False):
             modules.append(nn.LayerNorm(int(width * after)))
         if dropout[step + 1] > 0:
-            modules.append(nn.Dropout(dropout[step + 1]))  # asleep, but it counts in the names
+            modules.append(
+                nn.Dropout(dropout[step + 1])
+            )  # no effect in eval mode, but it is numbered
     return modules
 
 
@@ -146,7 +148,7 @@ def _is_size(value: object) -> bool:
 
 
 def _dropout(about: Mapping[object, object], length: int) -> Sequence[float]:
-    """One probability for each entry of the structure."""
+    """A dropout probability for each entry of the structure."""
     match about.get("dropout_structure"):
         case [*given] if len(given) == length and all(isinstance(p, int | float) for p in given):
             return [min(max(p, 0.0), 1.0) for p in given if isinstance(p, int | float)]

@@ -1,8 +1,8 @@
-"""What a job changes in how the networks it shares with other jobs compute (spec sampling.md 7).
+"""Tweaks: tiling, token merging, hypertile and upcast attention of one job (spec sampling.md 7).
 
-A network is prepared once, when it is built. From then on it asks, at each place a tweak could
-reach, whether the thread that calls it is inside `in_force`; if not, it computes as ever. So no
-job ever writes to a network, and one that fails leaves nothing behind.
+A network is prepared once, when it is built. At each call its layers check whether the calling
+thread is inside an `in_force` context; if not, they compute as usual. So no job ever writes to a
+shared network, and one that fails leaves nothing behind.
 """
 
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks.computation import (

@@ -1,4 +1,4 @@
-"""The tweaks in force: a context variable, so each thread has its own."""
+"""The tweaks of the calling thread's job, in a context variable: each thread has its own."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,10 +10,11 @@ from hexfusion.domain.plan import Hypertile, NetworkTweaks
 
 
 class Computation:
-    """One pass's tweaks, and what they have to remember from one layer to the next.
+    """The tweaks of one pass, and their state from one layer to the next.
 
     `width` and `height` are the picture's, in pixels. `grid` is the (height, width) of the tokens
-    of the full-resolution transformer under way; `matching` waits for its self-attention.
+    of the full-resolution transformer being computed, `matching` the tokens that its next
+    self-attention merges.
     """
 
     def __init__(self, tweaks: NetworkTweaks, width: int, height: int) -> None:
@@ -25,7 +26,7 @@ class Computation:
         self._draws: dict[int, Random] = {}
 
     def draws(self, hypertile: Hypertile) -> Random:
-        """Where its tile sizes come from. UNet and VAE draw in turn from one source."""
+        """The random source of its tile sizes, one for UNet and VAE together."""
         return self._draws.setdefault(hypertile.seed, Random(hypertile.seed))
 
 
@@ -35,16 +36,16 @@ current = _current.get
 
 
 def computation_of(tweaks: NetworkTweaks, width: int, height: int) -> Computation | None:
-    """What a pass over pictures of `width` x `height` pixels carries along; None for no tweaks."""
+    """The computation of a pass over pictures of `width` x `height` pixels; None for no tweaks."""
     return None if tweaks == NetworkTweaks() else Computation(tweaks, width, height)
 
 
 @contextmanager
 def in_force(computation: Computation | None) -> Iterator[None]:
-    """Inside, the calling thread's network calls obey the tweaks of `computation`.
+    """In this context the calling thread's network calls use the tweaks of `computation`.
 
-    It is one for a pass and its decoding: hypertile's draws go on from call to call. It nests; the
-    inner one alone counts. Networks that were never prepared do not notice.
+    A pass and its decoding share one computation, as hypertile's random draws continue from call
+    to call. Of nested contexts only the inner one applies. Networks must have been prepared.
     """
     token = _current.set(computation)
     try:
@@ -54,5 +55,5 @@ def in_force(computation: Computation | None) -> Iterator[None]:
 
 
 def computing(tweaks: NetworkTweaks, width: int, height: int) -> AbstractContextManager[None]:
-    """The same with draws of its own, from their beginning."""
+    """`in_force` with a new computation, whose random draws start from the beginning."""
     return in_force(computation_of(tweaks, width, height))

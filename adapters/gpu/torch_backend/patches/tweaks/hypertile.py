@@ -1,7 +1,7 @@
 """Hypertile: self-attention in tiles of changing size (spec sampling.md 7, scripts.md 14).
 
-Attention costs the square of its tokens; tiles see only themselves. That their size is drawn anew
-at each layer keeps their edges from showing.
+The cost of attention grows with the square of its tokens, so each tile attends to itself only. The
+tile size is drawn anew at each layer, so that no edges show.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Attend = Callable[[Tensor], Tensor]
 
 
 def tile_side(width: int, height: int, max_tile: int) -> int:
-    """Pixels: the largest power of two that divides both sides, at most `max_tile`."""
+    """A tile's side in pixels: the largest power of two that divides both, at most `max_tile`."""
     common = gcd(width, height)
     return min(common & -common, max_tile)
 
@@ -27,13 +27,14 @@ def minimum_edge(tile: int, depth: int) -> int:
 
 
 def counts(side: int, minimum: int, swap_size: int) -> list[int]:
-    """Into how many tiles a side of so many tokens may be cut: those with the shortest edges."""
+    """The choices of how many tiles to cut `side` tokens into: the `swap_size` highest counts
+    whose tiles are at least `minimum` tokens long."""
     edges = [edge for edge in range(min(minimum, side), side + 1) if side % edge == 0]
     return [side // edge for edge in edges[: max(1, swap_size)]]
 
 
 def draw_count(draws: Random, side: int, minimum: int, swap_size: int) -> int:
-    """One of them. Draws also where there is no choice, as what follows depends on it."""
+    """One of `counts` at random. Draws even from a single choice, as later draws depend on it."""
     choices = counts(side, minimum, swap_size)
     return choices[draws.randint(0, len(choices) - 1)]
 
@@ -85,9 +86,9 @@ def tiled_tokens(
 def tiled_image(
     attend: Attend, image: Tensor, hypertile: Hypertile, size: tuple[int, int], draws: Random
 ) -> Tensor:
-    """The same for an attention block of the VAE and its (n, channels, h, w).
+    """`tiled_tokens` for the VAE's attention block, over `image` (n, channels, h, w).
 
-    Each tile is also normalised by itself, as the block's normalisation is part of it.
+    The block includes its normalisation, so each tile is normalised by itself.
     """
     n, channels, height, width = image.shape
     minimum = minimum_edge(tile_side(*size, hypertile.max_tile), depth=0)

@@ -1,4 +1,4 @@
-"""Which places of a network a tweak can reach (spec sampling.md 7, scripts.md 14)."""
+"""Preparing UNets and VAEs for tweaks, once when built (spec sampling.md 7, scripts.md 14)."""
 
 import re
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ MIDDLE = -1
 
 
 def prepare_unet(unet: "UNet2DConditionModel") -> None:
-    """Make a UNet heed `computing`. Idempotent; outside of it nothing computed changes."""
+    """Make a UNet support `computing`. Idempotent; outside of it results do not change."""
     from diffusers.models.attention import BasicTransformerBlock
 
     make_seamless(unet)
@@ -48,7 +48,7 @@ def prepare_unet(unet: "UNet2DConditionModel") -> None:
 
 
 def prepare_vae(vae: "AutoencoderKL") -> None:
-    """Make an autoencoder heed `computing`. Idempotent, as `prepare_unet`."""
+    """Make an autoencoder support `computing`. Idempotent, as `prepare_unet`."""
     make_seamless(vae)
     let_attention_widen(vae)
     for attention in vae.decoder.mid_block.attentions:
@@ -57,7 +57,7 @@ def prepare_vae(vae: "AutoencoderKL") -> None:
 
 
 def hypertile_depth(level: int, block: int, *, sdxl: bool) -> int | None:
-    """How deep hypertile counts a transformer block; None where it leaves it whole.
+    """The depth of a transformer block as hypertile counts it; None where it is never tiled.
 
     `level` counts resolutions from the latent's own, or is `MIDDLE`; `block` counts within one
     transformer. SDXL begins at level 1, and counts only its second block there as deeper.

@@ -12,10 +12,10 @@ from hexfusion.adapters.gpu.torch_backend.patches.tweaks.computation import curr
 
 
 class SeamlessConv2d(AdjustableConv2d):
-    """A convolution that pads with the opposite edge where the job wants it, else with zeros."""
+    """A convolution padded with the opposite edge if the job has tiling on, else with zeros."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """(n, channels, h, w) as `nn.Conv2d`."""
+        """`input` is (n, channels, h, w), as for `nn.Conv2d`."""
         computation, padding = current(), self.padding
         if computation is not None and computation.tweaks.tiling:
             down, across = cast("tuple[int, int]", padding)
@@ -28,12 +28,12 @@ class SeamlessConv2d(AdjustableConv2d):
 
 
 def make_seamless(network: nn.Module) -> None:
-    """Let every convolution that pads do so. Idempotent.
+    """Make every convolution with padding a `SeamlessConv2d`. Idempotent.
 
-    The VAE encoder's down-sampling is left alone: its convolutions do not pad, zeros are put to
-    the right and below before them.
+    The VAE encoder's down-sampling keeps its zeros: they are padded before its convolutions, which
+    have no padding of their own.
     """
     for module in network.modules():
         if type(module) is nn.Conv2d and module.padding_mode == "zeros" and any(module.padding):
-            # In place, as some blocks know the same convolution by two names.
+            # In place, as some blocks refer to the same convolution by two names.
             module.__class__ = SeamlessConv2d

@@ -16,7 +16,10 @@ Processor = Callable[..., Tensor]
 
 
 class UNetSelfAttention:
-    """A UNet's, around the processor that was there. `depth` is None where hypertile stays out."""
+    """A UNet's self-attention with token merging and hypertile, around the `plain` processor.
+
+    `depth` is the layer's depth for hypertile, None where it is never tiled.
+    """
 
     def __init__(self, plain: Processor, depth: int | None) -> None:
         self._plain = plain
@@ -51,7 +54,7 @@ class UNetSelfAttention:
 
 
 class VaeSelfAttention:
-    """The VAE decoder's, around the processor that was there."""
+    """The VAE decoder's self-attention with hypertile, around the `plain` processor."""
 
     def __init__(self, plain: Processor) -> None:
         self._plain = plain
@@ -78,7 +81,7 @@ class VaeSelfAttention:
 
 
 def note_grid(transformer: nn.Module, args: tuple[Tensor, ...]) -> None:
-    """Before a full-resolution transformer: how its tokens lie."""
+    """A pre-hook of full-resolution transformers: stores the (height, width) of their tokens."""
     computation = current()
     if computation is not None:
         height, width = args[0].shape[-2:]
@@ -86,7 +89,7 @@ def note_grid(transformer: nn.Module, args: tuple[Tensor, ...]) -> None:
 
 
 def match_tokens(norm: nn.Module, args: tuple[Tensor, ...]) -> None:
-    """Before the norm ahead of self-attention: tokens are compared as they enter the block."""
+    """A pre-hook of the norm before self-attention: chooses the tokens to merge."""
     computation = current()
     if computation is not None and computation.tweaks.token_merging_ratio > 0:
         ratio = computation.tweaks.token_merging_ratio

@@ -1,7 +1,7 @@
 """Token merging, ToMe (Bolya & Hoffman 2023, arXiv:2303.17604; spec sampling.md 7).
 
-Self-attention costs the square of its tokens. Those most like a neighbour are averaged into it
-before, and take its result after.
+The cost of self-attention grows with the square of its tokens. Before it, tokens that are most like
+another are averaged into that one; after it, they get that one's result.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Which tokens go where. Index tensors over a row's tokens.
+    """Which tokens are merged into which.
 
-    `destinations` (d,) and `sources` (s,) are all tokens. Of the sources `merged` (rows, r) and
-    `kept` (rows, s - r), and `into` (rows, r) the destination of each merged one, are positions
-    in those two.
+    `destinations` (d,) and `sources` (s,) are indices that divide a row's tokens. `merged` (rows,
+    r) and `kept` (rows, s - r) are positions in `sources`, `into` (rows, r) positions in
+    `destinations`: where each merged token goes.
     """
 
     destinations: Tensor

@@ -1,7 +1,7 @@
-"""Attention in single precision, of networks that compute in half (spec api.md 17.1, upcast_attn).
+"""Attention in float32 for networks in half precision (spec api.md 17.1, upcast_attn).
 
-Queries, keys and values are widened when they are projected, so that products and softmax are
-float32, and the result is narrowed again before its own projection. Weights stay as they are.
+Queries, keys and values are cast to float32 after their projections, and the result is cast back
+before the output projection. Weights stay as they are.
 """
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from hexfusion.adapters.gpu.torch_backend.patches.tweaks.computation import curr
 
 
 def let_attention_widen(network: nn.Module) -> None:
-    """Let every attention of diffusers' kind heed `computing`. Idempotent."""
+    """Make every diffusers `Attention` support upcasting in `computing`. Idempotent."""
     from diffusers.models.attention_processor import Attention
 
     for module in network.modules():

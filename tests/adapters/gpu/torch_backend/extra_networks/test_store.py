@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
-from hexfusion.adapters.gpu.torch_backend.extra_networks.names import layers_of
+from hexfusion.adapters.gpu.torch_backend.extra_networks.layer_names import layers_of
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.patches.additions import adding
-from hexfusion.adapters.gpu.torch_backend.patches.kinds import delta, kind_of
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Change, merged
+from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import delta, kind_of
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Change, merged
 from hexfusion.domain.errors import CheckpointError, InvalidRequest
 from hexfusion.domain.plan import LoraPlan, NetworksPlan, TextPlan
 from tests.adapters.gpu.torch_backend.extra_networks.files import deltas, kohya, product, write_lora

@@ -1,4 +1,4 @@
-"""A checkpoint's layers by the names that LoRA files know them by.
+"""A checkpoint's layers by their names in LoRA files.
 
 Source: spec networks.md 2.2: the path in the original file, with `_` for `.`.
 """
@@ -12,18 +12,18 @@ from hexfusion.adapters.gpu.torch_backend.architectures.conversion.clip import c
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.open_clip import locate_open_clip
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.unet import unet_modules
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.patches.merging import Layer
+from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Layer
 
-#: What leads the names in a file, and is no part of the layers' names.
+#: Prefixes of names in a checkpoint file that are not part of the layers' names.
 _LEADS = ("cond_stage_model.", "conditioner.embedders.", "model.")
 _JOINT = ".in_proj_weight"
 _THIRDS = (".q_proj", ".k_proj", ".v_proj")
 
 
 def layers_of(model: LoadedCheckpoint) -> dict[str, Layer]:
-    """Every layer of UNet and text encoders that a LoRA can be for.
+    """Every layer of UNet and text encoders that a LoRA can change, by name.
 
-    OpenCLIP's joint projection is three layers here, called by what LoRA files add to its name.
+    OpenCLIP's joint projection is three layers here, named as LoRA files name them.
     """
     layers = dict(_named(model.unet, by_module(unet_modules(model.architecture.unet))))
     for text, encoder in zip(model.architecture.texts, model.text.encoders, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from hexfusion.adapters.gpu.torch_backend.patches.kinds import Misfit, delta, kind_of
+from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import Misfit, delta, kind_of
 
 CASES = json.loads((Path(__file__).parents[4] / "golden/network_vectors.json").read_text("utf-8"))[
     "cases"

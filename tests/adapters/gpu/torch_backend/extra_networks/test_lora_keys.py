@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hexfusion.adapters.gpu.torch_backend.extra_networks.keys import (
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import (
     find_layer,
     original_layer,
     split_key,

@@ -1,4 +1,4 @@
-"""A job's small networks, over all checkpoints it uses."""
+"""The extra networks of a job, for each checkpoint it uses."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -17,8 +17,8 @@ from hexfusion.domain.plan import NetworksPlan, Plan
 class JobAdditions:
     """What a plan's passes add to its checkpoints, `models` by file name.
 
-    All is made at once, before anything computes, so that what cannot be used is told at once.
-    Raises what `NetworkStore.additions` raises.
+    All files are read at construction, so that errors come before any sampling. Raises as
+    `NetworkStore.additions`.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class JobAdditions:
     ) -> None:
         self._used: list[UsedEmbedding] = []
         self._made: dict[tuple[int, nn.Module], Additions] = {}
-        self._plan = plan  # by whose networks' identity they are found
+        self._plan = plan  # kept alive: `_made` is keyed by the identity of its networks
         for each in plan.passes:
             self._make(store, each.networks, models[each.checkpoint.filename])
             if each.refiner:
@@ -41,7 +41,8 @@ class JobAdditions:
         model: LoadedCheckpoint,
         strict: bool | None = None,
     ) -> None:
-        """A refiner need not know what is made for its base: there nothing is strict."""
+        """Make a pass's additions to one model. `strict` replaces the plan's: a refiner's is False,
+        as LoRAs are made for its base model."""
         if networks != NetworksPlan():
             wanted = networks if strict is None else structs.replace(networks, strict=strict)
             additions = replace(store.additions(wanted, model), used=self._used)
@@ -50,17 +51,17 @@ class JobAdditions:
     def __call__(
         self, networks: NetworksPlan, model: LoadedCheckpoint
     ) -> AbstractContextManager[None]:
-        """Inside, the calling thread's calls of the model compute with a pass's networks."""
+        """A context in which the calling thread's calls of the model use a pass's networks."""
         return adding(self._made.get((id(networks), model.unet)))
 
     @property
     def used(self) -> tuple[UsedEmbedding, ...]:
-        """The embeddings that the texts encoded so far named, in infotext's order."""
+        """The embeddings named by the texts encoded so far, in infotext's order."""
         return tuple(self._used)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What all passes add, by the names that prompts have for it."""
+        """Names in prompts of all networks that the passes add, each once."""
         networks = [each.networks for each in self._plan.passes]
         loras = [use.name for each in networks for use in each.loras]
         hypernetworks = [use.name for each in networks for use in each.hypernetworks]

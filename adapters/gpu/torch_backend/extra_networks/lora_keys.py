@@ -1,9 +1,8 @@
-"""Which layer of a checkpoint a tensor in a LoRA's file is for.
+"""Finding the layer of a checkpoint that a tensor in a LoRA file is for, by its key.
 
-A key is `<layer>.<part>`. Layers are called by their path in the original checkpoint, with `_` for
-`.`; files also call them by diffusers' paths, flattened in the same way (kohya's scripts), or not
-flattened (diffusers and PEFT). Source: spec networks.md 2.2; the last of these is more than A1111
-reads.
+A key is `<layer>.<part>`. A layer's name is its path in the original checkpoint with `_` for `.`.
+Files may instead use diffusers' paths, flattened the same way (kohya's scripts) or not flattened
+(diffusers, PEFT; A1111 does not read these). Source: spec networks.md 2.2.
 """
 
 import re
@@ -27,15 +26,15 @@ _UP = re.compile(r"lora_unet_up_blocks_(\d+)_upsamplers_0_conv")
 _TEXT = re.compile(r"lora_te_text_model_encoder_layers_(\d+)_(.+)")
 _SECOND_TEXT = re.compile(r"lora_te2_text_model_encoder_layers_(\d+)_(.+)")
 
-#: Where paths that are not flattened begin, and kohya's word for it. With one text encoder
-#: kohya's is "te", with two they are "te1" and "te2".
+#: First parts of paths that are not flattened, with kohya's prefix for each. kohya's prefix of a
+#: single text encoder is "te", of two "te1" and "te2".
 _ROOTS = (
     ("unet.", "lora_unet_"),
     ("text_encoder_2.", "lora_te2_"),
     ("text_encoder.", "lora_te_"),
 )
 _PEFT_ROOT = "base_model.model."
-#: How parts end in files that are not flattened, the longest first, and kohya's word.
+#: Endings of keys that are not flattened, longest first, with kohya's name for the part.
 _PARTS = (
     (".lora_linear_layer.down.weight", "lora_down.weight"),
     (".lora_linear_layer.up.weight", "lora_up.weight"),
@@ -55,10 +54,10 @@ _PROCESSOR = re.compile(r"(.+)\.processor\.(to_\w+)_lora\.(down|up)\.weight")
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """(layer, part) of a key, as kohya's scripts would have called them.
+    """(layer, part) of a key, in the names of kohya's scripts.
 
-    Paths that are not flattened count only with diffusers' and PEFT's names of parts; any other key
-    is split at its first dot. The part is empty where there is none.
+    A path that is not flattened must end in a part of diffusers or PEFT; any other key is split at
+    its first dot. The part is empty where there is none.
     """
     path = _rooted(key)
     for root, flat in _ROOTS:
@@ -69,7 +68,7 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def _rooted(key: str) -> str:
-    """PEFT saves one network by itself, and does not say which."""
+    """The key with its network's root: PEFT saves a network alone, without naming it."""
     if not key.startswith(_PEFT_ROOT):
         return key
     path = key.removeprefix(_PEFT_ROOT)
@@ -89,7 +88,7 @@ def _path_and_part(rest: str) -> tuple[str, str] | None:
 
 
 def original_layer(layer: str, *, open_clip: bool = False) -> str:
-    """The original name of a layer that bears diffusers' name; any other name unchanged.
+    """The original name of a layer given by diffusers' name; any other name unchanged.
 
     `open_clip` says that the only text encoder is OpenCLIP's.
     """
@@ -123,7 +122,7 @@ def original_layer(layer: str, *, open_clip: bool = False) -> str:
 
 
 def find_layer(layer: str, layers: Collection[str], *, open_clip: bool = False) -> str | None:
-    """Which of a checkpoint's `layers` a file means by `layer`; None for none of them."""
+    """The one of a checkpoint's `layers` that a file calls `layer`; None if there is none."""
     name = original_layer(layer, open_clip=open_clip)
     return next((each for each in (name, *_other_names(layer)) if each in layers), None)
 

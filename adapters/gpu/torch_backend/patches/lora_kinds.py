@@ -1,8 +1,8 @@
-"""The arithmetic of LoRA and its kin: what each kind adds to a layer's weight.
+"""LoRA, LoCon, LoHa, LoKr, IA3, GLoRA, OFT and DoRA: what each adds to a layer's weight.
 
-Every kind makes a product U of its parts, shaped as the weight W (IA3, GLoRA and OFT read W too).
-What is added is m * D(factor * U): m the multiplier, factor `scale`, else alpha / rank, else 1,
-and D the step of DoRA where the parts have its scale. Source: spec networks.md 2.4.
+Each kind computes an update U with the shape of the weight W (IA3, GLoRA and OFT also read W). It
+adds m * D(factor * U), where m is the multiplier, factor is `scale`, else alpha / rank, else 1,
+and D is DoRA's rescaling, where the file has it. Source: spec networks.md 2.4.
 
 Papers: LoRA (Hu et al. 2021, arXiv:2106.09685), FedPara, of which LoHa is made (Hyeon-Woo et al.
 2021, arXiv:2108.06098), LyCORIS (Yeh et al. 2023, arXiv:2309.14859), IA3 (Liu et al. 2022,
@@ -17,35 +17,36 @@ from math import prod
 import torch
 from torch import Tensor
 
-Parts = Mapping[str, Tensor]
-"""The tensors of one layer by the names of their parts."""
+LoraTensors = Mapping[str, Tensor]
+"""A LoRA file's tensors for one layer, by the part of their name after the layer's."""
 
 
 class Misfit(ValueError):
-    """Parts that do not fit each other, or not the layer."""
+    """A LoRA's tensors do not fit each other, or the layer."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class LoraKind:
     """One kind of LoRA.
 
-    `size` is how many elements `product` will have; it is asked first, since a small file can
-    describe a product of any size. `product(parts, weight, rank)` may have any shape of that
-    size; `rank` is a limit, or None. `rank_of` is the rank that alpha is divided by, None where
-    the kind knows none. `bias` names the part that is added to the layer's bias.
+    `product(parts, weight, rank)` computes the update U, of any shape; `rank` is a limit or None.
+    `size(parts, weight)` is the number of its elements, checked first, since a small file can
+    describe a product of any size. `rank_of(parts)` is the rank that alpha is divided by, or None.
+    `bias` names the part that is added to the layer's bias. `scaled`: alpha and `scale` apply.
+    `decomposes`: DoRA's scale applies.
     """
 
     name: str
-    size: Callable[[Parts, Tensor], int]
-    product: Callable[[Parts, Tensor, int | None], Tensor]
-    rank_of: Callable[[Parts], int | None] = lambda parts: None
+    size: Callable[[LoraTensors, Tensor], int]
+    product: Callable[[LoraTensors, Tensor, int | None], Tensor]
+    rank_of: Callable[[LoraTensors], int | None] = lambda parts: None
     bias: str | None = None
     scaled: bool = True
     decomposes: bool = True
 
 
 @dataclass(frozen=True)
-class Delta:
+class WeightDelta:
     """What is added to a layer's weight and, if not None, to its bias."""
 
     weight: Tensor
@@ -53,12 +54,12 @@ class Delta:
 
 
 def delta(
-    kind: Kind, parts: Parts, weight: Tensor, multiplier: float, rank: int | None = None
-) -> Delta:
-    """What these parts add to a layer whose weight is `weight` now.
+    kind: LoraKind, parts: LoraTensors, weight: Tensor, multiplier: float, rank: int | None = None
+) -> WeightDelta:
+    """What a LoRA adds to a layer with this `weight`.
 
-    `rank` cuts a LoRA to that many of its ranks. Parts and weight are of one dtype and device; the
-    result has the weight's shape. Raises `Misfit`.
+    `parts` and `weight` have the same dtype and device, and the result has the weight's shape.
+    `rank` limits the rank of a LoRA. Raises `Misfit`.
     """
     try:
         return _delta(kind, parts, weight, multiplier, rank)
@@ -66,7 +67,9 @@ def delta(
         raise Misfit(str(error).partition("\n")[0]) from error
 
 
-def _delta(kind: Kind, parts: Parts, weight: Tensor, multiplier: float, rank: int | None) -> Delta:
+def _delta(
+    kind: LoraKind, parts: LoraTensors, weight: Tensor, multiplier: float, rank: int | None
+) -> WeightDelta:
     shape = _target(weight, kind.size(parts, weight))
     added = kind.product(parts, weight, rank)
     if "bias" in parts:
@@ -81,7 +84,7 @@ def _delta(kind: Kind, parts: Parts, weight: Tensor, multiplier: float, rank: in
     if added.shape != weight.shape:  # an inpainting UNet's further channels
         added = torch.nn.functional.pad(added, (0, 0, 0, 0, 0, weight.shape[1] - shape[1]))
     bias = parts.get(kind.bias) if kind.bias else None
-    return Delta(added, None if bias is None else bias * multiplier)
+    return WeightDelta(added, None if bias is None else bias * multiplier)
 
 
 def _target(weight: Tensor, size: int) -> Sequence[int]:
@@ -96,7 +99,7 @@ def _target(weight: Tensor, size: int) -> Sequence[int]:
     raise Misfit(f"is for {size} elements, the layer has {list(shape)}")
 
 
-def _factor(kind: Kind, parts: Parts) -> float:
+def _factor(kind: LoraKind, parts: LoraTensors) -> float:
     if not kind.scaled:
         return 1.0
     if "scale" in parts:
@@ -105,7 +108,7 @@ def _factor(kind: Kind, parts: Parts) -> float:
     return _scalar(parts, "alpha") / rank if rank and "alpha" in parts else 1.0
 
 
-def _scalar(parts: Parts, name: str) -> float:
+def _scalar(parts: LoraTensors, name: str) -> float:
     if parts[name].numel() != 1:
         raise Misfit(f"{name} is no number")
     return float(parts[name].item())
@@ -122,8 +125,8 @@ def _decomposed(added: Tensor, weight: Tensor, scale: Tensor, *, kept_axis: int)
     return moved * (scale / length) - weight
 
 
-def kind_of(parts: Collection[str]) -> Kind | None:
-    """The kind that parts of these names make up, if any; the first that fits counts."""
+def kind_of(parts: Collection[str]) -> LoraKind | None:
+    """The first kind that has parts of these names; None if there is none."""
     return next((kind for fits, kind in _KINDS if fits(frozenset(parts))), None)
 
 
@@ -134,7 +137,7 @@ def _matrix(tensor: Tensor) -> Tensor:
     return tensor.reshape(len(tensor), -1)
 
 
-def _lora_size(parts: Parts, weight: Tensor) -> int:
+def _lora_size(parts: LoraTensors, weight: Tensor) -> int:
     return _outer(parts["lora_up.weight"], parts["lora_down.weight"], parts.get("lora_mid.weight"))
 
 
@@ -145,7 +148,7 @@ def _outer(up: Tensor, down: Tensor, middle: Tensor | None = None) -> int:
     return len(up) * prod(down.shape[1:]) * kernel
 
 
-def _lora(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
+def _lora(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
     up, down = _matrix(parts["lora_up.weight"]), _matrix(parts["lora_down.weight"])
     if "lora_mid.weight" in parts:
         _bounded(parts["lora_mid.weight"], len(up), down.shape[1])
@@ -153,18 +156,18 @@ def _lora(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
     return up[:, :rank] @ down[:rank]
 
 
-def _peft_size(parts: Parts, weight: Tensor) -> int:
+def _peft_size(parts: LoraTensors, weight: Tensor) -> int:
     return _outer(parts["lora_B.weight"], parts["lora_A.weight"])
 
 
-def _peft(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
+def _peft(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
     return _matrix(parts["lora_B.weight"])[:, :rank] @ _matrix(parts["lora_A.weight"])[:rank]
 
 
 # --- LoHa: a product of two LoRAs, element by element
 
 
-def _loha_size(parts: Parts, weight: Tensor) -> int:
+def _loha_size(parts: LoraTensors, weight: Tensor) -> int:
     return _side_size(parts["hada_w1_a"], parts["hada_w1_b"], parts.get("hada_t1"))
 
 
@@ -184,12 +187,12 @@ def _side(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:
 
 
 def _bounded(core: Tensor, *sides: int) -> None:
-    """Products on the way have no more elements than a rank as high as the layer is wide makes."""
+    """Raises `Misfit` for a core whose ranks would make intermediate products too large."""
     if core.ndim != 4 or max(core.shape[:2]) > 4 * max(sides):
         raise Misfit(f"has a core of {list(core.shape)} for a layer of {list(sides)}")
 
 
-def _loha(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
+def _loha(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
     sides = [
         (parts[f"hada_w{n}_a"], parts[f"hada_w{n}_b"], parts.get(f"hada_t{n}")) for n in (1, 2)
     ]
@@ -201,7 +204,7 @@ def _loha(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
 # --- LoKr: a Kronecker product
 
 
-def _kron_side_size(parts: Parts, name: str) -> int:
+def _kron_side_size(parts: LoraTensors, name: str) -> int:
     if name in parts:
         return parts[name].numel()
     return _side_size(parts[f"{name}_a"], parts[f"{name}_b"], parts.get(_core(name)))
@@ -211,7 +214,7 @@ def _core(name: str) -> str:
     return "lokr_t2" if name == "lokr_w2" else ""
 
 
-def _kron_side(parts: Parts, name: str, limit: int) -> Tensor:
+def _kron_side(parts: LoraTensors, name: str, limit: int) -> Tensor:
     if name in parts:
         return parts[name]
     if _kron_side_size(parts, name) > limit:
@@ -219,18 +222,18 @@ def _kron_side(parts: Parts, name: str, limit: int) -> Tensor:
     return _side(parts[f"{name}_a"], parts[f"{name}_b"], parts.get(_core(name)))
 
 
-def _lokr_size(parts: Parts, weight: Tensor) -> int:
+def _lokr_size(parts: LoraTensors, weight: Tensor) -> int:
     return _kron_side_size(parts, "lokr_w1") * _kron_side_size(parts, "lokr_w2")
 
 
-def _lokr(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
+def _lokr(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
     first, second = (_kron_side(parts, name, weight.numel()) for name in ("lokr_w1", "lokr_w2"))
     if second.ndim == 4:
         first = first[..., None, None]
     return torch.kron(first.contiguous(), second.contiguous())
 
 
-def _lokr_rank(parts: Parts) -> int | None:
+def _lokr_rank(parts: LoraTensors) -> int | None:
     found = next((parts[name] for name in ("lokr_w2_b", "lokr_w1_b") if name in parts), None)
     return None if found is None else len(found)
 
@@ -238,9 +241,9 @@ def _lokr_rank(parts: Parts) -> int | None:
 # --- those that add what they hold
 
 
-def _held(name: str) -> Kind:
+def _held(name: str) -> LoraKind:
     bias = {"diff": "diff_b", "w_norm": "b_norm"}[name]
-    return Kind(
+    return LoraKind(
         name="full" if name == "diff" else "norm",
         size=lambda parts, weight: parts[name].numel(),
         product=lambda parts, weight, rank: parts[name],
@@ -251,11 +254,11 @@ def _held(name: str) -> Kind:
 # --- those that read the weight
 
 
-def _weights_size(parts: Parts, weight: Tensor) -> int:
+def _weights_size(parts: LoraTensors, weight: Tensor) -> int:
     return weight.numel()
 
 
-def _ia3(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
+def _ia3(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
     axis = 1 if bool(parts["on_input"].any()) else 0
     shape = [-1 if each == axis else 1 for each in range(weight.ndim)]
     if parts["weight"].numel() != weight.shape[axis]:
@@ -263,7 +266,7 @@ def _ia3(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
     return weight * parts["weight"].reshape(shape)
 
 
-def _glora(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
+def _glora(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
     a1, a2, b1, b2 = (_matrix(parts[f"{name}.weight"]) for name in ("a1", "a2", "b1", "b2"))
     matrix = _matrix(weight)
     if (len(b2), b1.shape[1]) != matrix.shape or a1.shape[1] != matrix.shape[1]:
@@ -271,8 +274,8 @@ def _glora(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
     return b2 @ b1 + (matrix @ a2) @ a1
 
 
-def _oft(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
-    """Rotates the output channels. Solved in single precision: half has no inverse."""
+def _oft(parts: LoraTensors, weight: Tensor, rank: int | None) -> Tensor:
+    """Rotates the output channels. In float32, as torch has no inverse in half precision."""
     rotations, butterfly = _rotations(parts, len(weight))
     whole = _matrix(weight).float()
     if butterfly:
@@ -290,15 +293,15 @@ def _oft(parts: Parts, weight: Tensor, rank: int | None) -> Tensor:
 
 
 def _turned(blocks: Tensor, rows: Tensor) -> Tensor:
-    """(k, b, b) on k blocks of b rows."""
+    """`rows` (k * b, n), each block of b rows multiplied by its matrix of `blocks` (k, b, b)."""
     count, size = blocks.shape[:2]
     if count * size != len(rows):
         raise Misfit(f"turns {count} times {size} channels, the layer has {len(rows)}")
     return torch.bmm(blocks, rows.reshape(count, size, -1)).reshape(rows.shape)
 
 
-def _rotations(parts: Parts, channels: int) -> tuple[Tensor, bool]:
-    """Rotations (k, b, b), or of BOFT (m, k, b, b); and whether it is BOFT."""
+def _rotations(parts: LoraTensors, channels: int) -> tuple[Tensor, bool]:
+    """The rotations, and whether they are BOFT's: (k, b, b) for OFT, (m, k, b, b) for BOFT."""
     if "oft_blocks" not in parts:
         return parts["oft_diag"].float(), False
     blocks = parts["oft_blocks"].float()
@@ -321,30 +324,30 @@ def _has_lokr(parts: frozenset[str]) -> bool:
     return all(f"lokr_w{n}" in parts or {f"lokr_w{n}_a", f"lokr_w{n}_b"} <= parts for n in (1, 2))
 
 
-_KINDS: tuple[tuple[Fits, Kind], ...] = (
+_KINDS: tuple[tuple[Fits, LoraKind], ...] = (
     (
         _has("lora_up.weight", "lora_down.weight"),
-        Kind("LoRA", _lora_size, _lora, lambda parts: len(parts["lora_down.weight"])),
+        LoraKind("LoRA", _lora_size, _lora, lambda parts: len(parts["lora_down.weight"])),
     ),
     (
         # A1111 loses alpha, scale and DoRA's scale of files with these names.
         _has("lora_A.weight", "lora_B.weight"),
-        Kind("LoRA", _peft_size, _peft, scaled=False, decomposes=False),
+        LoraKind("LoRA", _peft_size, _peft, scaled=False, decomposes=False),
     ),
     (
         _has("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"),
-        Kind("LoHa", _loha_size, _loha, lambda parts: len(parts["hada_w1_b"])),
+        LoraKind("LoHa", _loha_size, _loha, lambda parts: len(parts["hada_w1_b"])),
     ),
-    (_has("weight", "on_input"), Kind("IA3", _weights_size, _ia3)),
-    (_has_lokr, Kind("LoKr", _lokr_size, _lokr, _lokr_rank)),
+    (_has("weight", "on_input"), LoraKind("IA3", _weights_size, _ia3)),
+    (_has_lokr, LoraKind("LoKr", _lokr_size, _lokr, _lokr_rank)),
     (_has("diff"), _held("diff")),
     (_has("w_norm", "b_norm"), _held("w_norm")),
     (
         _has("a1.weight", "a2.weight", "b1.weight", "b2.weight", "alpha"),
-        Kind("GLoRA", _weights_size, _glora),
+        LoraKind("GLoRA", _weights_size, _glora),
     ),
     (
         lambda parts: not parts.isdisjoint(("oft_blocks", "oft_diag")),
-        Kind("OFT", _weights_size, _oft, scaled=False),
+        LoraKind("OFT", _weights_size, _oft, scaled=False),
     ),
 )

@@ -1,4 +1,4 @@
-"""A checkpoint's weights with LoRAs merged in, beside the checkpoint's own.
+"""A checkpoint's weights with LoRAs merged in; its own weights stay as they are.
 
 Source: spec networks.md 2.3, 2.5.
 """
@@ -10,35 +10,40 @@ import torch
 from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
-from hexfusion.adapters.gpu.torch_backend.patches.kinds import Kind, Misfit, Parts, delta
+from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import (
+    LoraKind,
+    LoraTensors,
+    Misfit,
+    delta,
+)
 
 Layer = nn.Linear | nn.Conv2d | nn.GroupNorm | nn.LayerNorm
-"""What a LoRA can be for."""
+"""The layers that a LoRA can change."""
 
-Weights = tuple[Tensor, Tensor | None]
+LayerWeights = tuple[Tensor, Tensor | None]
 """A layer's weight and bias."""
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What one LoRA does to one layer; `lora` says which of those given."""
+    """One LoRA's change to one layer; `lora` is its index among the job's LoRAs."""
 
     lora: int
-    kind: Kind
-    parts: Parts
+    kind: LoraKind
+    parts: LoraTensors
     multiplier: float
     rank: int | None = None
 
 
-def merged(layer: Layer, changes: Sequence[Change]) -> Weights:
+def merged(layer: Layer, changes: Sequence[Change]) -> LayerWeights:
     """The layer's weight and bias with the changes added one after the other.
 
-    Each is reckoned from what those before left, and the sum rounded to the layer's dtype. Raises
-    `Misfit`.
+    Each change is computed from the weight with the changes before it, and the sum is rounded to
+    the layer's dtype. Raises `Misfit`.
     """
     weight, bias = layer.weight, layer.bias
     for change in changes:
-        # A layer's network may be on the device for now, but was not when the LoRA was read.
+        # The layer may be on the device only for this call; the LoRA was read to where it is kept.
         where = next(iter(change.parts.values())).device
         weight, bias = weight.to(where), bias if bias is None else bias.to(where)
         added = delta(change.kind, change.parts, weight, change.multiplier, change.rank)
@@ -51,7 +56,7 @@ def merged(layer: Layer, changes: Sequence[Change]) -> Weights:
 
 
 def _summed(layer: Layer, bias: Tensor | None, added: Tensor) -> Tensor:
-    """A bias for each output channel. Raises `Misfit`."""
+    """The layer's bias plus `added`, one number for each output channel. Raises `Misfit`."""
     if added.numel() != len(layer.weight):
         raise Misfit(f"has a bias of {added.numel()} for {len(layer.weight)} channels")
     flat = added.reshape(-1)
@@ -59,16 +64,16 @@ def _summed(layer: Layer, bias: Tensor | None, added: Tensor) -> Tensor:
 
 
 class MergedWeights:
-    """Weights by layer: merged ones are kept up to `budget` bytes, the others made at each call.
+    """Merged weights by layer: kept up to `budget` bytes, the others computed at each call.
 
-    Never changed after it is made, so any number of threads may ask. Holds no layer, and so keeps
-    no checkpoint in memory. `misfits` counts, for each LoRA, the layers that its tensors do not
-    fit; those it leaves as they are.
+    Immutable, so safe to use from many threads. Refers to no layer, and so keeps no checkpoint in
+    memory. `misfits` counts, by LoRA index, the layers that its tensors do not fit; those layers
+    are left unchanged by it.
     """
 
     def __init__(self, changes: Mapping[Layer, Sequence[Change]], budget: int) -> None:
         self.misfits: dict[int, int] = {}
-        self._kept: dict[int, Weights] = {}
+        self._kept: dict[int, LayerWeights] = {}
         self._made: dict[int, Sequence[Change]] = {}
         for layer, wanted in changes.items():
             fitting, weights = self._fitting(layer, wanted)
@@ -81,10 +86,10 @@ class MergedWeights:
             else:
                 self._made[id(layer)] = fitting
 
-    def _fitting(self, layer: Layer, wanted: Sequence[Change]) -> tuple[list[Change], Weights]:
-        """Those changes that can be made, and what they make."""
+    def _fitting(self, layer: Layer, wanted: Sequence[Change]) -> tuple[list[Change], LayerWeights]:
+        """The changes that fit the layer, and its weights with them."""
         fitting: list[Change] = []
-        weights: Weights = layer.weight, layer.bias
+        weights: LayerWeights = layer.weight, layer.bias
         for change in wanted:
             try:
                 weights = merged(layer, [*fitting, change])
@@ -96,15 +101,15 @@ class MergedWeights:
 
     @property
     def size(self) -> int:
-        """Bytes of all that it keeps."""
+        """Bytes of the merged weights, and of the LoRA tensors that are kept for each call."""
         parts = [
             part for made in self._made.values() for each in made for part in each.parts.values()
         ]
         kept = [each for weights in self._kept.values() for each in weights if each is not None]
         return bytes_of((*parts, *kept))
 
-    def of(self, layer: Layer) -> Weights:
-        """A layer's weight and bias; its own if no LoRA is for it."""
+    def of(self, layer: Layer) -> LayerWeights:
+        """A layer's weight and bias with the LoRAs; its own if none of them is for it."""
         key = id(layer)
         if key in self._kept:
             return self._kept[key]
