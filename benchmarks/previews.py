@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.domain.plan import PreviewMethod, PreviewPlan
 from tools.starter.drawing import Artist
 from tools.starter.judge import held_out_prompts

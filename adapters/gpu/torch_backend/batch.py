@@ -10,16 +10,22 @@ from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import answering
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import Scene, showing
-from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
-from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import ImageEmbedder, telling
+from hexfusion.adapters.gpu.torch_backend.conditioning.encode_texts import encode_texts
+from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import (
+    PassImages,
+    append_channels,
+)
+from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
+    ImageEmbedder,
+    with_image_vectors,
+)
 from hexfusion.adapters.gpu.torch_backend.decoding.codec import Codec
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.extra_networks.job_additions import JobAdditions
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
-from hexfusion.adapters.gpu.torch_backend.infotext_facts import facts_of
-from hexfusion.adapters.gpu.torch_backend.latents.init_latents import repainted
+from hexfusion.adapters.gpu.torch_backend.infotext_entries import infotext_entries
+from hexfusion.adapters.gpu.torch_backend.latents.init_latents import repaint_mask
 from hexfusion.adapters.gpu.torch_backend.latents.latent_upscale import (
     MODES,
     crop_latents,
@@ -31,7 +37,7 @@ from hexfusion.adapters.gpu.torch_backend.residency.placement import Placement, 
 from hexfusion.adapters.gpu.torch_backend.sampling.call import Call, Network, inside, linked
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import LatentMask, Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning
-from hexfusion.adapters.gpu.torch_backend.sampling.inversion import found_noise
+from hexfusion.adapters.gpu.torch_backend.sampling.inversion import find_noise
 from hexfusion.adapters.gpu.torch_backend.sampling.noise import ImageNoise
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
@@ -125,7 +131,7 @@ class Batch:
 
     def _rendered(self, latents: Tensor) -> Rendered:
         pictures, added = self._pictures(latents), self._adding
-        facts = facts_of(self._plan, self._happened)
+        facts = infotext_entries(self._plan, self._happened)
         return Rendered(
             pictures,
             facts,
@@ -153,7 +159,7 @@ class Batch:
     def _from_pictures(self, init: InitPlan, sources: Sources) -> Tensor:
         plan, model = self._plan, self._use(self._plan)
         latents, mask = self._start(init, sources, model)
-        found = self._found(init.inversion, latents, model) if init.inversion else None
+        found = self._find_noise(init.inversion, latents, model) if init.inversion else None
         final = sample_from_latent(
             self._latent_model(plan, model, (latents.shape[-2], latents.shape[-1])),
             plan.sampling,
@@ -173,11 +179,11 @@ class Batch:
             self._changed = changed_masks(latents, final, mask.repaint, mask.settings)
         return final
 
-    def _found(self, how: Inversion, latents: Tensor, model: LoadedCheckpoint) -> Tensor:
+    def _find_noise(self, how: Inversion, latents: Tensor, model: LoadedCheckpoint) -> Tensor:
         """The noise that leads to these latents, as `how` looks for it."""
         plan, size = self._plan, (latents.shape[-2], latents.shape[-1])
         described = msgspec.structs.replace(plan, text=how.text or plan.text)
-        return found_noise(
+        return find_noise(
             self._latent_model(plan, model, size),
             plan.sampling,
             self._texts(described, model),
@@ -197,7 +203,7 @@ class Batch:
         latents = self._codec.start(model, sources.pictures, size, self._encoding)
         if sources.mask is None:
             return latents, None
-        repaint = repainted(sources.mask, size, rounded=init.round_mask).to(latents.device)
+        repaint = repaint_mask(sources.mask, size, rounded=init.round_mask).to(latents.device)
         if init.content != "picture":
             latents = latents * (1 - repaint)
         if init.content == "noise":
@@ -287,14 +293,14 @@ class Batch:
             model = self._models[self._plan.checkpoint.filename]
             networks = self._plan.networks
         with self._turn, self._adding(networks, model):
-            texts = condition(
+            texts = encode_texts(
                 model.text,
                 each.text,
                 height=each.height,
                 width=each.width,
                 with_empty=each.sampling.options.pad_cond_uncond,
             )
-            return telling(texts, self._embedded(each, embedder)) if embedder else texts
+            return with_image_vectors(texts, self._embedded(each, embedder)) if embedder else texts
 
     def _embedded(self, each: Pass, embedder: ImageEmbedder) -> Tensor:
         """What an unCLIP is told of each picture: nothing where there is none."""
@@ -302,14 +308,16 @@ class Batch:
         if sources is None:
             vectors = torch.zeros(self._plan.batch_size, embedder.vector_width)
         else:
-            vectors = embedder(sources.pictures, self._generator_beside())
+            vectors = embedder(sources.pictures, self._conditioning_generator())
         return vectors.to(self._device)
 
     def _sources_of(self, each: Pass) -> Sources | None:
         """The pictures that a pass starts from; a second pass is told of none."""
         return None if isinstance(each, HiresPlan) else self._sources
 
-    def _beside(self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]) -> Tensor | None:
+    def _image_channels(
+        self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]
+    ) -> Tensor | None:
         """What the model's UNet sees beside a latent of that (height, width) in cells, if anything.
 
         In a second pass it is shown what it is shown where there is no picture.
@@ -319,7 +327,7 @@ class Batch:
             return None
         if model.image_input.fact:
             self._happened.add(model.image_input.fact)
-        scene = Scene(
+        images = PassImages(
             pictures=sources.pictures if sources else None,
             mask=(sources.seen or sources.mask) if sources else None,
             count=plan.batch_size,
@@ -328,14 +336,14 @@ class Batch:
             round_mask=plan.init is None or plan.init.round_mask,
             vae=model.vae,
             scale_factor=model.scale_factor,
-            generator=self._generator_beside(),
+            generator=self._conditioning_generator(),
             retry=self._codec.retry,
             device=self._device,
         )
         with self._codec.at_work():
-            return model.image_input(scene)
+            return model.image_input(images)
 
-    def _generator_beside(self) -> torch.Generator:
+    def _conditioning_generator(self) -> torch.Generator:
         """As A1111's global one is then (spec sampling.md 6.7): going on from the first encoding,
         or seeded by the last noise that was drawn."""
         init = self._plan.init
@@ -345,12 +353,14 @@ class Batch:
             return torch.Generator().manual_seed(init.content_seeds[-1])
         return self._encoding
 
-    def _network(self, each: Pass, model: LoadedCheckpoint, beside: Tensor | None) -> Network:
+    def _network(
+        self, each: Pass, model: LoadedCheckpoint, image_channels: Tensor | None
+    ) -> Network:
         """The model's UNet as this pass has it: the chain that every call of it goes through."""
         tweaks = self._codec.tweaks
         return linked(
             answering(model.unet),
-            showing(beside),
+            append_channels(image_channels),
             self._taking_turns,
             inside(lambda: in_force(tweaks)),
             inside(lambda: self._adding(each.networks, model)),
@@ -366,7 +376,7 @@ class Batch:
     ) -> LatentModel:
         options = each.sampling.options
         return LatentModel(
-            network=self._network(each, model, self._beside(each, model, size)),
+            network=self._network(each, model, self._image_channels(each, model, size)),
             table=noise_table(
                 model.alphas_cumprod,
                 quantize=options.enable_quantization,

@@ -34,7 +34,7 @@ from hexfusion.adapters.gpu.torch_backend.families.architecture import (
 )
 from hexfusion.adapters.gpu.torch_backend.families.family import Family
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
-from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, own_latent_rgb
+from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, latent_rgb_in
 from hexfusion.adapters.gpu.torch_backend.precision import FULL, Precision
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.prompts import CLIP_L, OPEN_CLIP
@@ -104,7 +104,7 @@ def load_checkpoint(
         alphas_cumprod=_noise_table(weights, config) if family.own_noise_table else None,
         prediction=prediction,
         scale_factor=architecture.scale_factor,
-        latent_rgb=own_latent_rgb(weights.metadata, architecture.vae.latent_channels),
+        latent_rgb=latent_rgb_in(weights.metadata, architecture.vae.latent_channels),
         embedder=(
             family.embedder(architecture, weights, device, precision.text)
             if family.embedder

@@ -9,7 +9,7 @@ import torch
 
 from hexfusion.adapters.gpu.torch_backend.batch import Batch
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
 from hexfusion.adapters.gpu.torch_backend.devices import cuda_memory

@@ -14,10 +14,10 @@ from hexfusion.adapters.gpu.torch_backend.devices import (
     total_ram,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
-from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
+from hexfusion.adapters.gpu.torch_backend.faces.catalogue import FaceCatalogue
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
-from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
+from hexfusion.adapters.gpu.torch_backend.interrogate.model_locations import model_locations
 from hexfusion.adapters.gpu.torch_backend.precision import Precision, choose_precision
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing, choose_placing
@@ -103,7 +103,7 @@ class TorchParts:
         given = flags.text("clip_models_path")
         device = self._device_for("interrogate")
         return TorchInterrogator(
-            places(Path(flags.models_dir), Path(given) if given else None),
+            model_locations(Path(flags.models_dir), Path(given) if given else None),
             self._files.captioner,
             device,
             self._precision_on(device).unet,

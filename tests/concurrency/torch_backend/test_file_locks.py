@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1

@@ -1,1 +1,1 @@
-"""What a denoising network is given beside the latent: encoded texts, masks, depth, pictures."""
+"""Conditioning: the encoded texts, masks, depth maps and pictures that guide a UNet."""

@@ -1,7 +1,7 @@
-"""What the text encoders of each family of checkpoints make of a plan's texts.
+"""Text conditioning of each family: SD1, SD2, SDXL and the SDXL refiner.
 
-One interface for all of them; which encoders there are, and how their outputs are put together,
-stays behind it. Source: spec prompts.md 5.6, sampling.md 8.
+A `TextConditioner` hides which text encoders a family has and how their outputs are combined.
+Source: spec prompts.md 5.6, sampling.md 8.
 """
 
 from collections.abc import Sequence
@@ -20,29 +20,29 @@ Size = tuple[int, int]
 """(height, width) in pixels."""
 
 PENULTIMATE = 2
-"""The clip skip that every encoder but SD1's was trained with, and keeps."""
+"""The clip skip of every encoder but SD1's, whatever the option says."""
 
 
 class TextConditioner(Protocol):
-    """A checkpoint's texts-to-conditioning; safe to use from many threads."""
+    """Encodes texts with a checkpoint's text encoders. Safe to use from many threads."""
 
     @property
     def encoders(self) -> tuple[TextEncoder, ...]:
-        """The text models in it."""
+        """The text encoders that it uses."""
 
     def __call__(
         self, texts: Sequence[str], plan: TextPlan, size: Size, *, negative: bool
     ) -> TextRows:
-        """One row for each text, encoded and normalised together, on the models' device.
+        """Encode texts together; one row for each, on the encoders' device.
 
-        `plan` gives the settings, `size` is the pass's. `negative` says that these are the texts
-        of a negative prompt. Raises `InvalidRequest` for malformed weights and for a setting that
-        the checkpoint's encoders cannot take.
+        `plan` has the settings, `size` is the pass's (height, width) in pixels. `negative`: these
+        are texts of a negative prompt. Raises `InvalidRequest` for malformed weights, and for a
+        setting that the encoders do not support.
         """
 
 
 class ClipConditioner:
-    """SD1: CLIP-L, down to the layer that the clip skip names."""
+    """SD1: the layer of CLIP-L that the clip skip chooses."""
 
     def __init__(self, encoder: TextEncoder) -> None:
         self.encoders = (encoder,)
@@ -57,7 +57,7 @@ class ClipConditioner:
 
 
 class OpenClipConditioner:
-    """SD2: OpenCLIP-H, always its penultimate layer: the last there is where the file is `cut`."""
+    """SD2: OpenCLIP-H's penultimate layer, which is the last one in a `cut` file."""
 
     def __init__(self, encoder: TextEncoder, *, cut: bool = False) -> None:
         self.encoders = (encoder,)
@@ -74,7 +74,7 @@ class OpenClipConditioner:
 
 
 class XlConditioner:
-    """SDXL: CLIP-L and OpenCLIP-bigG side by side; the vector tells of sizes."""
+    """SDXL: CLIP-L's and OpenCLIP-bigG's outputs concatenated; sizes and crop in the vector."""
 
     def __init__(self, clip: TextEncoder, open_clip: TextEncoder) -> None:
         self.encoders = (clip, open_clip)
@@ -100,7 +100,7 @@ class XlConditioner:
 
 
 class RefinerConditioner:
-    """The SDXL refiner: OpenCLIP-bigG alone; the vector tells of sizes and of looks."""
+    """The SDXL refiner: OpenCLIP-bigG; size, crop and aesthetic score in the vector."""
 
     def __init__(self, encoder: TextEncoder) -> None:
         self.encoders = (encoder,)
@@ -119,13 +119,16 @@ class RefinerConditioner:
 
 
 def with_numbers(pooled: Tensor, numbers: Sequence[float]) -> Tensor:
-    """(texts, width) and after it 256 elements for each number: (texts, width + 256 * numbers)."""
+    """The vectors `pooled` (texts, width) with an embedding of 256 elements appended per number.
+
+    Returns (texts, width + 256 * numbers).
+    """
     embedded = embed_numbers(numbers).to(pooled.device)
     return torch.cat([pooled, embedded.flatten().expand(len(pooled), -1)], dim=1)
 
 
 def _silence(texts: int, encoders: Sequence[TextEncoder], numbers: Sequence[float]) -> TextRows:
-    """SDXL's empty negative prompt: zeros where the texts' encodings would be, and one chunk."""
+    """SDXL's empty negative prompt: zeros of one chunk instead of encoded texts."""
     last = encoders[-1]
     width = sum(encoder.width for encoder in encoders)
     context = torch.zeros(texts, 77, width, device=last.device)

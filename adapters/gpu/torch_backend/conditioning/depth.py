@@ -1,6 +1,7 @@
-"""How far away things in a picture are: what SD2's depth model is shown (spec images.md 6).
+"""Depth maps for SD2's depth model (spec images.md 6).
 
-The estimator is MiDaS' DPT-hybrid (Ranftl et al. 2021, arXiv:2103.13413), out of the checkpoint.
+The estimator is MiDaS' DPT-hybrid (Ranftl et al. 2021, arXiv:2103.13413), whose weights are in the
+checkpoint.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 
 PATCH = 16
 MULTIPLE = 2 * PATCH
-"""Sides are multiples of it, so that what the ViT sees can be halved once more."""
+"""Input sides are multiples of this, so that the ViT's feature maps can be halved."""
 
 
 class DepthEstimator:
-    """Pictures to maps of inverse depth. Safe to use from many threads."""
+    """Estimates the inverse depth of pictures. Safe to use from many threads.
+
+    `side` is the length in pixels that pictures are scaled to at one side (see `input_size`).
+    """
 
     def __init__(self, network: "DPTForDepthEstimation", side: int) -> None:
         self.network = network
@@ -34,17 +38,18 @@ class DepthEstimator:
 
     @torch.inference_mode()
     def __call__(self, picture: Tensor) -> Tensor:
-        """(height, width, 3) from 0 to 1 to (h, w), larger where nearer; h and w are the sides
-        that the estimator looks at (`looked_at`).
+        """The inverse depth (h, w) of `picture` (height, width, 3), floats from 0 to 1.
+
+        Larger is nearer; (h, w) is the `input_size` of the picture.
         """
-        height, width = looked_at(picture.shape[0], picture.shape[1], self._side)
+        height, width = input_size(picture.shape[0], picture.shape[1], self._side)
         pixels = picture.permute(2, 0, 1)[None].to(self.network.device, torch.float32)
         # OpenCV's cubic interpolation is torch's
         resized = interpolate(pixels, (height, width), mode="bicubic", align_corners=False)
         return self._estimate(((resized - 0.5) / 0.5).to(self.network.dtype)).float()
 
     def _estimate(self, pixels: Tensor) -> Tensor:
-        # transformers' own way through a hybrid takes squares of one size only
+        # transformers' own forward of a hybrid takes squares of one size only
         dpt, neck = self.network.dpt, self.network.neck
         embedded = dpt.embeddings(pixels, interpolate_pos_encoding=True)
         hidden, taken = embedded.last_hidden_states, list(embedded.intermediate_activations)
@@ -63,10 +68,10 @@ def readouts(layers: int) -> tuple[int, int]:
     return layers * 3 // 4 - 1, layers - 1
 
 
-def looked_at(height: int, width: int, side: int) -> tuple[int, int]:
-    """The sides at which a picture is looked at, both multiples of 32 and at least that.
+def input_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """(height, width) that a picture is resized to before its depth is estimated.
 
-    One is made as long as `side`: that for which the picture is scaled less.
+    The side that needs less scaling becomes `side`; both are multiples of 32.
     """
     scales = side / height, side / width
     scale = min(scales, key=lambda each: abs(1 - each))
@@ -77,15 +82,15 @@ def _multiple(length: float) -> int:
     return max(1, round(length / MULTIPLE)) * MULTIPLE
 
 
-def beside_depth(
+def depth_channels(
     estimator: DepthEstimator, pictures: Sequence[Image], size: tuple[int, int]
 ) -> Tensor:
-    """(B, 1, *size), `size` being (height, width) in cells: each picture's depth from -1 to 1."""
-    told: dict[int, Tensor] = {}
+    """Each picture's depth from -1 to 1: (B, 1, *size), with `size` (height, width) in cells."""
+    depths: dict[int, Tensor] = {}
     for picture in pictures:
-        if id(picture) not in told:
-            told[id(picture)] = _stretched(estimator(to_floats(picture)), size)
-    return torch.cat([told[id(picture)] for picture in pictures])
+        if id(picture) not in depths:
+            depths[id(picture)] = _stretched(estimator(to_floats(picture)), size)
+    return torch.cat([depths[id(picture)] for picture in pictures])
 
 
 def _stretched(depth: Tensor, size: tuple[int, int]) -> Tensor:
@@ -98,7 +103,7 @@ def _stretched(depth: Tensor, size: tuple[int, int]) -> Tensor:
 def build_depth(
     architecture: DepthArchitecture, weights: Weights, device: torch.device
 ) -> DepthEstimator:
-    """The estimator with the file's weights, in single precision: it is asked once a picture.
+    """The estimator with the file's weights, in float32: it runs only once a picture.
 
     Raises `CheckpointError` naming the file and the tensor that is missing or misshapen.
     """

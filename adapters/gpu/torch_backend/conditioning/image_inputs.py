@@ -1,4 +1,4 @@
-"""What the UNets of some families see beside the latent, and how a call of theirs gets it.
+"""Extra input channels of UNets for inpainting, editing and depth, made from a pass's pictures.
 
 Source: spec images.md 6, sampling.md 6.6.
 """
@@ -11,11 +11,11 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.conditioning.depth import DepthEstimator, beside_depth
+from hexfusion.adapters.gpu.torch_backend.conditioning.depth import DepthEstimator, depth_channels
 from hexfusion.adapters.gpu.torch_backend.conditioning.inpainting import (
-    beside_editing,
-    beside_inpainting,
+    editing_channels,
     grey_pictures,
+    inpainting_channels,
     masked_pictures,
 )
 from hexfusion.adapters.gpu.torch_backend.latents.vae import Retry
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scene:
-    """What a pass has to show: the pictures it starts from, one for each of its `count`, or None.
+class PassImages:
+    """The pictures and mask of a pass, and what is needed to encode them.
 
-    `mask` is what is masked of them, None for all; `mask_weight` how grey that becomes and
-    `round_mask` whether a pixel is masked wholly or not at all. `size` is the latent's (height,
-    width) in cells. What is encoded goes through `vae`, draws from `generator`, and is tried again
-    by the VAE that `retry` gives. The answer is wanted on `device`.
+    `pictures` has one for each of the `count` images, or is None for txt2img. `mask` is white where
+    they are masked; None masks everything. `mask_weight` (0 to 1) is how grey masked pixels become,
+    `round_mask` rounds the mask to 0 or 1. `size` is the latent's (height, width) in cells. Pictures
+    are encoded by `vae` with noise from `generator`; after NaN, by the VAE that `retry` gives. The
+    channels are made on `device`.
     """
 
     pictures: Sequence[Image] | None
@@ -52,101 +53,107 @@ class Scene:
 
 
 class ImageInput(Protocol):
-    """What a family's UNet is shown: a tensor (B, channels, height, width) behind the latent's own
-    channels.
+    """Makes the input channels that a family's UNet takes after the latent's own.
 
-    `edits` says that guidance by the picture (`image_cfg_scale`) applies; `fact` is the infotext
-    label of what showing it depends on.
+    `edits`: guidance by the picture (`image_cfg_scale`) applies. `fact` is the infotext label that
+    is written when the channels are used, or None.
     """
 
     edits: ClassVar[bool]
     fact: ClassVar[str | None]
 
-    def __call__(self, scene: Scene) -> Tensor:
-        """Raises `InvalidRequest` where it needs a picture and there is none; as `encode`."""
+    def __call__(self, images: PassImages) -> Tensor:
+        """The channels: (B, channels, height, width), the latent's size.
+
+        Raises `InvalidRequest` if a picture is needed and there is none, and as `encode`.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedPicture:
-    """A mask, and the latent of what it leaves; grey where there is no picture. `rounded` is of
-    families whose mask is rounded whatever a job says (SDXL)."""
+    """Inpainting: the mask, and the latent of the picture with the masked part grey.
+
+    Without a picture, all is grey. `rounded`: the mask is always rounded (SDXL).
+    """
 
     rounded: bool = False
 
     edits: ClassVar[bool] = False
     fact: ClassVar[str | None] = "Conditional mask weight"
 
-    def __call__(self, scene: Scene) -> Tensor:
-        height, width = scene.size
-        if scene.pictures is None:
-            pictures = grey_pictures(scene.count, height * CELL, width * CELL)
+    def __call__(self, images: PassImages) -> Tensor:
+        height, width = images.size
+        if images.pictures is None:
+            pictures = grey_pictures(images.count, height * CELL, width * CELL)
             share = torch.ones(1, 1)
         else:
             pictures, share = masked_pictures(
-                scene.pictures,
-                scene.mask,
-                weight=scene.mask_weight,
-                rounded=self.rounded or scene.round_mask,
+                images.pictures,
+                images.mask,
+                weight=images.mask_weight,
+                rounded=self.rounded or images.round_mask,
             )
-        return beside_inpainting(
-            scene.vae,
+        return inpainting_channels(
+            images.vae,
             pictures,
             share,
-            scene.size,
-            scene.scale_factor,
-            scene.generator,
-            retry=scene.retry,
+            images.size,
+            images.scale_factor,
+            images.generator,
+            retry=images.retry,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class EditedPicture:
-    """The latent of the picture that is to be edited (InstructPix2Pix, arXiv:2211.09800); zeros
-    where there is none. It has so many `channels`."""
+    """InstructPix2Pix (arXiv:2211.09800): the latent of the picture to edit, zeros without one.
+
+    `channels` is the latent's number of channels.
+    """
 
     channels: int
 
     edits: ClassVar[bool] = True
     fact: ClassVar[str | None] = None
 
-    def __call__(self, scene: Scene) -> Tensor:
-        if scene.pictures is None:
-            return torch.zeros(scene.count, self.channels, *scene.size, device=scene.device)
-        return beside_editing(scene.vae, scene.pictures, scene.size, retry=scene.retry)
+    def __call__(self, images: PassImages) -> Tensor:
+        if images.pictures is None:
+            return torch.zeros(images.count, self.channels, *images.size, device=images.device)
+        return editing_channels(images.vae, images.pictures, images.size, retry=images.retry)
 
 
 @dataclass(frozen=True, eq=False)
 class Depth:
-    """How far away things in the picture are, as the checkpoint's own estimator sees it."""
+    """SD2 depth: the picture's depth map, by the checkpoint's own estimator."""
 
     estimator: DepthEstimator
 
     @property
     def network(self) -> "DPTForDepthEstimation":
-        """The estimator's."""
+        """The estimator's network."""
         return self.estimator.network
 
     edits: ClassVar[bool] = False
     fact: ClassVar[str | None] = None
 
-    def __call__(self, scene: Scene) -> Tensor:
-        if scene.pictures is None:
+    def __call__(self, images: PassImages) -> Tensor:
+        if images.pictures is None:
             message = "this checkpoint paints by the depth of a picture: use img2img"
             raise InvalidRequest("init_images", message)
-        return beside_depth(self.estimator, scene.pictures, scene.size).to(scene.device)
+        return depth_channels(self.estimator, images.pictures, images.size).to(images.device)
 
 
-def showing(beside: Tensor | None) -> Link:
+def append_channels(image_channels: Tensor | None) -> Link:
     """A link that puts each row's picture of `beside` (B, channels, H, W) behind its latent; zeros
     for rows that are blind. With None it changes nothing."""
 
     def link(call: Call, answer: Network) -> Tensor:
-        if beside is None:
+        if image_channels is None:
             return answer(call)
-        shown = beside[call.images]
+        channels = image_channels[call.images]
         blind = [index for index, row in enumerate(call.rows) if row.blind]
         if blind:
-            shown[blind] = 0.0
-        return answer(replace(call, x=torch.cat([call.x, shown], dim=1)))
+            channels[blind] = 0.0
+        return answer(replace(call, x=torch.cat([call.x, channels], dim=1)))
 
     return link

@@ -1,4 +1,4 @@
-"""What some UNets see beside the latent: a mask and what it leaves, or a picture to be edited.
+"""Input channels of inpainting UNets (mask, masked picture) and of InstructPix2Pix (picture).
 
 Source: spec images.md 6, sampling.md 6.6.
 """
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
 GREY = 0.5
-"""What a masked pixel becomes: the middle between black and white."""
+"""The colour of masked pixels: halfway between black and white."""
 
 
 def masked_pictures(
     pictures: Sequence[Image], mask: Image | None, *, weight: float, rounded: bool
 ) -> tuple[list[Tensor], Tensor]:
-    """Pictures (height, width, 3) from 0 to 1 with the masked part greyed out, and the mask.
+    """The pictures with the masked part greyed out, and the mask; floats from 0 to 1.
 
-    Without a mask all is masked. `weight` is how grey it becomes; `rounded` masks a pixel wholly or
-    not at all. The mask is (height, width), of its own size.
+    The pictures are (height, width, 3), the mask (height, width) of its own size; without a `mask`
+    everything is masked. `weight` (0 to 1) is how grey masked pixels become; `rounded` rounds the
+    mask to 0 or 1.
     """
     if mask is None:
         width, height = pictures[0].size
@@ -48,7 +49,7 @@ def _resized(share: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(share[None, None], size, mode="nearest")[0, 0]
 
 
-def beside_inpainting(
+def inpainting_channels(
     vae: "AutoencoderKL",
     pictures: Sequence[Tensor],
     share: Tensor,
@@ -58,10 +59,13 @@ def beside_inpainting(
     *,
     retry: Retry | None,
 ) -> Tensor:
-    """(B, 5, *size), `size` being (height, width) in cells: the mask, then the greyed pictures
-    encoded. All of them draw at once from `generator`. Errors as `encode`."""
-    told = torch.cat([posterior(vae, each, retry=retry) for each in pictures])
-    latents = sample_posterior(told, scale_factor, generator)
+    """The mask, then the encoded greyed pictures: (B, 5, *size), `size` (height, width) in cells.
+
+    `pictures` and `share` are as from `masked_pictures`. The noise of all encodings is one draw
+    from `generator`. Raises as `encode`.
+    """
+    posteriors = torch.cat([posterior(vae, each, retry=retry) for each in pictures])
+    latents = sample_posterior(posteriors, scale_factor, generator)
     if latents.shape[-2:] != size:
         latents = interpolate(latents, size, mode="bilinear")
     cells = _resized(share, size).to(latents)
@@ -69,18 +73,18 @@ def beside_inpainting(
 
 
 def grey_pictures(count: int, height: int, width: int) -> list[Tensor]:
-    """What a UNet that inpaints is shown where there is no picture; sides in pixels."""
+    """`count` grey pictures (height, width, 3), for inpainting UNets in txt2img."""
     return [torch.full((height, width, 3), GREY)] * count
 
 
-def beside_editing(
+def editing_channels(
     vae: "AutoencoderKL",
     pictures: Sequence[Image],
     size: tuple[int, int],
     *,
     retry: Retry | None,
 ) -> Tensor:
-    """(B, 4, *size): the likeliest latent of each picture, not scaled. Errors as `encode`."""
-    told = torch.cat([posterior(vae, to_floats(each), retry=retry) for each in pictures])
-    latents = told.float().chunk(2, dim=1)[0]
+    """The mean of each picture's encoding, unscaled: (B, 4, *size). Raises as `encode`."""
+    posteriors = torch.cat([posterior(vae, to_floats(each), retry=retry) for each in pictures])
+    latents = posteriors.float().chunk(2, dim=1)[0]
     return latents if latents.shape[-2:] == size else interpolate(latents, size, mode="bilinear")

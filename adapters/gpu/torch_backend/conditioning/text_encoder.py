@@ -1,4 +1,4 @@
-"""Prompts to the tensors a UNet is conditioned on, by one text model.
+"""`TextEncoder`: prompts to the tensors that condition a UNet, by one CLIP text model.
 
 Source: spec prompts.md 5.4 (columns of chunks), 5.5 (emphasis) and 5.6 (which layer).
 """
@@ -42,25 +42,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """`states` is (texts, 77 * chunks, width) float32; `pooled` (texts, width) float32, from each
-    text's first chunk, where the encoder has a projection.
+    """Encoded texts: `states` (texts, 77 * chunks, width) float32, and pooled vectors.
+
+    `pooled` is (texts, width) float32, from each text's first chunk; None without a projection.
     """
 
     states: Tensor
     pooled: Tensor | None = None
 
     def pooled_rows(self) -> Tensor:
-        """`pooled`, of an encoder that is known to have it."""
+        """`pooled`, for an encoder with a projection."""
         assert self.pooled is not None
         return self.pooled
 
 
 class TextEncoder:
-    """One CLIP text model with its tokenizer, and what it encoded last.
+    """A CLIP text model with its tokenizer, and a cache of the last `cache_size` encodings.
 
-    `final_norm` says whether the layer taken goes through the model's final norm. With a
-    `projection` it pools too. Safe to use from many threads. The cache lives and dies with the
-    model, so an unloaded checkpoint leaves nothing behind.
+    `final_norm`: the chosen layer's output goes through the model's final norm. With a `projection`
+    it also returns pooled vectors. Safe to use from many threads. The cache is freed with the
+    model.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class TextEncoder:
         self.projection = projection
         self._special = special
         self._final_norm = final_norm
-        #: What embeddings for SDXL call the encoder.
+        #: The encoder's name in embeddings for SDXL.
         self._part = "clip_l" if special == CLIP_L else "clip_g"
         self._cache: OrderedDict[_Key, Encoded] = OrderedDict()
         self._cache_size = cache_size
@@ -90,16 +91,16 @@ class TextEncoder:
 
     @property
     def width(self) -> int:
-        """Of a token's vector."""
+        """Elements of a token's vector."""
         return int(self.model.config.hidden_size)
 
     @property
     def pooled_width(self) -> int:
-        """Of a text's vector; 0 without a projection."""
+        """Elements of a text's pooled vector; 0 without a projection."""
         return self.projection.out_features if self.projection else 0
 
     def chunk(self, texts: Sequence[str], plan: TextPlan) -> tuple[ChunkedPrompt, ...]:
-        """The texts as rows of tokens, with the names of the job's embeddings found in them.
+        """The texts as chunks of tokens, with the job's embeddings found in them.
 
         Raises `InvalidRequest` for malformed weights.
         """
@@ -132,7 +133,7 @@ class TextEncoder:
         )
 
     def filled(self, prompts: Sequence[ChunkedPrompt], chunks: int) -> tuple[ChunkedPrompt, ...]:
-        """The same with empty chunks after those that have fewer than `chunks`."""
+        """The prompts with empty chunks appended until each has `chunks`."""
         blank = empty_chunk(self._special)
         return tuple(
             replace(each, chunks=each.chunks + (blank,) * (chunks - len(each.chunks)))
@@ -140,11 +141,11 @@ class TextEncoder:
         )
 
     def encode(self, prompts: Sequence[ChunkedPrompt], plan: TextPlan, clip_skip: int) -> Encoded:
-        """The prompts encoded and normalised together, emphasised as the plan says.
+        """Encode prompts and normalise them together, with the plan's emphasis.
 
-        Those with fewer chunks than the longest are filled with empty ones. `clip_skip` counts
-        layers from the end, 1 to their number, whatever the plan's is; raises `InvalidRequest` if
-        there is no such layer. Without `plan.keep` nothing is taken from the cache, nor put there.
+        Prompts with fewer chunks than the longest are filled with empty ones. `clip_skip` counts
+        layers from the end, from 1, and overrides the plan's; raises `InvalidRequest` if there is
+        no such layer. The cache is used only with `plan.keep`.
         """
         emphasis = plan.emphasis
         if not plan.keep:
@@ -181,7 +182,7 @@ class TextEncoder:
         return Encoded(emphasise(states.float(), multipliers, emphasis), pooled)
 
     def _placed(self, column: Sequence[Chunk]) -> Sequence[tuple[int, int, Tensor]]:
-        """Where embeddings' vectors go: (row, first position behind BOS, vectors)."""
+        """The embeddings' vectors as (row, first position counting BOS, vectors (n, width))."""
         additions = current()
         if additions is None or additions.vocabulary is None:
             return ()
@@ -197,7 +198,7 @@ class TextEncoder:
 
 
 def _identity(prompts: Sequence[ChunkedPrompt]) -> Hashable:
-    """Of what the job adds while these prompts are encoded."""
+    """Equal while the job adds the same LoRAs and embeddings to these prompts' encoding."""
     additions = current()
     if additions is None:
         return None
@@ -208,10 +209,10 @@ def _identity(prompts: Sequence[ChunkedPrompt]) -> Hashable:
 def hidden_states(
     model: "CLIPTextModel", tokens: Tensor, clip_skip: int, *, final_norm: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """The `clip_skip`-th last layer's output, and the last one's through the final norm.
+    """The output of the `clip_skip`-th last layer, and the last layer's after the final norm.
 
-    `tokens` is (rows, 77) int64, both results (rows, 77, width); `final_norm` is for the former.
-    Raises `InvalidRequest` if there is no such layer.
+    `tokens` is (rows, 77) int64, both results are (rows, 77, width). With `final_norm` the first
+    result goes through the final norm too. Raises `InvalidRequest` if there is no such layer.
     """
     layers = model.config.num_hidden_layers
     if not 1 <= clip_skip <= layers:
@@ -227,7 +228,10 @@ def hidden_states(
 
 
 def pool(last: Tensor, tokens: Tensor, projection: nn.Linear) -> Tensor:
-    """(rows, width): the vector at the first of the largest token ids, the end of the text."""
+    """Pooled vectors (rows, width): the projected state at each text's end token.
+
+    `last` is (rows, 77, width) and `tokens` (rows, 77); the end token has the largest id.
+    """
     rows = torch.arange(len(tokens), device=tokens.device)
     return projection(last[rows, tokens.argmax(dim=-1)])
 

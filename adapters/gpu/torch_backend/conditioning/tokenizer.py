@@ -1,8 +1,8 @@
 """CLIP's byte-pair tokenizer, offline.
 
-The tokenizing is done by the `tokenizers` library (the one under transformers' own
-`CLIPTokenizer`, which costs two more seconds to import); the vocabulary travels with this
-package. Source: spec prompts.md 5.1.
+It uses the `tokenizers` library, which transformers' own `CLIPTokenizer` is built on, without the
+two seconds that transformers takes to import. The vocabulary is in this package. Source: spec
+prompts.md 5.1.
 """
 
 import gzip
@@ -19,24 +19,24 @@ _WORDS = r"|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 
 
 def clean(text: str) -> str:
-    """The text as CLIP was trained on it: mended Unicode, single spaces, lower case."""
+    """The text normalised for CLIP: broken Unicode fixed, single spaces, lower case."""
     from ftfy import fix_text
 
     return re.sub(r"\s+", " ", fix_text(text)).strip().lower()
 
 
 def clean_for_open_clip(text: str) -> str:
-    """The same, and HTML entities become what they stand for: `&amp;lt;` is `<`."""
+    """`clean` with HTML entities unescaped twice: `&amp;lt;` becomes `<`."""
     from ftfy import fix_text
 
     return re.sub(r"\s+", " ", unescape(unescape(fix_text(text)))).strip().lower()
 
 
 class ClipTokenizer:
-    """Text to CLIP token ids. Building one takes about 0.2 s; safe to use from many threads.
+    """Text to CLIP token ids. Takes about 0.2 s to build; safe to use from many threads.
 
-    `clean` is done to the text first; `begin` and `end` are how the two special tokens are
-    written, should a text hold them.
+    `clean` is applied to the text first. `begin` and `end` are the texts of the two special
+    tokens, recognised in prompts.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ClipTokenizer:
         )
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text: no begin, end or padding, and no limit of length."""
+        """Token ids of each text, without begin, end or padding, and of any length."""
         cleaned = [self._clean(text) for text in texts]
         encoded = self._tokenizer.encode_batch(cleaned, add_special_tokens=False)
         return [one.ids for one in encoded]
@@ -83,8 +83,9 @@ class ClipTokenizer:
 
 
 def open_clip_tokenizer() -> ClipTokenizer:
-    """The tokenizer of OpenCLIP's models (SD2, bigG in SDXL): the same vocabulary, but it unescapes
-    HTML and writes the special tokens in another way.
+    """The tokenizer of OpenCLIP's models (SD2, bigG in SDXL).
+
+    It has CLIP's vocabulary, unescapes HTML, and has other texts for the special tokens.
     """
     return ClipTokenizer(clean_for_open_clip, "<start_of_text>", "<end_of_text>")
 
@@ -97,8 +98,9 @@ def _read_merges() -> list[tuple[str, str]]:
 
 
 def _byte_alphabet() -> str:
-    """A visible character for each byte, in the vocabulary's order: printable Latin-1 stands for
-    itself and comes first, the other bytes follow from U+0100 on.
+    """A visible character for each byte, in the vocabulary's order.
+
+    Printable Latin-1 bytes come first, as themselves; the others are characters from U+0100 on.
     """
     visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     return "".join(map(chr, visible)) + "".join(chr(0x100 + i) for i in range(256 - len(visible)))

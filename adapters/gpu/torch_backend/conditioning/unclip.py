@@ -1,7 +1,7 @@
-"""What an unCLIP is told of a picture: its CLIP embedding (spec images.md 6).
+"""Conditioning of unCLIP checkpoints by the CLIP embedding of a picture (spec images.md 6).
 
-Ramesh et al. 2022 (arXiv:2204.06125), as Stable unCLIP 2.1 has it: the embedding with noise added,
-and beside it how much. A1111 always adds the least there is.
+Ramesh et al. 2022 (arXiv:2204.06125), in Stable unCLIP 2.1's form: the embedding with noise added,
+and an encoding of the noise level. A1111 always uses the lowest level.
 """
 
 import math
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 SPREAD = (0.26862954, 0.26130258, 0.27577711)
-"""Of the pictures that CLIP was trained on, by colour."""
+"""Mean and standard deviation, by colour, of the pictures that CLIP was trained on."""
 
 STATISTICS = "ViT-L-14_stats.th"
-"""Karlo's mean and spread of ViT-L embeddings, which the checkpoint is trained with and lacks."""
+"""Karlo's file of the mean and deviation of ViT-L embeddings, which the checkpoint lacks."""
 
 _IN_FILE = ("noise_augmentor.data_mean", "noise_augmentor.data_std")
 
 
 class ImageEmbedder:
-    """Pictures to the vectors that an unCLIP takes. Safe to use from many threads.
+    """Encodes pictures into the vectors that an unCLIP takes. Safe to use from many threads.
 
-    `mean` and `spread` are (width,), of the embeddings it was trained on.
+    `mean` and `spread` (standard deviation) are (width,), of the embeddings it was trained on.
     """
 
     def __init__(
@@ -57,31 +57,31 @@ class ImageEmbedder:
 
     @property
     def vector_width(self) -> int:
-        """Of what the UNet takes: an embedding and its noise level."""
+        """Elements of the UNet's vector: an embedding and its noise level, equally long."""
         return 2 * len(self._mean)
 
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Image], generator: torch.Generator) -> Tensor:
-        """(B, vector width) float32 on the CPU; the noise is drawn from `generator`, in order."""
-        told: dict[int, Tensor] = {}
+        """The pictures' vectors: (B, vector_width) float32 on the CPU; noise from `generator`."""
+        embeddings: dict[int, Tensor] = {}
         for picture in pictures:
-            if id(picture) not in told:
-                told[id(picture)] = self._embedded(to_floats(picture))
-        embedded = torch.cat([told[id(picture)] for picture in pictures])
-        return with_least_noise(embedded, self._mean, self._spread, generator)
+            if id(picture) not in embeddings:
+                embeddings[id(picture)] = self._embedded(to_floats(picture))
+        embedded = torch.cat([embeddings[id(picture)] for picture in pictures])
+        return with_noise_level(embedded, self._mean, self._spread, generator)
 
     def _embedded(self, picture: Tensor) -> Tensor:
         network = self.network
-        pixels = prepared(picture, network.config.image_size)
+        pixels = clip_pixels(picture, network.config.image_size)
         embeds: Tensor = network(pixels.to(network.device, network.dtype)).image_embeds
         return embeds.float().cpu()
 
 
-def prepared(picture: Tensor, side: int) -> Tensor:
-    """(height, width, 3) from 0 to 1 to (1, 3, side, side) as CLIP takes it.
+def clip_pixels(picture: Tensor, side: int) -> Tensor:
+    """A picture (height, width, 3), 0 to 1, stretched and normalised for CLIP: (1, 3, side, side).
 
-    Stretched to a square; what would alias is blurred away first, by half of what a side shrinks
-    by less one (the rule of kornia's `resize`).
+    When shrinking it is blurred first against aliasing, with a sigma of (factor - 1) / 2 pixels
+    (the rule of kornia's `resize`).
     """
     pixels = picture.permute(2, 0, 1)[None].float()
     factors = pixels.shape[-2] / side, pixels.shape[-1] / side
@@ -94,7 +94,7 @@ def prepared(picture: Tensor, side: int) -> Tensor:
 
 
 def _blurred(pixels: Tensor, sigma: float) -> Tensor:
-    """Down the columns of (1, 3, h, w), mirrored at the edges."""
+    """`pixels` (1, 3, h, w) blurred along their columns, mirrored at the edges."""
     sigma = max(sigma, 0.001)
     size = int(max(4 * sigma, 3)) | 1
     reach = size // 2
@@ -103,13 +103,13 @@ def _blurred(pixels: Tensor, sigma: float) -> Tensor:
     return conv2d(pad(pixels, (0, 0, reach, reach), mode="reflect"), kernel, groups=3)
 
 
-def with_least_noise(
+def with_noise_level(
     embedded: Tensor, mean: Tensor, spread: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """(B, 2 * width) of (B, width): noised as at the first of 1000 times, and that time's number.
+    """Embeddings (B, width) noised at the lowest level, and the level's encoding: (B, 2 * width).
 
-    The squared-cosine schedule (Nichol and Dhariwal 2021, arXiv:2102.09672); sinusoids of time 0
-    are ones, then zeros.
+    The first of 1000 steps of the squared-cosine schedule (Nichol and Dhariwal 2021,
+    arXiv:2102.09672). The level is encoded as the sinusoids of time 0: ones, then zeros.
     """
     alpha = _cosine(1 / 1000) / _cosine(0)
     noise = torch.randn(embedded.shape, generator=generator)
@@ -124,9 +124,10 @@ def _cosine(time: float) -> float:
     return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
 
 
-def telling(conditioning: Conditioning, vectors: Tensor) -> Conditioning:
-    """The same texts, each image's prompt with its vector of (B, width); the negative ones see
-    nothing, which is zeros.
+def with_image_vectors(conditioning: Conditioning, vectors: Tensor) -> Conditioning:
+    """`conditioning` with `vectors` (B, width): each image's prompt gets its picture's vector.
+
+    Negative prompts get zeros.
     """
     unseen = torch.zeros_like(vectors[0])
 
@@ -153,9 +154,9 @@ def build_image_embedder(
 ) -> ImageEmbedder:
     """The image encoder with the file's weights.
 
-    With `statistics` those of the embeddings are needed, too: in the file, or in Karlo's file
-    beside it or in the folder `karlo` beside its folder. Raises `CheckpointError` naming the file
-    and the tensor that is missing or misshapen.
+    `statistics`: mean and deviation of the embeddings are needed. They are read from the file, or
+    from Karlo's file in the same folder or in the folder `karlo` next to it. Raises
+    `CheckpointError` naming the file and the tensor that is missing or misshapen.
     """
     from transformers.models.clip.configuration_clip import CLIPVisionConfig
     from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.use import (
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.coding import (
     decode_small,
     encode_small,
 )
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.latents.init_latents import (
     encode_pictures,
-    fitted,
+    stretch_latent,
     to_floats,
 )
 from hexfusion.adapters.gpu.torch_backend.latents.vae import (
@@ -89,7 +89,7 @@ class Codec:
             if self._plan.encode_method == "TAESD":
                 encoder = self._small.taesd(model, "encoder")
                 made = [encode_small(encoder, to_floats(each)) for each in pictures]
-                return torch.cat([fitted(latent, size) for latent in made])
+                return torch.cat([stretch_latent(latent, size) for latent in made])
             return encode_pictures(
                 model.vae, pictures, size, model.scale_factor, generator, retry=self.retry
             )

@@ -7,11 +7,11 @@ from PIL import Image
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.use import (
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.coding import (
     decode_approximately,
     decode_small,
 )
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.latents.vae import Retry, approximate, decode, to_pictures
 from hexfusion.application.pictures.grids import image_grid
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import find_layer, split_key
-from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
+from hexfusion.adapters.gpu.torch_backend.files.validation import check_finite, check_plain
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import LoraKind, LoraTensors, kind_of
 from hexfusion.adapters.gpu.torch_backend.patches.lora_merging import Layer
@@ -45,7 +45,7 @@ def read_lora(path: Path, layers: Mapping[str, Layer], *, open_clip: bool = Fals
     embeddings: dict[str, dict[str, object]] = {}
     unmatched: set[str] = set()
     for key in weights:
-        tensor = finite(sound(weights[key], weights.file, key), weights.file, key)
+        tensor = check_finite(check_plain(weights[key], weights.file, key), weights.file, key)
         if key.startswith(_BUNDLED):
             _bundle(embeddings, key.removeprefix(_BUNDLED), tensor)
             continue

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceNetwork, FaceTensors
 from hexfusion.adapters.gpu.torch_backend.faces.vqgan import (
     Blocks,
     Doubling,
@@ -45,7 +45,7 @@ class _Layer(nn.Module):
 class _Fusion(nn.Module):
     """What the encoder saw scales and shifts what the decoder draws, by the share `weight`."""
 
-    def __init__(self, state: State, name: str) -> None:
+    def __init__(self, state: FaceTensors, name: str) -> None:
         super().__init__()
         self.encode_enc: Residual = residual(state, f"{name}encode_enc.")
         made = state.widths(f"{name}scale.0.weight")[0]
@@ -71,7 +71,7 @@ class _Codebook(nn.Module):
 class CodeFormer(FaceNetwork):
     """(1, 3, 512, 512), red, green, blue, -1 to 1 -> the same, drawn anew, about -1 to 1."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: FaceTensors) -> None:
         super().__init__()
         self.encoder = Blocks(state, "encoder.", doubled=False)
         self.generator = Blocks(state, "generator.", doubled=True)

@@ -8,8 +8,8 @@ convolutions.
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.faces.layers import half, leaky, twice
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceNetwork, FaceTensors
+from hexfusion.adapters.gpu.torch_backend.faces.shared_layers import half, leaky, twice
 from hexfusion.adapters.gpu.torch_backend.faces.stylegan import Generator, Noise
 from hexfusion.domain.errors import CheckpointError
 
@@ -34,7 +34,7 @@ class _Block(nn.Module):
         return y + self.skip(resized(x))
 
 
-def _steering(state: State, name: str) -> nn.Sequential:
+def _steering(state: FaceTensors, name: str) -> nn.Sequential:
     """Feature maps to what steers half of the generator's channels."""
     inner, taken, *_ = state.widths(f"{name}.0.weight")
     made = state.widths(f"{name}.2.weight")[0]
@@ -45,7 +45,7 @@ def _steering(state: State, name: str) -> nn.Sequential:
 class Gfpgan(FaceNetwork):
     """(1, 3, 512, 512), red, green, blue, -1 to 1 -> the same, drawn anew, about -1 to 1."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: FaceTensors) -> None:
         super().__init__()
         first = state.widths("conv_body_first.weight")[0]
         self.conv_body_first = nn.Conv2d(3, first, 1)
@@ -97,7 +97,7 @@ class Gfpgan(FaceNetwork):
         )
 
 
-def _block(state: State, name: str, *, down: bool) -> _Block:
+def _block(state: FaceTensors, name: str, *, down: bool) -> _Block:
     made, taken, *_ = state.widths(f"{name}.conv2.weight")
     return _Block(taken, made, down=down)
 

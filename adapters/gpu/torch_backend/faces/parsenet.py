@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.faces.layers import FixedNorm, leaky, twice_nearest
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceNetwork, FaceTensors
+from hexfusion.adapters.gpu.torch_backend.faces.shared_layers import FixedNorm, leaky, twice_nearest
 
 CLASSES = 19
 
@@ -62,7 +62,7 @@ class ParseNet(FaceNetwork):
     The picture that the network draws of the face besides is not made.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: FaceTensors) -> None:
         super().__init__()
         first = _Layer(3, state.widths("encoder.0.conv2d.weight")[0])
         down = [_block(state, "encoder", each, -1) for each in range(1, state.count("encoder."))]
@@ -83,6 +83,6 @@ class ParseNet(FaceNetwork):
         return self(torch.empty(1, 3, 512, 512)).shape == (1, CLASSES, 512, 512)
 
 
-def _block(state: State, part: str, number: int, scale: int) -> _Block:
+def _block(state: FaceTensors, part: str, number: int, scale: int) -> _Block:
     made, taken, *_ = state.widths(f"{part}.{number}.conv1.conv2d.weight")
     return _Block(taken, made, scale)

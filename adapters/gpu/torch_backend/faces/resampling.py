@@ -63,7 +63,7 @@ class Area:
         return array[self.top : self.bottom, self.left : self.right]
 
 
-def reach(way: Similarity, area: Area, margin: int = 2) -> Area:
+def mapped_area(way: Similarity, area: Area, margin: int = 2) -> Area:
     """Where `way` takes the pixels of an area, and a margin around it."""
     corners = [way(complex(x, y)) for x in (area.left, area.right) for y in (area.top, area.bottom)]
     xs, ys = [each.real for each in corners], [each.imag for each in corners]
@@ -81,7 +81,7 @@ def warped(source: Array, way: Similarity, area: Area, border: Sequence[int]) ->
     Of bytes, bytes; else in double precision.
     """
     whole = source.dtype == np.uint8
-    needed = reach(way, area).within(source.shape[1], source.shape[0])
+    needed = mapped_area(way, area).within(source.shape[1], source.shape[0])
     x, y = _places(way, area)
     # Two pixels of border on every side: whatever lies further out sees nothing but border.
     depth = source.shape[2]
@@ -146,7 +146,7 @@ def _resized_along(levels: Array, axis: int, size: int) -> Array:
     return total
 
 
-def softened(mask: Array) -> Array:
+def blurred_mask(mask: Array) -> Array:
     """A mask (512, 512) in double precision, blurred twice by 101 pixels with a deviation of 11."""
     blur = _twice_blurred(mask.shape[0])
     return blur @ mask @ blur.T

@@ -12,13 +12,13 @@ from hexfusion.adapters.gpu.torch_backend.faces.alignment import Similarity
 from hexfusion.adapters.gpu.torch_backend.faces.resampling import (
     Area,
     Array,
-    reach,
-    softened,
+    blurred_mask,
+    mapped_area,
     warped,
 )
 from hexfusion.domain.errors import NotANumber
 
-Network = Callable[[Tensor], Tensor]
+FaceFunction = Callable[[Tensor], Tensor]
 """Pixels (1, 3, 512, 512), red, green, blue, -1 to 1 -> pixels alike, or logits of classes; both on
 the CPU."""
 
@@ -43,12 +43,12 @@ class Patch:
     way: Similarity
 
 
-def cut_out(picture: Array, way: Similarity) -> Array:
+def extract_face(picture: Array, way: Similarity) -> Array:
     """The straightened face, (512, 512, 3), of an RGB picture in bytes."""
     return warped(picture, way.inverse, _WHOLE, _BORDER)
 
 
-def drawn_anew(face: Array, restore: Network) -> Array:
+def restored_face(face: Array, restore: FaceFunction) -> Array:
     """Bytes to bytes, cut off as A1111 cuts. Raises `NotANumber`."""
     made = restore(_pixels(face))
     if made.isnan().any():
@@ -57,20 +57,20 @@ def drawn_anew(face: Array, restore: Network) -> Array:
     return levels.permute(1, 2, 0).numpy()
 
 
-def face_share(face: Array, parse: Network) -> Array:
+def face_share(face: Array, parse: FaceFunction) -> Array:
     """How much of each pixel is to be seen, (512, 512), 0 to 1."""
     classes = parse(_pixels(face))[0].argmax(0).numpy()
-    mask = softened(_FACE[classes].astype(np.float64) * 255)
+    mask = blurred_mask(_FACE[classes].astype(np.float64) * 255)
     rim = np.zeros_like(mask)
     inner = slice(_RIM, -_RIM)
     rim[inner, inner] = mask[inner, inner]
     return rim / 255
 
 
-def put_back(picture: Array, patches: Sequence[Patch]) -> Array:
+def paste_faces(picture: Array, patches: Sequence[Patch]) -> Array:
     """The picture with the faces in it, one over the other; where none is seen, unchanged."""
     height, width = picture.shape[:2]
-    areas = [reach(patch.way.inverse, _WHOLE).within(width, height) for patch in patches]
+    areas = [mapped_area(patch.way.inverse, _WHOLE).within(width, height) for patch in patches]
     placed = [pair for pair in zip(patches, areas, strict=True) if not pair[1].empty]
     if not placed:
         return picture

@@ -10,24 +10,24 @@ from PIL.Image import Image, fromarray
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.faces.alignment import alignment
+from hexfusion.adapters.gpu.torch_backend.faces.catalogue import FaceCatalogue, FaceFiles
 from hexfusion.adapters.gpu.torch_backend.faces.codeformer import CodeFormer
 from hexfusion.adapters.gpu.torch_backend.faces.detection import find_faces
-from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue, FaceFiles
-from hexfusion.adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import (
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import (
     FaceNetwork,
-    State,
+    FaceTensors,
     build,
-    read_state,
+    read_face_tensors,
 )
+from hexfusion.adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
 from hexfusion.adapters.gpu.torch_backend.faces.parsenet import ParseNet
 from hexfusion.adapters.gpu.torch_backend.faces.restoration import (
-    Network,
+    FaceFunction,
     Patch,
-    cut_out,
-    drawn_anew,
+    extract_face,
     face_share,
-    put_back,
+    paste_faces,
+    restored_face,
 )
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
@@ -115,15 +115,15 @@ class TorchFaceRestorer:
         parse = self._called(files.parser, ParseNet, device)
         patches: list[Patch] = []
         for way in believed:
-            face = drawn_anew(cut_out(pixels, way), restore)
+            face = restored_face(extract_face(pixels, way), restore)
             patches.append(Patch(face, face_share(face, parse), way))
             if advance(len(patches), len(believed)) is not Verdict.CONTINUE:
                 break
-        return put_back(pixels, patches)
+        return paste_faces(pixels, patches)
 
     def _network(
         self, how: FaceRestoration, files: FaceFiles, device: torch.device, seed: int
-    ) -> Network:
+    ) -> FaceFunction:
         if how.model == GFPGAN:
             return self._called(files.network, Gfpgan, device, noise_of(seed, device))
         return self._called(files.network, CodeFormer, device, how.weight)
@@ -144,8 +144,12 @@ class TorchFaceRestorer:
         return detect
 
     def _called(
-        self, file: Path, make: Callable[[State], FaceNetwork], device: torch.device, *more: object
-    ) -> Network:
+        self,
+        file: Path,
+        make: Callable[[FaceTensors], FaceNetwork],
+        device: torch.device,
+        *more: object,
+    ) -> FaceFunction:
         """The network of that file as a function of pixels on the CPU, when it has its turn."""
         network = self._loaded(file, make)
 
@@ -155,13 +159,13 @@ class TorchFaceRestorer:
 
         return call
 
-    def _loaded(self, file: Path, make: Callable[[State], FaceNetwork]) -> FaceNetwork:
+    def _loaded(self, file: Path, make: Callable[[FaceTensors], FaceNetwork]) -> FaceNetwork:
         """Raises `CheckpointError`; a file that changed is read again."""
         with self._loading:
             changed = file.stat().st_mtime_ns
             held = self._held.get(file)
             if held is None or held[0] != changed:
-                held = changed, build(read_state(file), make)
+                held = changed, build(read_face_tensors(file), make)
                 self._held[file] = held
             return held[1]
 

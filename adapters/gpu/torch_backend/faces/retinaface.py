@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.faces.layers import FixedNorm
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceNetwork, FaceTensors
+from hexfusion.adapters.gpu.torch_backend.faces.shared_layers import FixedNorm
 
 #: Anchors of each cell.
 ANCHORS = 2
@@ -41,7 +41,7 @@ class _Bottleneck(nn.Module):
 class _Backbone(nn.Module):
     """A residual network without its classifier: (B, 3, H, W) -> features at strides 8, 16, 32."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: FaceTensors) -> None:
         super().__init__()
         first = state.widths("body.conv1.weight")[0]
         self.conv1 = nn.Conv2d(3, first, 7, 2, 3, bias=False)
@@ -59,7 +59,7 @@ class _Backbone(nn.Module):
         return found[1:]
 
 
-def _stage(state: State, number: int) -> nn.Sequential:
+def _stage(state: FaceTensors, number: int) -> nn.Sequential:
     blocks = []
     for block in range(state.count(f"body.layer{number}.")):
         name = f"body.layer{number}.{block}"
@@ -133,7 +133,7 @@ class RetinaFace(FaceNetwork):
     """(1, 3, H, W), levels of blue, green, red less the mean's -> of every anchor, finest scale
     first: how likely it is a face (N,), its box (N, 4) and landmarks (N, 10) relative to it."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: FaceTensors) -> None:
         super().__init__()
         self.body = _Backbone(state)
         made, _, *_ = state.widths("fpn.output1.0.weight")

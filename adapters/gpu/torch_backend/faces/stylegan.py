@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.faces.layers import leaky, twice
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import State
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceTensors
+from hexfusion.adapters.gpu.torch_backend.faces.shared_layers import leaky, twice
 
 Noise = Callable[[int, int], Tensor]
 """(height, width) -> standard normal numbers, (1, 1, height, width)."""
@@ -82,7 +82,7 @@ class Generator(nn.Module):
     A style holds for one convolution; a level's last is shared with the next one's first colour.
     """
 
-    def __init__(self, state: State, prefix: str) -> None:
+    def __init__(self, state: FaceTensors, prefix: str) -> None:
         super().__init__()
         name = f"{prefix}style_conv1.modulated_conv"
         first = state.widths(f"{name}.weight", 5)[1]

@@ -10,8 +10,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.faces.layers import twice_nearest
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import State
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceTensors
+from hexfusion.adapters.gpu.torch_backend.faces.shared_layers import twice_nearest
 from hexfusion.domain.errors import CheckpointError
 
 _GROUPS, _TINY = 32, 1e-6
@@ -76,7 +76,7 @@ class Doubling(nn.Module):
 class Blocks(nn.Module):
     """The blocks of an encoder, or (where sides are `doubled`) of a decoder."""
 
-    def __init__(self, state: State, prefix: str, *, doubled: bool) -> None:
+    def __init__(self, state: FaceTensors, prefix: str, *, doubled: bool) -> None:
         super().__init__()
         name = f"{prefix}blocks."
         resizing = Doubling if doubled else Halving
@@ -85,13 +85,13 @@ class Blocks(nn.Module):
         )
 
 
-def residual(state: State, name: str) -> Residual:
+def residual(state: FaceTensors, name: str) -> Residual:
     """The residual block whose tensors begin with that name."""
     made, taken, *_ = state.widths(f"{name}conv1.weight")
     return Residual(taken, made)
 
 
-def _block(state: State, name: str, resizing: type[Halving] | type[Doubling]) -> nn.Module:
+def _block(state: FaceTensors, name: str, resizing: type[Halving] | type[Doubling]) -> nn.Module:
     if f"{name}conv1.weight" in state:
         return residual(state, name)
     if f"{name}q.weight" in state:

@@ -1,4 +1,4 @@
-"""The families of checkpoints: one module for each or for those that share a layout.
+"""The families of checkpoints: a module for each, or for several that share a layout.
 
-`family` says what a family is, `registry` has them in the order of detection.
+`family` defines `Family`, `registry` lists all of them in the order of detection.
 """

@@ -1,6 +1,6 @@
-"""What is to be built of a checkpoint: its family, and its networks as the file has them.
+"""The architecture of a checkpoint: its family and the dimensions of its networks.
 
-What shapes cannot tell follows the family's conventions, and a sibling `.yaml` may correct it.
+What tensor shapes do not determine follows the family, and a sibling `.yaml` can override it.
 Source: spec networks.md 1.4.
 """
 
@@ -23,8 +23,8 @@ from hexfusion.domain.errors import CheckpointError
 class Architecture(Networks):
     """Everything needed to build a checkpoint's networks and to use them.
 
-    `prediction` is what the UNet predicts: "epsilon" or "v", None where only the network itself
-    can tell. Latents are the VAE's mean times `scale_factor`.
+    `prediction` is what the UNet predicts: "epsilon" or "v"; None means it must be measured.
+    Latents are the VAE's mean times `scale_factor`.
     """
 
     family: Family
@@ -98,7 +98,7 @@ def _check_divisible(file: str, networks: Networks) -> None:
 
 
 def _check_widths(file: str, networks: Networks) -> None:
-    """Whether what the text encoders give is what the UNet takes."""
+    """Raises `CheckpointError` unless the encoders' widths are those that the UNet takes."""
     unet, width = networks.unet, sum(text.width for text in networks.texts)
     if unet.context_width != width:
         raise CheckpointError(
@@ -112,14 +112,14 @@ def _check_widths(file: str, networks: Networks) -> None:
 
 
 def _vector_width(networks: Networks) -> int | None:
-    if networks.vision:  # what the picture says, and how much noise was added to it
+    if networks.vision:  # the picture's embedding, and its noise level
         return 2 * networks.vision.projection
     pooled = networks.texts[-1].projection
     return None if pooled is None else pooled + NUMBER_WIDTH * networks.numbers
 
 
 def _check_latents(file: str, networks: Networks, family: Family) -> None:
-    """Whether UNet and VAE work on the family's latents."""
+    """Raises `CheckpointError` unless UNet and VAE have the family's latent channels."""
     expected = family.latents.channels
     for network, made in (
         ("VAE", networks.vae.latent_channels),

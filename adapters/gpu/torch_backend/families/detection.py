@@ -1,4 +1,4 @@
-"""Rules that recognise a family, and how they are put together."""
+"""Rules over tensor names and shapes that recognise a family, and combinations of rules."""
 
 from collections.abc import Callable
 
@@ -8,30 +8,30 @@ Rule = Callable[[Shapes], bool]
 
 
 def has(name: str) -> Rule:
-    """There is a tensor of that name."""
+    """True if there is a tensor of that name."""
     return lambda shapes: name in shapes
 
 
 def lacks(name: str) -> Rule:
-    """There is none."""
+    """True if there is no tensor of that name."""
     return lambda shapes: name not in shapes
 
 
 def has_size(name: str, axis: int, size: int) -> Rule:
-    """There is a tensor of that name, whose `axis` is `size` long."""
+    """True if there is a tensor of that name, and its `axis` has `size` elements."""
     return lambda shapes: shapes.size(name, axis) == size
 
 
 def takes_channels(count: int) -> Rule:
-    """The UNet takes so many channels: the latent's, and what it is shown beside it."""
+    """True if the UNet has `count` input channels: the latent's and any image channels."""
     return has_size(f"{UNET}input_blocks.0.0.weight", 1, count)
 
 
-def both(*rules: Rule) -> Rule:
-    """All of them hold."""
+def all_of(*rules: Rule) -> Rule:
+    """True if all of the rules are."""
     return lambda shapes: all(rule(shapes) for rule in rules)
 
 
-def either(*rules: Rule) -> Rule:
-    """One of them holds."""
+def any_of(*rules: Rule) -> Rule:
+    """True if one of the rules is."""
     return lambda shapes: any(rule(shapes) for rule in rules)

@@ -1,6 +1,6 @@
-"""What a family of checkpoints is: how it is recognised, and its facts.
+"""`Family`: how a kind of checkpoint is recognised, and everything that is particular to it.
 
-Code asks a family for a fact; it never goes by its name, which is for messages. Source: spec
+Code reads a family's fields and never compares its name, which is for messages. Source: spec
 networks.md 1.4.
 """
 
@@ -22,13 +22,13 @@ from hexfusion.adapters.gpu.torch_backend.sampling.schedules import AYS_SD1
 
 
 class ConditionerBuilder(Protocol):
-    """Puts text encoders, in the order of `networks.texts`, together as a family does."""
+    """Builds a family's conditioner from its text encoders, in the order of `networks.texts`."""
 
     def __call__(self, networks: Networks, encoders: Sequence[TextEncoder]) -> TextConditioner: ...
 
 
 class ImageInputBuilder(Protocol):
-    """Makes what a UNet is shown beside the latent, None for nothing, with what the file holds.
+    """Builds the source of the UNet's image channels from a file; None if it takes none.
 
     Raises `CheckpointError`.
     """
@@ -39,7 +39,7 @@ class ImageInputBuilder(Protocol):
 
 
 class EmbedderBuilder(Protocol):
-    """Makes an unCLIP's embedder of pictures out of the file. Raises `CheckpointError`."""
+    """Builds an unCLIP's image embedder from the file. Raises `CheckpointError`."""
 
     def __call__(
         self, networks: Networks, weights: Weights, device: torch.device, dtype: torch.dtype
@@ -50,21 +50,20 @@ class EmbedderBuilder(Protocol):
 class Family:
     """A kind of checkpoint that can be loaded.
 
-    `detect` is the rule that recognises it among those before whom it stands in the registry;
-    `infer` reads the networks' dimensions off a file that it recognised, and raises
-    `CheckpointError` for a tensor the structure needs and the file lacks.
+    `detect` is the rule that recognises it, tried in the registry's order. `infer` reads the
+    networks' dimensions from a file that it recognised, and raises `CheckpointError` for a tensor
+    that is missing.
 
-    `latents` is the space it denoises in. `prediction` is what its UNet predicts: "epsilon" or "v",
-    None where only the network itself can tell, which is then measured. A `.yaml` beside the file
-    corrects scale factor and prediction.
+    `latents` is the space it denoises in. `prediction` is what its UNet predicts: "epsilon" or "v";
+    None means it is measured. A sibling `.yaml` overrides scale factor and prediction.
 
-    `conditioner` puts the text encoders together. `image_input` is what the UNet is shown beside
-    the latent, `embedder` what tells it of pictures in its vector.
+    `conditioner` builds the text conditioner, `image_input` the source of the UNet's image
+    channels, `embedder` the encoder of pictures for the UNet's vector (unCLIP).
 
-    `own_noise_table` says that a noise table in the file or its `.yaml` counts (spec sampling.md
-    2.1), `align_your_steps` are the eleven levels of that schedule. `medvram_sdxl` says that the
-    flag of this name means it (spec api.md 1), `lora_open_clip` that LoRA files call the layers of
-    its OpenCLIP encoder as if it were CLIP.
+    `own_noise_table`: a noise table in the file or its `.yaml` is used (spec sampling.md 2.1).
+    `align_your_steps` has that schedule's eleven sigmas. `medvram_sdxl`: the flag of this name
+    applies (spec api.md 1). `lora_open_clip`: LoRA files name the layers of its OpenCLIP encoder
+    as CLIP's.
     """
 
     name: str
@@ -83,7 +82,7 @@ class Family:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Unsupported:
-    """A kind of checkpoint that is recognised to be refused by its name."""
+    """A kind of checkpoint that is recognised, and refused with an error naming it."""
 
     name: str
     detect: Rule

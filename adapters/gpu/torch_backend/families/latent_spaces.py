@@ -1,4 +1,4 @@
-"""The latent spaces that families share, and what belongs to each: its scale, its small decoders.
+"""Latent spaces that families share: channels, scale factor, preview colours, small decoders.
 
 Source: spec networks.md 1.4, images.md 14.
 """
@@ -10,12 +10,12 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """What latents of some families have in common.
+    """A latent space.
 
-    They have `channels`, and are the VAE's mean times `scale_factor`. `rgb` shows roughly what they
-    decode to. `approximations` are the files of Approx NN below the models folder, of which the
-    first that is there counts; `taesd` is TAESD's without its suffix, "{}" standing for "encoder"
-    or "decoder".
+    Latents have `channels` channels, and are the VAE's mean times `scale_factor`. `rgb` maps them
+    to approximate colours. `approximations` are candidate files of Approx NN below the models
+    folder, the first that exists is used. `taesd` is TAESD's file without its suffix, with "{}"
+    for "encoder" or "decoder".
     """
 
     channels: int
@@ -39,7 +39,7 @@ SD1_LATENTS = LatentSpace(
     approximations=("VAE-approx/model.pt", "VAE-approx/model.safetensors"),
     taesd="VAE-taesd/taesd_{}",
 )
-"""SD1's and SD2's."""
+"""The latent space of SD1 and SD2."""
 
 SDXL_LATENTS = LatentSpace(
     channels=4,
@@ -55,4 +55,4 @@ SDXL_LATENTS = LatentSpace(
     approximations=("VAE-approx/vaeapprox-sdxl.pt", "VAE-approx/vaeapprox-sdxl.safetensors"),
     taesd="VAE-taesd/taesdxl_{}",
 )
-"""SDXL's, its refiner's and SSD-1B's."""
+"""The latent space of SDXL, its refiner and SSD-1B."""

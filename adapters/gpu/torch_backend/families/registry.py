@@ -11,7 +11,7 @@ from hexfusion.adapters.gpu.torch_backend.families.ssd1b import SSD_1B
 from hexfusion.adapters.gpu.torch_backend.families.unsupported import ALT_DIFFUSION, SD3
 from hexfusion.domain.errors import CheckpointError
 
-#: The first whose rule holds is the checkpoint's.
+#: A checkpoint is of the first family whose rule is true.
 FAMILIES: tuple[Family | Unsupported, ...] = (
     SD3,
     SDXL_INPAINTING,
@@ -31,7 +31,7 @@ FAMILIES: tuple[Family | Unsupported, ...] = (
 
 
 def recognise(shapes: Shapes) -> Family | Unsupported:
-    """The first family whose rule holds. Raises `CheckpointError` if there is none."""
+    """The first family whose rule is true. Raises `CheckpointError` if there is none."""
     for family in FAMILIES:
         if family.detect(shapes):
             return family

@@ -14,10 +14,10 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import ClipC
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
 from hexfusion.adapters.gpu.torch_backend.families.detection import takes_channels
 from hexfusion.adapters.gpu.torch_backend.families.family import Family
-from hexfusion.adapters.gpu.torch_backend.families.image_inputs import (
+from hexfusion.adapters.gpu.torch_backend.families.image_input_builders import (
     edited_picture,
     masked_picture,
-    nothing,
+    no_image_input,
 )
 from hexfusion.adapters.gpu.torch_backend.families.latent_spaces import SD1_LATENTS
 
@@ -25,7 +25,7 @@ UNET_HEADS = 8
 
 
 def infer_sd1(shapes: Shapes) -> Networks:
-    """See `Family`."""
+    """Dimensions of an SD1's networks: see `Family.infer`."""
     unet = infer_unet(shapes)
     return Networks(
         unet=replace(unet, heads=(UNET_HEADS,) * len(unet.channels)),
@@ -45,7 +45,7 @@ SD1 = Family(
     latents=SD1_LATENTS,
     prediction="epsilon",
     conditioner=_clip,
-    image_input=nothing,
+    image_input=no_image_input,
 )
 
 SD1_INPAINTING = replace(

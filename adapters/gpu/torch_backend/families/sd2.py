@@ -1,4 +1,4 @@
-"""Stable Diffusion 2: OpenCLIP-H's texts; only the network tells what it predicts."""
+"""Stable Diffusion 2: OpenCLIP-H's texts; epsilon or v prediction is measured on the UNet."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,30 +13,33 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
 from hexfusion.adapters.gpu.torch_backend.architectures.vision_dimensions import VISION
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import OpenClipConditioner
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
-from hexfusion.adapters.gpu.torch_backend.families.detection import both, has, takes_channels
+from hexfusion.adapters.gpu.torch_backend.families.detection import all_of, has, takes_channels
 from hexfusion.adapters.gpu.torch_backend.families.family import Family
-from hexfusion.adapters.gpu.torch_backend.families.image_inputs import by_channels, masked_picture
+from hexfusion.adapters.gpu.torch_backend.families.image_input_builders import (
+    by_channels,
+    masked_picture,
+)
 from hexfusion.adapters.gpu.torch_backend.families.latent_spaces import SD1_LATENTS
-from hexfusion.adapters.gpu.torch_backend.families.wide_heads import infer_unet_of_wide_heads
+from hexfusion.adapters.gpu.torch_backend.families.unet_head_width import infer_unet_by_head_width
 from hexfusion.domain.errors import CheckpointError
 
 TEXT = "cond_stage_model.model."
 
-#: Files that were diffusers' once lack the last layer: the one before it is what is taken.
+#: Files converted from diffusers lack the last layer, which is not used.
 TEXT_LAYERS = 24
 
 has_sd2_text = has(f"{TEXT}transformer.resblocks.0.attn.in_proj_weight")
-"""The rule that all its relatives are told from others by."""
+"""The rule that holds for SD2 and all families derived from it."""
 
 
 def infer_sd2(shapes: Shapes) -> Networks:
-    """See `Family`."""
+    """Dimensions of an SD2's networks: see `Family.infer`."""
     if f"{UNET}label_emb.0.0.weight" in shapes and f"{VISION}proj" not in shapes:
         message = "is missing: the image encoder of this unCLIP is not in the file"
         raise CheckpointError(shapes.file, message, f"{VISION}proj")
     text = infer_open_clip_text(shapes, TEXT, pools=False)
     return Networks(
-        unet=infer_unet_of_wide_heads(shapes),
+        unet=infer_unet_by_head_width(shapes),
         vae=infer_vae(shapes),
         texts=(replace(text, cut=text.layers == TEXT_LAYERS - 1),),
     )
@@ -60,7 +63,7 @@ SD2 = Family(
 SD2_INPAINTING = replace(
     SD2,
     name="SD2 inpainting",
-    detect=both(has_sd2_text, takes_channels(9)),
+    detect=all_of(has_sd2_text, takes_channels(9)),
     prediction="epsilon",
     image_input=masked_picture(),
 )

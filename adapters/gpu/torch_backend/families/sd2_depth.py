@@ -1,4 +1,4 @@
-"""SD2 that is shown how far away things are, as an estimator in the file sees it."""
+"""SD2 depth: conditioned on a depth map, by a depth estimator in the file."""
 
 from dataclasses import replace
 
@@ -9,8 +9,8 @@ from hexfusion.adapters.gpu.torch_backend.architectures.vision_dimensions import
 from hexfusion.adapters.gpu.torch_backend.conditioning.depth import build_depth
 from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import Depth
 from hexfusion.adapters.gpu.torch_backend.families.detection import (
-    both,
-    either,
+    all_of,
+    any_of,
     has,
     takes_channels,
 )
@@ -36,7 +36,7 @@ def _depth(networks: Networks, weights: Weights, device: torch.device) -> Depth:
 SD2_DEPTH = replace(
     SD2,
     name="SD2 depth",
-    detect=either(has(READOUT), both(has_sd2_text, takes_channels(5))),
+    detect=any_of(has(READOUT), all_of(has_sd2_text, takes_channels(5))),
     infer=_infer,
     prediction="epsilon",
     image_input=_depth,

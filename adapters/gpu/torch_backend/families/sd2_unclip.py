@@ -1,4 +1,4 @@
-"""SD2 unCLIP: an image encoder tells the UNet of a picture in its vector."""
+"""SD2 unCLIP: conditioned on a picture's CLIP embedding, by an image encoder in the file."""
 
 from collections.abc import Callable
 from dataclasses import replace

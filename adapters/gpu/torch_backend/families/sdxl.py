@@ -1,4 +1,4 @@
-"""SDXL: CLIP-L's and OpenCLIP-bigG's texts side by side; its vector tells of sizes."""
+"""SDXL and its refiner: CLIP-L's and OpenCLIP-bigG's texts; sizes and crop in the vector."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,11 +16,14 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import (
     XlConditioner,
 )
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
-from hexfusion.adapters.gpu.torch_backend.families.detection import both, has, takes_channels
+from hexfusion.adapters.gpu.torch_backend.families.detection import all_of, has, takes_channels
 from hexfusion.adapters.gpu.torch_backend.families.family import Family
-from hexfusion.adapters.gpu.torch_backend.families.image_inputs import by_channels, masked_picture
+from hexfusion.adapters.gpu.torch_backend.families.image_input_builders import (
+    by_channels,
+    masked_picture,
+)
 from hexfusion.adapters.gpu.torch_backend.families.latent_spaces import SDXL_LATENTS
-from hexfusion.adapters.gpu.torch_backend.families.wide_heads import infer_unet_of_wide_heads
+from hexfusion.adapters.gpu.torch_backend.families.unet_head_width import infer_unet_by_head_width
 from hexfusion.adapters.gpu.torch_backend.sampling.schedules import AYS_SDXL
 
 TEXTS = "conditioner.embedders."
@@ -30,11 +33,11 @@ NUMBERS = 6
 REFINER_NUMBERS = 5
 
 has_both_texts = has(f"{TEXTS}1.model.ln_final.weight")
-"""The rule that all but the refiner are told from others by."""
+"""The rule that holds for SDXL and families derived from it, except the refiner."""
 
 
 def infer_sdxl(shapes: Shapes) -> Networks:
-    """See `Family`."""
+    """Dimensions of an SDXL's networks: see `Family.infer`."""
     clip = infer_clip_text(shapes, f"{TEXTS}0.transformer.text_model.")
     open_clip = infer_open_clip_text(shapes, f"{TEXTS}1.model.", pools=True)
     return _networks(shapes, clip, open_clip, numbers=NUMBERS)
@@ -47,7 +50,7 @@ def _infer_refiner(shapes: Shapes) -> Networks:
 
 def _networks(shapes: Shapes, *texts: TextArchitecture, numbers: int) -> Networks:
     return Networks(
-        unet=infer_unet_of_wide_heads(shapes),
+        unet=infer_unet_by_head_width(shapes),
         vae=infer_vae(shapes),
         texts=tuple(replace(text, final_norm=False) for text in texts),
         numbers=numbers,
@@ -78,7 +81,7 @@ SDXL = Family(
 SDXL_INPAINTING = replace(
     SDXL,
     name="SDXL inpainting",
-    detect=both(has_both_texts, takes_channels(9)),
+    detect=all_of(has_both_texts, takes_channels(9)),
     image_input=masked_picture(rounded=True),
 )
 

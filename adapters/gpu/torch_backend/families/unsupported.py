@@ -1,4 +1,4 @@
-"""Families that are recognised and refused: their networks are not built here."""
+"""Families that are recognised but not supported: SD3 and Alt-Diffusion."""
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import UNET
 from hexfusion.adapters.gpu.torch_backend.families.detection import has

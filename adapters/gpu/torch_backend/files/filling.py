@@ -8,19 +8,19 @@ from torch import Tensor, nn
 
 from hexfusion.domain.errors import CheckpointError
 
-State = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 """Tensors by the names that a module's `state_dict` has for them."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def filled(module: Module, state: State, file: str, *, copy: bool = False) -> Module:
+def fill_module(module: Module, state: StateDict, file: str, *, copy: bool = False) -> Module:
     """The module with these tensors in single precision, ready to be called.
 
     `copy` takes them out of a mapped file, so that one overwritten later cannot reach a running
-    network. Buffers that no file holds count positions. Raises as `check`.
+    network. Buffers that no file holds count positions. Raises as `check_state`.
     """
-    check(module, state, file)
+    check_state(module, state, file)
     single = {name: each.to(torch.float32, copy=copy) for name, each in state.items()}
     module.load_state_dict(single, assign=True)
     for part in module.modules():
@@ -30,7 +30,7 @@ def filled(module: Module, state: State, file: str, *, copy: bool = False) -> Mo
     return module.eval().requires_grad_(False)
 
 
-def check(module: nn.Module, state: State, file: str) -> None:
+def check_state(module: nn.Module, state: StateDict, file: str) -> None:
     """Raises `CheckpointError` naming a tensor that is missing, too many, or of another shape or
     kind."""
     wanted = module.state_dict()
@@ -46,7 +46,7 @@ def check(module: nn.Module, state: State, file: str) -> None:
             raise CheckpointError(file, f"holds {state[name].dtype}, expected floats", name)
 
 
-def count_layers(state: State, before: str) -> int:
+def count_layers(state: StateDict, before: str) -> int:
     """How many numbers follow `before` in the tensors' names, from 0 to the largest."""
     numbers = (name[len(before) :].partition(".")[0] for name in state if name.startswith(before))
     return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)

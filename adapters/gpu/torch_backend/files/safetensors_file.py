@@ -16,7 +16,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.files.validation import size_of
+from hexfusion.adapters.gpu.torch_backend.files.validation import regular_file_size
 from hexfusion.domain.errors import CheckpointError
 
 #: The longest header the safetensors format allows, in bytes.
@@ -63,7 +63,7 @@ class SafetensorsFile(Mapping[str, Tensor]):
 
     def __init__(self, path: Path) -> None:
         self.file = str(path)
-        size = size_of(path)
+        size = regular_file_size(path)
         self._stream = path.open("rb", buffering=0)
         weakref.finalize(self, self._stream.close)
         self._lock = threading.Lock()

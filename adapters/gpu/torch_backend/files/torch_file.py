@@ -19,7 +19,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.files.validation import size_of
+from hexfusion.adapters.gpu.torch_backend.files.validation import regular_file_size
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out
 from hexfusion.domain.errors import CheckpointError
 
@@ -84,7 +84,7 @@ def load_torch(path: Path, *, mmap: bool) -> object:
     more than it holds, and OSError.
     """
     file = str(path)
-    size = size_of(path)
+    size = regular_file_size(path)
     zipped = _check(path, size)
     _read_notes_as_nothing()
     try:

@@ -9,7 +9,7 @@ from torch import Tensor
 from hexfusion.domain.errors import CheckpointError
 
 
-def size_of(path: Path) -> int:
+def regular_file_size(path: Path) -> int:
     """Bytes of a file that can be opened without waiting for somebody to write into it.
 
     Raises `CheckpointError` for what is no regular file, or empty, as the kernel's own files say
@@ -23,7 +23,7 @@ def size_of(path: Path) -> int:
     return found.st_size
 
 
-def sound(tensor: Tensor, file: str, name: str) -> Tensor:
+def check_plain(tensor: Tensor, file: str, name: str) -> Tensor:
     """The tensor, if it is one of plain numbers that are all in the file.
 
     A few bytes can claim to be a tensor of any size, each element the same one of the file. Raises
@@ -37,7 +37,7 @@ def sound(tensor: Tensor, file: str, name: str) -> Tensor:
     return tensor
 
 
-def finite(tensor: Tensor, file: str, name: str) -> Tensor:
+def check_finite(tensor: Tensor, file: str, name: str) -> Tensor:
     """The same tensor. Raises `CheckpointError` if one of its numbers is infinite, or none."""
     if tensor.is_floating_point():
         wide = tensor if tensor.element_size() > 1 else tensor.float()  # float8 cannot be asked

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.files.safetensors_file import SafetensorsFile
 from hexfusion.adapters.gpu.torch_backend.files.torch_file import load_torch
-from hexfusion.adapters.gpu.torch_backend.files.validation import sound
+from hexfusion.adapters.gpu.torch_backend.files.validation import check_plain
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out
 from hexfusion.domain.errors import CheckpointError
 
@@ -157,7 +157,7 @@ def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tens
     if not isinstance(content, dict):
         raise CheckpointError(str(path), f"holds a {type(content).__name__}, not named tensors")
     return {
-        name: sound(value, str(path), name)
+        name: check_plain(value, str(path), name)
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }

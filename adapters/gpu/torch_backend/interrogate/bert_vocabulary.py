@@ -18,7 +18,7 @@ _SPECIAL = ("[DEC]", "[ENC]")
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class BertVocabulary:
     """Word pieces by their numbers."""
 
     pieces: tuple[str, ...]
@@ -43,7 +43,7 @@ class Vocabulary:
         return join_word_pieces(pieces)
 
 
-def read_vocabulary(folder: Path) -> Vocabulary:
+def read_vocabulary(folder: Path) -> BertVocabulary:
     """Raises `ModelUnavailable` without the file, `CheckpointError` for one of other words."""
     file = folder / _FILE
     if not file.is_file():
@@ -59,10 +59,10 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     return vocabulary([line.rstrip("\r") for line in text.split("\n")], str(file))
 
 
-def vocabulary(pieces: list[str], file: str) -> Vocabulary:
+def vocabulary(pieces: list[str], file: str) -> BertVocabulary:
     """Raises `CheckpointError` for a word that BLIP needs and these have not."""
     numbers = {piece: number for number, piece in enumerate(pieces)}
     for word in (_PADDING, _END, _UNKNOWN, "a", "picture", "of"):
         if word not in numbers:
             raise CheckpointError(file, f"is not BERT's vocabulary: it lacks {word!r}")
-    return Vocabulary(tuple(pieces), numbers, len(pieces), numbers[_END], numbers[_PADDING])
+    return BertVocabulary(tuple(pieces), numbers, len(pieces), numbers[_END], numbers[_PADDING])

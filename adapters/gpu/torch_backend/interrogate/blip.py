@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State, count_layers, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, count_layers, fill_module
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.interrogate.bert_vocabulary import (
-    Vocabulary,
+    BertVocabulary,
     read_vocabulary,
 )
 from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import normalised, squashed
@@ -49,7 +49,7 @@ class Blip:
 
     vision: Any
     text: Any
-    words: Vocabulary
+    words: BertVocabulary
 
     def parameters(self) -> Iterator[torch.Tensor]:
         """Of both halves."""
@@ -68,7 +68,7 @@ def load_blip(file: Path) -> Blip:
     return build(vision, text, words, str(file))
 
 
-def split(state: State, file: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def split(state: StateDict, file: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The tensors of both halves by transformers' names, whichever of the two layouts they have.
 
     Raises `CheckpointError` for what has neither.
@@ -91,7 +91,7 @@ def split(state: State, file: str) -> tuple[dict[str, Tensor], dict[str, Tensor]
     return vision, text
 
 
-def build(vision: State, text: State, words: Vocabulary, file: str) -> Blip:
+def build(vision: StateDict, text: StateDict, words: BertVocabulary, file: str) -> Blip:
     """The network that these tensors are of. Raises `CheckpointError`."""
     from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisionConfig
     from transformers.models.blip.modeling_blip import BlipVisionModel
@@ -134,10 +134,10 @@ def build(vision: State, text: State, words: Vocabulary, file: str) -> Blip:
                 tie_word_embeddings=False,  # the file has both
             )
         )
-    return Blip(filled(eyes, vision, file), filled(mouth, text, file), words)
+    return Blip(fill_module(eyes, vision, file), fill_module(mouth, text, file), words)
 
 
-def _sizes(vision: State, text: State, file: str) -> Mapping[str, int]:
+def _sizes(vision: StateDict, text: StateDict, file: str) -> Mapping[str, int]:
     """What shapes tell. Raises `CheckpointError` naming a tensor that is missing or misshapen."""
     width, _, patch, _ = _shape(vision, "embeddings.patch_embedding.weight", 4, file)
     _, patches, _ = _shape(vision, "embeddings.position_embedding", 3, file)
@@ -156,7 +156,7 @@ def _sizes(vision: State, text: State, file: str) -> Mapping[str, int]:
     }
 
 
-def _shape(state: State, name: str, sides: int, file: str) -> tuple[int, ...]:
+def _shape(state: StateDict, name: str, sides: int, file: str) -> tuple[int, ...]:
     tensor = state.get(name)
     if tensor is None:
         raise CheckpointError(file, "is missing", name)

@@ -13,13 +13,13 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State, count_layers, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, count_layers, fill_module
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.interrogate.clip_layouts import by_transformers_names
 from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import middle, normalised
-from hexfusion.adapters.gpu.torch_backend.interrogate.script_archive import (
-    is_script_archive,
-    read_script_archive,
+from hexfusion.adapters.gpu.torch_backend.interrogate.torchscript_archive import (
+    is_torchscript_archive,
+    read_torchscript_archive,
 )
 from hexfusion.domain.errors import CheckpointError
 
@@ -53,14 +53,14 @@ class Clip:
 
 def load_clip(file: Path, tokenize: Tokenize) -> Clip:
     """From any of CLIP's layouts. Raises `CheckpointError`."""
-    if is_script_archive(file):
-        state: State = read_script_archive(file)
+    if is_torchscript_archive(file):
+        state: StateDict = read_torchscript_archive(file)
     else:
         state = read_weights(file, mmap=False).tensors
     return Clip(build(by_transformers_names(state, str(file)), str(file)), tokenize)
 
 
-def build(state: State, file: str) -> Any:
+def build(state: StateDict, file: str) -> Any:
     """The network that these tensors are of. Raises `CheckpointError`."""
     from transformers.models.clip.configuration_clip import CLIPConfig
     from transformers.models.clip.modeling_clip import CLIPModel
@@ -103,7 +103,7 @@ def build(state: State, file: str) -> Any:
     )
     with torch.device("meta"):
         network = CLIPModel(config)
-    return filled(network, state, file)
+    return fill_module(network, state, file)
 
 
 @torch.inference_mode()

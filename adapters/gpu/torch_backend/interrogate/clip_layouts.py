@@ -8,7 +8,7 @@ import re
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict
 from hexfusion.domain.errors import CheckpointError
 
 _TOP = {
@@ -38,7 +38,7 @@ _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+?)[._](weight
 _NEEDLESS = ("input_resolution", "context_length", "vocab_size", "attn_mask", "position_ids")
 
 
-def by_transformers_names(state: State, file: str) -> dict[str, Tensor]:
+def by_transformers_names(state: StateDict, file: str) -> dict[str, Tensor]:
     """Raises `CheckpointError` for what is no CLIP of a text and a vision transformer."""
     kept = {name: each for name, each in state.items() if not name.endswith(_NEEDLESS)}
     if "vision_model.embeddings.class_embedding" in kept:

@@ -20,7 +20,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file
 from hexfusion.application.pictures.resizing import FILL, fit
 from hexfusion.domain.errors import CheckpointError
@@ -31,7 +31,7 @@ _NAME = re.compile(r"n_Conv_(\d+)\.(weight|bias)$")
 
 
 @dataclass(frozen=True)
-class Block:
+class ResidualBlock:
     """Numbers of convolutions: three in a row, and the one on the stream, if there is."""
 
     row: tuple[int, int, int]
@@ -39,12 +39,12 @@ class Block:
     step: int
 
 
-def plan(shapes: Sequence[tuple[int, ...]], file: str) -> list[Block]:
+def plan(shapes: Sequence[tuple[int, ...]], file: str) -> list[ResidualBlock]:
     """The blocks between the first convolution and the last, from their weights' shapes.
 
     Raises `CheckpointError` where they are no such network.
     """
-    blocks: list[Block] = []
+    blocks: list[ResidualBlock] = []
     at, last = 1, len(shapes) - 1
     width = shapes[0][0] if shapes else 0
     before = [shape[-1] for shape in shapes[1:5]] == [1, 1, 3, 1]  # the stream's come first
@@ -64,7 +64,7 @@ def plan(shapes: Sequence[tuple[int, ...]], file: str) -> list[Block]:
         if read != written or not kept:
             message = "does not follow from what is before"
             raise CheckpointError(file, message, f"n_Conv_{at}.weight")
-        blocks.append(Block(row, stream, 2 if stream is not None and blocks else 1))
+        blocks.append(ResidualBlock(row, stream, 2 if stream is not None and blocks else 1))
         at, width = at + (3 if stream is None else 4), out
     if not blocks or at != last or shapes[last][1:] != (width, 1, 1):
         raise CheckpointError(file, "is no residual network with tags at its end")
@@ -74,7 +74,7 @@ def plan(shapes: Sequence[tuple[int, ...]], file: str) -> list[Block]:
 class Danbooru(nn.Module):
     """(B, 3, H, W), 0 to 1 -> (B, tags): probabilities."""
 
-    def __init__(self, state: State, blocks: Sequence[Block]) -> None:
+    def __init__(self, state: StateDict, blocks: Sequence[ResidualBlock]) -> None:
         super().__init__()
         count = 1 + max(int(name.split(".")[0].removeprefix("n_Conv_")) for name in state)
         self._blocks = tuple(blocks)

@@ -13,7 +13,7 @@ from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipToke
 from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.interrogate import blip, clip, danbooru
-from hexfusion.adapters.gpu.torch_backend.interrogate.files import Places
+from hexfusion.adapters.gpu.torch_backend.interrogate.model_locations import ModelLocations
 from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import load_picture_book, look
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
 from hexfusion.application.ports.inference import Verdict
@@ -38,7 +38,7 @@ class TorchInterrogator:
 
     def __init__(
         self,
-        places: Places,
+        places: ModelLocations,
         book: Callable[[], bytes],
         device: torch.device,
         dtype: torch.dtype,

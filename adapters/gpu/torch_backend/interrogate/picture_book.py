@@ -16,7 +16,7 @@ from PIL.Image import Image, Resampling
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import fill_module
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.interrogation.starter_captions import ObjectGuess, SceneGuess, WordGuess
 
@@ -81,7 +81,7 @@ def load_picture_book(data: bytes, file: str) -> PictureBook:
             )
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(file, f"is no captioner of the starter's world: {error}") from error
-    return PictureBook(filled(network, state, file), side, words)
+    return PictureBook(fill_module(network, state, file), side, words)
 
 
 def _count(state: dict[str, Tensor]) -> int:

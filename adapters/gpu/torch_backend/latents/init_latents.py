@@ -29,17 +29,17 @@ def encode_pictures(
     A latent of another size is stretched. Each draws its own noise from `generator`, in order, also
     where the same picture comes again. Errors as `encode`.
     """
-    told: dict[int, Tensor] = {}
+    posteriors: dict[int, Tensor] = {}
     latents: list[Tensor] = []
     for picture in pictures:
-        if id(picture) not in told:
-            told[id(picture)] = posterior(vae, to_floats(picture), retry=retry)
-        latent = sample_posterior(told[id(picture)], scale_factor, generator)
-        latents.append(fitted(latent, size))
+        if id(picture) not in posteriors:
+            posteriors[id(picture)] = posterior(vae, to_floats(picture), retry=retry)
+        latent = sample_posterior(posteriors[id(picture)], scale_factor, generator)
+        latents.append(stretch_latent(latent, size))
     return torch.cat(latents)
 
 
-def fitted(latent: Tensor, size: tuple[int, int]) -> Tensor:
+def stretch_latent(latent: Tensor, size: tuple[int, int]) -> Tensor:
     """A latent (n, C, h, w) stretched to that (height, width) in cells, if it has another."""
     return latent if latent.shape[-2:] == size else interpolate(latent, size, mode="bilinear")
 
@@ -49,7 +49,7 @@ def to_floats(picture: Image) -> Tensor:
     return torch.from_numpy(np.array(picture)).float() / 255
 
 
-def repainted(mask: Image, size: tuple[int, int], *, rounded: bool) -> Tensor:
+def repaint_mask(mask: Image, size: tuple[int, int], *, rounded: bool) -> Tensor:
     """Which cells of a latent of that (height, width) are painted anew: (*size), 1 where they are.
 
     `rounded` leaves nothing between 0 and 1.

@@ -20,7 +20,7 @@ from hexfusion.domain.errors import NotANumber
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-Rows = tuple[tuple[float, float, float], ...]
+RgbRows = tuple[tuple[float, float, float], ...]
 
 Retry = Callable[["AutoencoderKL"], "AutoencoderKL"]
 """Given a VAE that yielded NaN, the one to try again with: a copy in another dtype, or the same
@@ -37,7 +37,7 @@ class LatentRgb:
     Colours run from -1 to 1.
     """
 
-    factors: Rows
+    factors: RgbRows
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
@@ -132,7 +132,7 @@ def approximate(latents: Tensor, map_: LatentRgb) -> Tensor:
     return to_bytes(torch.einsum("nchw,cr->nhwr", latents.float(), factors) + bias).cpu()
 
 
-def own_latent_rgb(metadata: Mapping[str, str], channels: int) -> LatentRgb | None:
+def latent_rgb_in(metadata: Mapping[str, str], channels: int) -> LatentRgb | None:
     """The map a safetensors file brings in its metadata, for a VAE of `channels` latents.
 
     `latent_rgb_factors` is a JSON array of rows of three, `latent_rgb_bias` one of three numbers.

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
+from hexfusion.adapters.gpu.torch_backend.files.validation import check_finite, check_plain
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file, read_weights
 from hexfusion.application.pictures.embedded_embeddings import embedded_in
 from hexfusion.domain import extra_networks as networks
@@ -63,7 +63,7 @@ def vectors_of(file: str, content: object) -> Vectors:
 
 def _matrix(file: str, part: str, tensor: Tensor) -> Tensor:
     name = part or "vectors"
-    whole = finite(sound(tensor.detach(), file, name), file, name)
+    whole = check_finite(check_plain(tensor.detach(), file, name), file, name)
     matrix = whole[None] if whole.ndim == 1 else whole
     if matrix.ndim != 2 or not matrix.numel():
         shape = list(tensor.shape)

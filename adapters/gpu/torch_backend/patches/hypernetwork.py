@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.files.validation import finite, sound
+from hexfusion.adapters.gpu.torch_backend.files.validation import check_finite, check_plain
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file
 from hexfusion.domain.errors import CheckpointError
 
@@ -94,7 +94,7 @@ def _network(
     for key, value in state.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(file, "holds more than tensors", str(key))
-        whole = finite(sound(value, file, key), file, key)
+        whole = check_finite(check_plain(value, file, key), file, key)
         tensors[_modern(key)] = whole.to(device, dtype, copy=True)
     with torch.device("meta"):
         linear = nn.Sequential(*_modules(file, width, about))

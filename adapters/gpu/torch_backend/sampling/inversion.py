@@ -18,14 +18,14 @@ from hexfusion.adapters.gpu.torch_backend.sampling.passes import (
     model_sigmas,
     never_stop,
 )
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import Trajectory
 from hexfusion.domain.plan import Inversion, SamplingPlan
 from hexfusion.domain.sampling.samplers import BY_NAME
 from hexfusion.domain.sampling.schedulers import AUTOMATIC
 
 
 @torch.inference_mode()
-def found_noise(
+def find_noise(
     model: LatentModel,
     sampling: SamplingPlan,
     conditioning: Conditioning,

@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import Trajectory
 
 Observer = Callable[[int, Prediction], bool]
 """Hears (model calls made, what the latest predicted) after each call; True stops the run."""

@@ -23,7 +23,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.preconditioning import (
 )
 from hexfusion.adapters.gpu.torch_backend.sampling.refiner import RefinedDenoiser, when_due
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.registry import SAMPLERS
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import (
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import (
     BrownianDraw,
     SamplerRun,
     SigmaLimits,

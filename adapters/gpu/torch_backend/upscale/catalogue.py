@@ -13,7 +13,7 @@ _EXTENSIONS = (".pt", ".pth", ".safetensors")
 
 
 @dataclass(frozen=True)
-class Family:
+class UpscalerFamily:
     """A folder below models, what A1111 calls its typical model, and that one's scale."""
 
     folder: str
@@ -23,17 +23,17 @@ class Family:
 
 
 FAMILIES = (
-    Family("ESRGAN", "ESRGAN_4x", 4.0),
-    Family("RealESRGAN", None, 4.0, REAL_ESRGAN),
-    Family("DAT", None, None, DAT),
-    Family("HAT", None, 4.0),
-    Family("SwinIR", "SwinIR 4x", 4.0),
-    Family("ScuNET", "ScuNET GAN", 4.0),
+    UpscalerFamily("ESRGAN", "ESRGAN_4x", 4.0),
+    UpscalerFamily("RealESRGAN", None, 4.0, REAL_ESRGAN),
+    UpscalerFamily("DAT", None, None, DAT),
+    UpscalerFamily("HAT", None, 4.0),
+    UpscalerFamily("SwinIR", "SwinIR 4x", 4.0),
+    UpscalerFamily("ScuNET", "ScuNET GAN", 4.0),
 )
 
 
 @dataclass(frozen=True)
-class Source:
+class UpscalerSource:
     """A network that can be used: its file, or the packaged one it is to be made from."""
 
     model: UpscalerModel
@@ -52,15 +52,15 @@ class Catalogue:
         self._folders = folders
         self._files_below = files_below
 
-    def sources(self, settings: UpscaleSettings) -> list[Source]:
+    def sources(self, settings: UpscaleSettings) -> list[UpscalerSource]:
         """By lower-cased name. Of a name that comes twice, the family first in `FAMILIES`."""
-        found: dict[str, Source] = {}
+        found: dict[str, UpscalerSource] = {}
         for family in FAMILIES:
             for source in self._of(family, settings):
                 found.setdefault(source.model.name, source)
         return sorted(found.values(), key=lambda each: each.model.name.lower())
 
-    def find(self, name: str, settings: UpscaleSettings) -> Source:
+    def find(self, name: str, settings: UpscaleSettings) -> UpscalerSource:
         """Raises `NotFound`, `ModelUnavailable` for a published model whose file is missing."""
         for source in self.sources(settings):
             if source.model.name == name:
@@ -71,7 +71,7 @@ class Catalogue:
                     raise ModelUnavailable(self._missing(family, named))
         raise NotFound("upscaler", name)
 
-    def _of(self, family: Family, settings: UpscaleSettings) -> Iterator[Source]:
+    def _of(self, family: UpscalerFamily, settings: UpscaleSettings) -> Iterator[UpscalerSource]:
         files: dict[str, Path] = {}
         for folder in self._folders.get(family.folder, ()):
             for path in self._files_below(folder, _is_weights):
@@ -82,19 +82,21 @@ class Catalogue:
         known = {named.stem for named in family.named}
         for stem, path in files.items():
             if stem not in known:
-                yield Source(
+                yield UpscalerSource(
                     _model(stem, path, family.model_name, family.scale), family.folder, path
                 )
 
-    def _named(self, family: Family, named: NamedModel, file: Path | None) -> Iterator[Source]:
+    def _named(
+        self, family: UpscalerFamily, named: NamedModel, file: Path | None
+    ) -> Iterator[UpscalerSource]:
         packaged = None if file else packaged_file(named.stem)
         if packaged:
             file = self._folders[family.folder][-1] / f"{named.stem}.safetensors"
         if file:
             model = _model(named.name, file, family.model_name, float(named.scale))
-            yield Source(model, family.folder, file, packaged)
+            yield UpscalerSource(model, family.folder, file, packaged)
 
-    def _missing(self, family: Family, named: NamedModel) -> str:
+    def _missing(self, family: UpscalerFamily, named: NamedModel) -> str:
         folder = self._folders[family.folder][-1]
         message = f"upscaler {named.name!r} needs {named.stem}.pth or .safetensors in {folder}"
         return f"{message}, or: {EXTRA}" if is_packaged(named.stem) else message

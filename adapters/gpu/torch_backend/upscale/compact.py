@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, fill_module
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError
 
@@ -31,7 +31,7 @@ class Compact(nn.Module):
         return detail + functional.interpolate(x, scale_factor=self._scale, mode="nearest")
 
 
-def detect(state: State) -> bool:
+def detect(state: StateDict) -> bool:
     """Whether the tensors alternate between convolutions and slopes, as these files' do."""
     first, slopes = state.get("body.0.weight"), state.get("body.1.weight")
     if first is None or slopes is None or "conv_first.weight" in state:
@@ -39,7 +39,7 @@ def detect(state: State) -> bool:
     return first.dim() == 4 and first.shape[1] == 3 and slopes.dim() == 1
 
 
-def build(state: State, file: str) -> Built:
+def build(state: StateDict, file: str) -> Built:
     """Raises `CheckpointError`."""
     last = max(_place(name) for name in state)
     if last > len(state):  # before so many are built
@@ -52,7 +52,7 @@ def build(state: State, file: str) -> Built:
         raise CheckpointError(file, f"makes {made} channels, which are no enlarged colours")
     with torch.device("meta"):
         network = Compact(state["body.0.weight"].shape[0], last // 2 - 1, scale)
-    return Built("Compact", filled(network, state, file), scale)
+    return Built("Compact", fill_module(network, state, file), scale)
 
 
 def _place(name: str) -> int:

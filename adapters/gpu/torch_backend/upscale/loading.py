@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.upscale import compact, rrdb, spandrel_networks
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
@@ -24,7 +24,7 @@ def load_network(file: Path) -> Built:
     return build(read_weights(file, mmap=False, inside=_INSIDE).tensors, str(file))
 
 
-def build(state: State, file: str) -> Built:
+def build(state: StateDict, file: str) -> Built:
     """The network that these tensors are of. Raises as `load_network` does."""
     state = _unprefixed(state)
     try:
@@ -36,7 +36,7 @@ def build(state: State, file: str) -> Built:
     return spandrel_networks.build(state, file)
 
 
-def _unprefixed(state: State) -> dict[str, Tensor]:
+def _unprefixed(state: StateDict) -> dict[str, Tensor]:
     named = dict(state)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in named):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, fill_module
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError
 
@@ -98,7 +98,7 @@ class RRDBNet(nn.Module):
         return x[..., : height * scale, : width * scale]
 
 
-def real_esrgan_names(state: State) -> dict[str, Tensor]:
+def real_esrgan_names(state: StateDict) -> dict[str, Tensor]:
     """The tensors by Real-ESRGAN's names, whichever program wrote them."""
     numbers = [int(each[1]) for name in state if (each := re.match(r"model\.(\d+)\.weight$", name))]
     last = max(numbers, default=0)
@@ -115,14 +115,14 @@ def real_esrgan_names(state: State) -> dict[str, Tensor]:
     return named
 
 
-def detect(state: State) -> bool:
+def detect(state: StateDict) -> bool:
     """Whether this is an RRDBNet that is built here; ESRGAN+ has further convolutions."""
     named = real_esrgan_names(state)
     own = "conv_first.weight" in named and "body.0.rdb1.conv1.weight" in named
     return own and not any(".conv1x1." in name for name in named)
 
 
-def build(state: State, file: str) -> Built:
+def build(state: StateDict, file: str) -> Built:
     """Raises `CheckpointError`."""
     named = real_esrgan_names(state)
     features, channels = named["conv_first.weight"].shape[:2]
@@ -144,7 +144,7 @@ def build(state: State, file: str) -> Built:
             doublings=doublings,
             unshuffle=unshuffle,
         )
-    return Built("ESRGAN", filled(network, named, file), 2**doublings // unshuffle)
+    return Built("ESRGAN", fill_module(network, named, file), 2**doublings // unshuffle)
 
 
 def _blocks(named: Mapping[str, Tensor]) -> int:

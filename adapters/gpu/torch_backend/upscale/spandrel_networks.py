@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 
@@ -24,7 +24,7 @@ _LEFT_OUT = ("LaMa", "RestoreFormer")
 _importing = threading.Lock()
 
 
-def build(state: State, file: str) -> Built:
+def build(state: StateDict, file: str) -> Built:
     """Raises `ModelUnavailable` without spandrel, `CheckpointError` for what it does not know."""
     spandrel = library(file)
     try:

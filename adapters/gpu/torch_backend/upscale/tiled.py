@@ -15,12 +15,12 @@ from hexfusion.domain.tiles import stepped_starts
 from hexfusion.domain.upscalers import Tiling
 
 
-def through(network: UpscalingNetwork, picture: Image, turn: threading.Lock) -> Image:
+def run_whole(network: UpscalingNetwork, picture: Image, turn: threading.Lock) -> Image:
     """What the network makes of an RGB picture. Whoever holds `turn` has the device."""
     return to_picture(_call(network, to_pixels(picture), turn))
 
 
-def by_mean(
+def run_in_tiles(
     network: UpscalingNetwork,
     picture: Image,
     tiling: Tiling,

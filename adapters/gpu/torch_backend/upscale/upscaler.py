@@ -10,10 +10,10 @@ from PIL.Image import Image
 from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
-from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import Catalogue, Source
+from hexfusion.adapters.gpu.torch_backend.upscale.catalogue import Catalogue, UpscalerSource
 from hexfusion.adapters.gpu.torch_backend.upscale.loading import load_network
 from hexfusion.adapters.gpu.torch_backend.upscale.packaged import read_packaged
-from hexfusion.adapters.gpu.torch_backend.upscale.tiled import by_mean, through
+from hexfusion.adapters.gpu.torch_backend.upscale.tiled import run_in_tiles, run_whole
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import UpscalingNetwork
 from hexfusion.application.pictures.tiles import by_tiles
 from hexfusion.application.pictures.upscaling import PLAIN, PlainUpscaler, Stoppable, upscale
@@ -119,11 +119,11 @@ class TorchUpscaler:
             raise InvalidRequest("image", message)
         if family in ("SwinIR", "ScuNET"):
             tiling = settings.swinir if family == "SwinIR" else settings.scunet
-            return by_mean(network, image, tiling, self._turn, advance)
+            return run_in_tiles(network, image, tiling, self._turn, advance)
         tiling = settings.dat if family == "DAT" else settings.esrgan
-        return by_tiles(image, tiling, lambda tile: through(network, tile, self._turn), advance)
+        return by_tiles(image, tiling, lambda tile: run_whole(network, tile, self._turn), advance)
 
-    def _network(self, source: Source) -> UpscalingNetwork:
+    def _network(self, source: UpscalerSource) -> UpscalingNetwork:
         """Raises `CheckpointError`; the network held before then stays."""
         with self._loading:
             if source.packaged and not source.file.exists():

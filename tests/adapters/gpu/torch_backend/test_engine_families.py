@@ -16,7 +16,7 @@ from torch import Tensor
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.families.latent_spaces import SD1_LATENTS, SDXL_LATENTS
 from hexfusion.adapters.gpu.torch_backend.latents.vae import approximate, decode, to_pictures

@@ -16,7 +16,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.decoding import vae_files  # noqa: E402
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import files as decoder_files  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import store as decoder_files  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.taesd import decoder  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.extra_networks import store as additions  # noqa: E402

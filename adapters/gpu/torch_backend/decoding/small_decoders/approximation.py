@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, fill_module
 
 #: Side and width of each convolution, behind the latent's own channels.
 _LAYERS = ((7, 8), (5, 16), (3, 32), (3, 64), (3, 32), (3, 16), (3, 8), (3, 3))
@@ -37,8 +37,8 @@ class Approximation(nn.Module):
         return x
 
 
-def build_approximation(state: State, file: str, channels: int) -> nn.Module:
-    """With these weights, for latents of that many channels. Errors as `filled`."""
+def build_approximation(state: StateDict, file: str, channels: int) -> nn.Module:
+    """With these weights, for latents of that many channels. Errors as `fill_module`."""
     with torch.device("meta"):
         network = Approximation(channels)
-    return filled(network, state, file, copy=True)
+    return fill_module(network, state, file, copy=True)

@@ -7,14 +7,14 @@ The tensors are numbered by their places in two plain chains (`taesd_encoder.pth
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import State, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, fill_module
 
 WIDTH = 64
 #: Blocks at each of the four sizes, from the picture's own down to the latent's.
 _ENCODER, _DECODER = (1, 3, 3, 3), (3, 3, 3, 1)
 
 
-class Block(nn.Module):
+class TaesdBlock(nn.Module):
     """Three convolutions beside the identity."""
 
     def __init__(self) -> None:
@@ -52,22 +52,22 @@ def decoder(channels: int = 4) -> nn.Sequential:
     return nn.Sequential(*layers, *_blocks(last), _conv(WIDTH, 3))
 
 
-def build_encoder(state: State, file: str, channels: int) -> nn.Module:
-    """With these weights. Errors as `filled`."""
+def build_encoder(state: StateDict, file: str, channels: int) -> nn.Module:
+    """With these weights. Errors as `fill_module`."""
     with torch.device("meta"):
         network = encoder(channels)
-    return filled(network, state, file, copy=True)
+    return fill_module(network, state, file, copy=True)
 
 
-def build_decoder(state: State, file: str, channels: int) -> nn.Module:
-    """With these weights. Errors as `filled`."""
+def build_decoder(state: StateDict, file: str, channels: int) -> nn.Module:
+    """With these weights. Errors as `fill_module`."""
     with torch.device("meta"):
         network = decoder(channels)
-    return filled(network, state, file, copy=True)
+    return fill_module(network, state, file, copy=True)
 
 
 def _blocks(count: int) -> list[nn.Module]:
-    return [Block() for _ in range(count)]
+    return [TaesdBlock() for _ in range(count)]
 
 
 def _conv(given: int, made: int, *, stride: int = 1, bias: bool = True) -> nn.Conv2d:

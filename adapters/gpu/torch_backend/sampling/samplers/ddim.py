@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import sqrt
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.timesteps import Level, levels
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 
 def ddim(x: Tensor, timesteps: Tensor, run: SamplerRun) -> Trajectory:

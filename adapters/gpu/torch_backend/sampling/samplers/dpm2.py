@@ -5,12 +5,12 @@ from itertools import pairwise
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import exp, log
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.parts import (
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.step_formulas import (
     ancestral_split,
     churn,
     slope,
 )
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 
 def dpm2(x: Tensor, sigmas: Tensor, run: SamplerRun) -> Trajectory:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import expm1, sqrt
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.parts import (
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.step_formulas import (
     ancestral_split,
     from_log_snr,
     log_snr,
     slope,
 )
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import (
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import (
     SamplerRun,
     SigmaLimits,
     Trajectory,

@@ -8,13 +8,13 @@ from itertools import pairwise
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import expm1
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.parts import (
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.step_formulas import (
     ancestral_split,
     from_log_snr,
     log_snr,
     slope,
 )
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 
 def dpmpp_2m(x: Tensor, sigmas: Tensor, run: SamplerRun) -> Trajectory:

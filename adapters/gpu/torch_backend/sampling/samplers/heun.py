@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.parts import churn, slope
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.step_formulas import churn, slope
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 
 def heun(x: Tensor, sigmas: Tensor, run: SamplerRun) -> Trajectory:

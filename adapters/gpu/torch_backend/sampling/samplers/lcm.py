@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 
 def lcm(x: Tensor, sigmas: Tensor, run: SamplerRun) -> Trajectory:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import exp, expm1, log, sqrt
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 Correction = Callable[[Tensor, Tensor], Tensor]
 """(expm1 weight E, exponent -h - eta h) -> weight of the second-order term."""

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.timesteps import levels
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 
 
 def plms(x: Tensor, timesteps: Tensor, run: SamplerRun) -> Trajectory:

@@ -26,7 +26,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.samplers.multistep_sde import
 )
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.plms import plms
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.restart import restart
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.unipc import unipc
 
 SamplerFunction = Callable[[Tensor, Tensor, SamplerRun], Trajectory]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import sqrt
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.heun import heun_step
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 from hexfusion.adapters.gpu.torch_backend.sampling.schedules import karras_sigmas
 
 RESTART_LOW, RESTART_HIGH = 0.1, 2.0

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import sqrt
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun
 
 
 @dataclass(frozen=True, eq=False)

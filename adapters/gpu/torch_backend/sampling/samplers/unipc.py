@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import exp, expm1, log, sqrt
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun, Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun, Trajectory
 from hexfusion.domain.sampling.options import UniPCSkipType
 
 TRAIN_TIMESTEPS = 1000

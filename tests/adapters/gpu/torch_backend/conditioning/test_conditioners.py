@@ -15,7 +15,7 @@ from hexfusion.adapters.gpu.torch_backend.architectures.original_config import O
 from hexfusion.adapters.gpu.torch_backend.architectures.size_embedding import embed_numbers
 from hexfusion.adapters.gpu.torch_backend.checkpoint import build_conditioner
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import TextConditioner
-from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
+from hexfusion.adapters.gpu.torch_backend.conditioning.encode_texts import encode_texts
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
 from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
@@ -274,14 +274,14 @@ def test_a_plan_s_texts(sdxl):
         positive=((schedule("", "cat"), schedule("")),),
         negative=((schedule("", "cat"),),),
     )
-    found = condition(sdxl.conditioner, plan, height=768, width=1344, with_empty=True)
+    found = encode_texts(sdxl.conditioner, plan, height=768, width=1344, with_empty=True)
     (parts,), (negative,) = found.positive, found.negative
     assert [entry.end_at for entry in parts[0].schedule] == [10, 20]
     assert parts[0].schedule[1].vector.shape == (96 + 6 * 256,)
     assert all(entry.context.any() for entry in negative)
     assert parts[1].schedule[0].context.any()
     assert torch.equal(found.empty, sdxl(("",)).context[0])
-    silent = condition(
+    silent = encode_texts(
         sdxl.conditioner,
         TextPlan(positive=((schedule(""),),), negative=((schedule(""),),)),
         height=768,

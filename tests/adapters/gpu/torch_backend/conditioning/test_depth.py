@@ -17,8 +17,8 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.depth import (
-    beside_depth,
-    looked_at,
+    depth_channels,
+    input_size,
     readouts,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
@@ -185,7 +185,7 @@ def test_it_is_the_network_of_the_paper(path, loaded, size):
     """Of any proportions; where sides are what it looks at, nothing is resized."""
     tensors = random_tensors(SMALL_DEPTH) | {f"{DPT}scratch.output_conv.4.bias": torch.ones(1)}
     width, height = size
-    seen = looked_at(height, width, 64)
+    seen = input_size(height, width, 64)
     floats = torch.from_numpy(np.asarray(picture(size=size), dtype=np.float32) / 255)
     chosen = functional.interpolate(floats.permute(2, 0, 1)[None], seen, mode="bicubic")
     expected = Reference(tensors)(chosen * 2 - 1)
@@ -209,12 +209,12 @@ def test_it_is_the_network_of_the_paper(path, loaded, size):
 )
 def test_what_it_looks_at(height, width, expected):
     """MiDaS' rule "minimal": scaled as little as may be, to multiples of 32."""
-    assert looked_at(height, width, 384) == expected
+    assert input_size(height, width, 384) == expected
 
 
 def test_depth_runs_from_minus_one_to_one(loaded):
     """Spec images.md 6."""
-    shown = beside_depth(loaded.image_input.estimator, [picture(), picture("navy")], (9, 8))
+    shown = depth_channels(loaded.image_input.estimator, [picture(), picture("navy")], (9, 8))
     assert shown.shape == (2, 1, 9, 8)
     for each in shown:
         assert (each.min().item(), each.max().item()) == pytest.approx((-1, 1))
@@ -226,7 +226,9 @@ def test_where_all_is_equally_far_nothing_is_divided_by_zero(path):
     name = f"{DPT}scratch.output_conv.4"
     zeros = torch.zeros(1, 32, 1, 1), torch.zeros(1)
     write(flat, SMALL_DEPTH, **{f"{name}.weight": zeros[0], f"{name}.bias": zeros[1]})
-    assert not beside_depth(load_checkpoint(flat).image_input.estimator, [picture()], (8, 8)).any()
+    assert not depth_channels(
+        load_checkpoint(flat).image_input.estimator, [picture()], (8, 8)
+    ).any()
 
 
 def test_a_picture_is_painted_by_its_depth(path):

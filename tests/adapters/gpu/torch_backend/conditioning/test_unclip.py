@@ -15,9 +15,9 @@ from hexfusion.adapters.gpu.torch_backend.architectures.original_config import O
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.conditioning.unclip import (
     STATISTICS,
-    prepared,
-    telling,
-    with_least_noise,
+    clip_pixels,
+    with_image_vectors,
+    with_noise_level,
 )
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.families.architecture import infer_architecture
@@ -136,7 +136,7 @@ def test_the_embedding_is_the_encoder_s(path, layout, activate):
         name.removeprefix(VISUAL): each for name, each in tensors.items() if name.startswith(VISUAL)
     }
     pictures = [picture(), picture("navy", (96, 40))]
-    pixels = torch.cat([prepared(torch.from_numpy(as_floats(each)), SIDE) for each in pictures])
+    pixels = torch.cat([clip_pixels(torch.from_numpy(as_floats(each)), SIDE) for each in pictures])
     expected = Reference(visual, heads=1)(pixels, activate)
     mean, spread = statistics() if layout is SMALL_UNCLIP_L else (torch.zeros(WIDTH), 1.0)
     alpha = torch.cos(torch.tensor(0.009 / 1.008 * torch.pi / 2, dtype=torch.float64)) ** 2
@@ -159,22 +159,24 @@ def as_floats(made: Image.Image):
 
 def test_a_flat_picture_stays_flat_and_colours_are_clip_s():
     flat = torch.tensor([0.48145466, 0.4578275, 0.40821073]).expand(300, 500, 3)
-    assert prepared(flat, 224).abs().max() < 1e-5
-    assert prepared(torch.ones(8, 8, 3), 224)[0, 0, 0, 0].item() == pytest.approx(1.9303, abs=1e-3)
+    assert clip_pixels(flat, 224).abs().max() < 1e-5
+    assert clip_pixels(torch.ones(8, 8, 3), 224)[0, 0, 0, 0].item() == pytest.approx(
+        1.9303, abs=1e-3
+    )
 
 
 def test_corners_are_aligned_and_what_would_alias_is_blurred():
     ramp = torch.linspace(0, 1, 30).view(1, 30, 1).expand(30, 30, 3)
-    row = prepared(ramp, 59)[0, 1, 7] * 0.26130258 + 0.4578275
+    row = clip_pixels(ramp, 59)[0, 1, 7] * 0.26130258 + 0.4578275
     assert (row[0].item(), row[-1].item()) == pytest.approx((0, 1), abs=1e-5)
     stripes = (torch.arange(960) % 2).float().view(1, 960, 1).expand(960, 960, 3)
-    grey = prepared(stripes, 240)[0, 1] * 0.26130258 + 0.4578275
+    grey = clip_pixels(stripes, 240)[0, 1] * 0.26130258 + 0.4578275
     assert (grey - 0.5).abs().max() < 0.02
 
 
 def test_least_noise_is_little():
     embedded = torch.randn(3, 8)
-    noised = with_least_noise(embedded, torch.zeros(8), torch.ones(8), torch.Generator())
+    noised = with_noise_level(embedded, torch.zeros(8), torch.ones(8), torch.Generator())
     assert 0 < (noised[:, :8] - embedded).abs().max() < 0.05
 
 
@@ -187,7 +189,7 @@ def test_only_what_is_wanted_is_shown_the_picture():
         negative=(schedule, schedule),
     )
     vectors = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    shown = telling(texts, vectors)
+    shown = with_image_vectors(texts, vectors)
     assert [parts[0].schedule[0].vector.tolist() for parts in shown.positive] == vectors.tolist()
     assert [schedule[0].vector.tolist() for schedule in shown.negative] == [[0, 0], [0, 0]]
     assert shown.positive[0][0].weight == 0.5

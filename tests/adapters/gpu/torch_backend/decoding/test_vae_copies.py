@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_vae
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, infer_vae
 from hexfusion.adapters.gpu.torch_backend.decoding.previews import Previews
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies, copied
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights

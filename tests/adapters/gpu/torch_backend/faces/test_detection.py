@@ -6,7 +6,7 @@ import torch
 
 from hexfusion.adapters.gpu.torch_backend.faces.alignment import TEMPLATE
 from hexfusion.adapters.gpu.torch_backend.faces.detection import _anchors, find_faces
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import State, build
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceTensors, build
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from tests.adapters.gpu.torch_backend.faces import files
 
@@ -100,7 +100,7 @@ def test_numbers_that_no_face_has_are_no_face():
 
 def test_through_the_network_a_white_dot_is_a_face_where_it_is():
     """From the file's tensors to landmarks in the picture."""
-    network = build(State("x", files.seeing_white_dots()), RetinaFace)
+    network = build(FaceTensors("x", files.seeing_white_dots()), RetinaFace)
     with torch.inference_mode():
         (face,) = find_faces(np.array(files.portrait()), network)
         assert find_faces(np.array(files.dim()), network) == []

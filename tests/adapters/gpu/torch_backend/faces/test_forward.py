@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import State, build
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceTensors, build
 from hexfusion.adapters.gpu.torch_backend.faces.parsenet import ParseNet
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from tests.adapters.gpu.torch_backend.faces import layouts
@@ -97,7 +97,7 @@ def test_retinaface(made: int, slope: float, seed: int) -> None:
     """Sides that are not multiples of 32 too, so that a level's cells are not twice the next's."""
     layout = layouts.retinaface(6, [4] * 4, [2] * 4, made, 2)
     state = layouts.drawn(layout, seed)
-    network = build(State("x.pth", state), RetinaFace)
+    network = build(FaceTensors("x.pth", state), RetinaFace)
     for height, width in ((64, 96), (88, 72)):
         x = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 3
         with torch.inference_mode():
@@ -141,7 +141,7 @@ def parsed(x: Tensor, state: Tensors, steps: int, depth: int) -> Tensor:
 def test_parsenet(seed: int) -> None:
     """To the border, where mirrored pixels matter."""
     state = layouts.drawn(layouts.parsenet(4, 8, steps=3, depth=2), seed)
-    network = build(State("x.pth", state), ParseNet)
+    network = build(FaceTensors("x.pth", state), ParseNet)
     x = torch.randn(1, 3, 64, 32, generator=torch.Generator().manual_seed(seed))
     with torch.inference_mode():
         got, wanted = network(x), parsed(x, state, 3, 2)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hexfusion.adapters.gpu.torch_backend.faces.alignment import TEMPLATE, Similarity, alignment
 from hexfusion.adapters.gpu.torch_backend.faces.resampling import (
     Area,
+    blurred_mask,
     lanczos,
-    reach,
-    softened,
+    mapped_area,
     warped,
 )
 
@@ -103,7 +103,7 @@ def test_a_part_is_warped_as_the_whole_is(picture: np.ndarray):
 
 def test_reach_holds_all_that_is_seen(picture: np.ndarray):
     way = Similarity(cmath.rect(3.0, -0.8), 5 + 9j)
-    area = reach(way, Area(0, 0, 13, 9), margin=4)
+    area = mapped_area(way, Area(0, 0, 13, 9), margin=4)
     wider = Area(area.left - 20, area.top - 20, area.right + 20, area.bottom + 20)
     seen = warped(np.full_like(picture, 255), way.inverse, wider, (0, 0, 0))
     area.seen_from(wider).of(seen)[:] = 0
@@ -122,6 +122,6 @@ def test_softening_is_two_blurs_of_opencv(vectors: Mapping[str, Any]):
     mask = np.zeros((512, 512))
     mask[120:460, 90:400] = 255
     mask[:60, 200:260] = 255
-    made = softened(mask)
+    made = blurred_mask(mask)
     for y, x, expected in vectors["blur"]:
         assert abs(made[y, x] - expected) < 1e-6

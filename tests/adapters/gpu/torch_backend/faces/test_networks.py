@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.faces.codeformer import CodeFormer
+from hexfusion.adapters.gpu.torch_backend.faces.face_network import FaceNetwork, FaceTensors, build
 from hexfusion.adapters.gpu.torch_backend.faces.gfpgan import Gfpgan, noise_of
-from hexfusion.adapters.gpu.torch_backend.faces.network_files import FaceNetwork, State, build
 from hexfusion.adapters.gpu.torch_backend.faces.parsenet import ParseNet
 from hexfusion.adapters.gpu.torch_backend.faces.retinaface import RetinaFace
 from hexfusion.adapters.gpu.torch_backend.upscale import spandrel_networks
@@ -18,7 +18,7 @@ from tests.adapters.gpu.torch_backend.upscale.networks import needs_spandrel
 
 pytestmark = pytest.mark.torch
 
-Make = Callable[[State], FaceNetwork]
+Make = Callable[[FaceTensors], FaceNetwork]
 NARROW: dict[str, tuple[Make, layouts.Layout]] = {
     "retinaface": (RetinaFace, layouts.NARROW_RETINAFACE),
     "parsenet": (ParseNet, layouts.NARROW_PARSENET),
@@ -47,13 +47,13 @@ def test_published_files_fit(name: str):
     assert sum(torch.Size(each).numel() for each in layout.values()) / 1e6 == pytest.approx(
         millions, abs=0.1
     )
-    network = build(State("x.pth", meta(layout)), make)
+    network = build(FaceTensors("x.pth", meta(layout)), make)
     assert len(layout) - len(network.state_dict()) == unused
 
 
 def test_codeformer_fuses_where_the_paper_does():
     """What the encoder saw at 32 to 256 pixels meets the decoder behind its blocks 9 to 18."""
-    network = build(State("x.pth", meta(layouts.codeformer())), CodeFormer)
+    network = build(FaceTensors("x.pth", meta(layouts.codeformer())), CodeFormer)
     order: list[str] = []
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
 
@@ -83,7 +83,7 @@ def test_codeformer_fuses_where_the_paper_does():
 
 def narrow(name: str, **changed: Tensor) -> FaceNetwork:
     make, layout = NARROW[name]
-    return build(State("x.pth", {**layouts.drawn(layout), **changed}), make)
+    return build(FaceTensors("x.pth", {**layouts.drawn(layout), **changed}), make)
 
 
 def test_codeformers_weight_lets_through_what_is_there():
@@ -137,7 +137,7 @@ ALIVE = {**NARROW, "retinaface": (RetinaFace, layouts.retinaface(4, [4] * 4, [1]
 def test_what_a_network_keeps_of_its_file_it_uses(name: str):
     """Other numbers in a tensor, of a sample of them: another answer."""
     make, layout = ALIVE[name]
-    network = build(State("x.pth", layouts.drawn(layout)), make)
+    network = build(FaceTensors("x.pth", layouts.drawn(layout)), make)
     generator = torch.Generator().manual_seed(3)
     small = torch.randn(1, 3, 64, 64, generator=generator) * (60 if name == "retinaface" else 1)
 
@@ -166,13 +166,13 @@ def test_what_a_network_keeps_of_its_file_it_uses(name: str):
 def test_what_does_not_fit_is_named(name: str):
     make, layout = NARROW[name]
     state = layouts.drawn(layout)
-    used = [*build(State("x.pth", state), make).state_dict()]
+    used = [*build(FaceTensors("x.pth", state), make).state_dict()]
     for tensor in used[:: max(1, len(used) // 8)]:
         without = {each: numbers for each, numbers in state.items() if each != tensor}
         wrong = [torch.zeros(()), torch.zeros(0), torch.zeros(3, 5, 7), torch.zeros(1, 40000)]
         for changed in (without, *({**state, tensor: numbers} for numbers in wrong)):
             with pytest.raises(CheckpointError) as caught:
-                build(State("folder/x.pth", changed), make)
+                build(FaceTensors("folder/x.pth", changed), make)
             assert caught.value.file == "folder/x.pth"
 
 
@@ -180,17 +180,17 @@ def test_messages_say_which_file_and_which_tensor():
     state = layouts.drawn(layouts.NARROW_GFPGAN)
     del state["final_conv.bias"]
     with pytest.raises(CheckpointError, match=r"f\.pth: tensor 'final_conv\.bias': is missing"):
-        build(State("f.pth", state), Gfpgan)
+        build(FaceTensors("f.pth", state), Gfpgan)
     with pytest.raises(CheckpointError, match=r"f\.pth: tensor 'position_emb': is missing"):
         changed = layouts.drawn(layouts.codeformer(narrow=True))
         del changed["position_emb"]
-        build(State("f.pth", changed), CodeFormer)
+        build(FaceTensors("f.pth", changed), CodeFormer)
     for layout, make in ((layouts.NARROW_GFPGAN, CodeFormer), (layouts.NARROW_PARSENET, Gfpgan)):
         with pytest.raises(CheckpointError, match=r"f\.pth: tensor '.*': is missing"):
-            build(State("f.pth", layouts.drawn(layout)), make)
+            build(FaceTensors("f.pth", layouts.drawn(layout)), make)
     small = layouts.drawn(layouts.gfpgan((2, 4, 8, 8), 16))
     with pytest.raises(CheckpointError, match="faces of 32 pixels, not 512"):
-        build(State("f.pth", small), Gfpgan)
+        build(FaceTensors("f.pth", small), Gfpgan)
 
 
 @needs_spandrel
@@ -199,7 +199,7 @@ def test_gfpgan_is_spandrels_to_the_bit():
     """The published widths, random numbers, the noise that the file stores."""
     state = layouts.drawn(layouts.gfpgan(), 4)
     other = spandrel_networks.library("x").MAIN_REGISTRY.load(dict(state)).model
-    mine = build(State("x.pth", state), Gfpgan)
+    mine = build(FaceTensors("x.pth", state), Gfpgan)
     stored = (state[f"stylegan_decoder.noises.noise{number}"] for number in range(15))
     with torch.inference_mode():
         expected = other(FACE, return_rgb=False, randomize_noise=False)

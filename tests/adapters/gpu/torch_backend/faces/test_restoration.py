@@ -8,10 +8,10 @@ from PIL import Image
 from hexfusion.adapters.gpu.torch_backend.faces.alignment import Similarity
 from hexfusion.adapters.gpu.torch_backend.faces.restoration import (
     Patch,
-    cut_out,
-    drawn_anew,
+    extract_face,
     face_share,
-    put_back,
+    paste_faces,
+    restored_face,
 )
 from tests.adapters.gpu.torch_backend.faces.files import dim
 
@@ -59,9 +59,9 @@ def test_what_is_not_changed_comes_back_as_it_was(way: Similarity):
     """A face that a network leaves alone is resampled twice, and truncated. Where it reaches beyond
     the picture, the outermost pixels take something from the grey there."""
     picture = np.array(slopes())
-    face = cut_out(picture, way)
-    patch = Patch(drawn_anew(face, same), face_share(face, classes(SKIN, SKIN)), way)
-    off = np.abs(put_back(picture, [patch]).astype(int) - picture)[2:-2, 2:-2]
+    face = extract_face(picture, way)
+    patch = Patch(restored_face(face, same), face_share(face, classes(SKIN, SKIN)), way)
+    off = np.abs(paste_faces(picture, [patch]).astype(int) - picture)[2:-2, 2:-2]
     assert off.any()
     assert off.max() <= 4
     assert off.mean() < 0.7
@@ -71,7 +71,7 @@ def test_outside_the_mask_no_byte_changes():
     picture = np.array(dim(200, 160))
     way = upright(100, 40, 30)
     black = np.zeros((512, 512, 3), np.uint8)
-    made = put_back(picture, [Patch(black, face_share(black, classes(SKIN)), way)])
+    made = paste_faces(picture, [Patch(black, face_share(black, classes(SKIN)), way)])
     changed = np.argwhere((made != picture).any(2))
     # The middle half of the square, and twice 50 pixels of 512 of blur around it.
     margin = 100 / 5.12 + 1
@@ -97,7 +97,7 @@ def test_the_rim_of_a_face_is_never_put_back():
 
 def test_beyond_the_picture_the_face_is_grey():
     """A1111's border, red, green, blue."""
-    face = cut_out(np.zeros((8, 8, 3), np.uint8), upright(32, -12, -12))
+    face = extract_face(np.zeros((8, 8, 3), np.uint8), upright(32, -12, -12))
     assert face[0, 0].tolist() == [132, 133, 135]
     assert face[256, 256].tolist() == [0, 0, 0]
 
@@ -110,12 +110,12 @@ def test_networks_see_minus_one_to_one_and_are_cut_off_there():
         seen.append(pixels)
         return pixels * 1.5
 
-    made = drawn_anew(levels, restore)
+    made = restored_face(levels, restore)
     assert (seen[0].shape, seen[0].min(), seen[0].max()) == ((1, 3, 512, 512), -1, 1)
     wanted = np.clip((levels / 255 - 0.5) / 0.5 * 1.5, -1, 1)
     assert np.abs(made - np.floor((wanted + 1) / 2 * 255)).max() <= 1
     assert seen[0][0, 0, 0, 0] == -1  # red first
-    back = drawn_anew(levels, same)
+    back = restored_face(levels, same)
     assert np.abs(back.astype(int) - levels).max() <= 1  # truncated: 1 below at most
 
 
@@ -124,7 +124,7 @@ def test_faces_that_overlap_lie_one_over_the_other():
     whole = np.ones((512, 512))
     red, blue = (np.full((512, 512, 3), each, np.uint8) for each in ((200, 0, 0), (0, 0, 200)))
     patches = [Patch(red, whole, upright(40, 10, 10)), Patch(blue, whole, upright(40, 30, 10))]
-    made = put_back(picture, patches)
+    made = paste_faces(picture, patches)
     assert made[30, 20].tolist() == [200, 0, 0]
     assert made[30, 40].tolist() == [0, 0, 200]
     assert made[30, 90].tolist() == [90, 90, 90]
@@ -133,4 +133,4 @@ def test_faces_that_overlap_lie_one_over_the_other():
 def test_a_face_that_lies_outside_changes_nothing():
     picture = np.array(dim(64, 64))
     patch = Patch(np.zeros((512, 512, 3), np.uint8), np.ones((512, 512)), upright(20, 500, 500))
-    assert put_back(picture, [patch]) is picture
+    assert paste_faces(picture, [patch]) is picture

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from hexfusion.adapters.gpu.torch_backend.faces.files import FaceCatalogue
+from hexfusion.adapters.gpu.torch_backend.faces.catalogue import FaceCatalogue
 from hexfusion.adapters.gpu.torch_backend.faces.restorer import TorchFaceRestorer
 from hexfusion.adapters.storage.folders import files_below
 from hexfusion.application.ports.inference import Verdict

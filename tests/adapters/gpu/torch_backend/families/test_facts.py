@@ -17,7 +17,7 @@ from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.families import registry
 from hexfusion.adapters.gpu.torch_backend.families.detection import has
 from hexfusion.adapters.gpu.torch_backend.families.family import Family
-from hexfusion.adapters.gpu.torch_backend.families.image_inputs import edited_picture
+from hexfusion.adapters.gpu.torch_backend.families.image_input_builders import edited_picture
 from hexfusion.adapters.gpu.torch_backend.families.latent_spaces import SD1_LATENTS, SDXL_LATENTS
 from hexfusion.adapters.gpu.torch_backend.families.registry import FAMILIES
 from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from hexfusion.adapters.gpu.torch_backend.interrogate.bert_vocabulary import (
-    Vocabulary,
+    BertVocabulary,
     read_vocabulary,
     vocabulary,
 )
@@ -131,7 +131,7 @@ def score(made, image, numbers):
     return float(chances.gather(1, row[0, len(PROMPT) :, None]).sum())
 
 
-class Listening(Vocabulary):
+class Listening(BertVocabulary):
     """Remembers which words it was to tell."""
 
     heard: ClassVar[list[list[int]]] = []

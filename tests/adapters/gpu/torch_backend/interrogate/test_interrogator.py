@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
-from hexfusion.adapters.gpu.torch_backend.interrogate.files import places
 from hexfusion.adapters.gpu.torch_backend.interrogate.interrogator import TorchInterrogator
+from hexfusion.adapters.gpu.torch_backend.interrogate.model_locations import model_locations
 from hexfusion.adapters.gpu.torch_backend.interrogate.picture_book import PictureBookNet
 from hexfusion.adapters.storage.folders import files_below
 from hexfusion.application.ports.inference import Verdict
@@ -70,7 +70,7 @@ def replaced(path, content):
 
 def opened(models, clip_folder=None, read=book):
     return TorchInterrogator(
-        places(models, clip_folder),
+        model_locations(models, clip_folder),
         read,
         torch.device("cpu"),
         torch.float32,

@@ -15,7 +15,7 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
     approximate,
     decode,
     encode,
-    own_latent_rgb,
+    latent_rgb_in,
     refuse_nan,
     retry_dtype,
     sample_posterior,
@@ -212,9 +212,9 @@ FACTORS = "[[1, 2, 3], [0, 0, 0], [0.5, 0, 0], [0, -1, 0]]"
 def test_that_map_is_read_from_the_metadata():
     rows = ((1.0, 2.0, 3.0), (0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, -1.0, 0.0))
     metadata = {"latent_rgb_factors": FACTORS, "latent_rgb_bias": "[0.1, 0.2, 0.3]"}
-    assert own_latent_rgb(metadata, 4) == LatentRgb(rows, (0.1, 0.2, 0.3))
-    assert own_latent_rgb({"latent_rgb_factors": FACTORS}, 4) == LatentRgb(rows)
-    assert own_latent_rgb({}, 4) is None
+    assert latent_rgb_in(metadata, 4) == LatentRgb(rows, (0.1, 0.2, 0.3))
+    assert latent_rgb_in({"latent_rgb_factors": FACTORS}, 4) == LatentRgb(rows)
+    assert latent_rgb_in({}, 4) is None
 
 
 @pytest.mark.parametrize(
@@ -231,5 +231,5 @@ def test_that_map_is_read_from_the_metadata():
     ],
 )
 def test_an_unusable_map_is_passed_over(metadata, caplog):
-    assert own_latent_rgb(metadata, 4) is None
+    assert latent_rgb_in(metadata, 4) is None
     assert "latent_rgb_factors" in caplog.text

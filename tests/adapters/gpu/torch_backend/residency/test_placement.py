@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import predict
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
-from hexfusion.adapters.gpu.torch_backend.conditioning.plan_texts import condition
+from hexfusion.adapters.gpu.torch_backend.conditioning.encode_texts import encode_texts
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
 from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1
@@ -241,6 +241,6 @@ def test_texts_are_encoded_where_the_model_came(file) -> None:
     model = placing.settle(load_checkpoint(file))
     text = plan(Checkpoint(name=file.name, filename=str(file)), prompts=["a (red:1.2) cat"]).text
     text = msgspec.structs.replace(text, emphasis="Ignore")  # others look at values: meta has none
-    texts = condition(model.text, text, height=64, width=64, with_empty=False)
+    texts = encode_texts(model.text, text, height=64, width=64, with_empty=False)
     assert texts.positive[0][0].schedule[0].context.device == DEVICE
     assert places(model.text.encoders[0].model) == {"meta"}

@@ -11,7 +11,7 @@ from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation 
     Approximation,
     build_approximation,
 )
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.use import (
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.coding import (
     decode_approximately,
     decode_small,
     encode_small,

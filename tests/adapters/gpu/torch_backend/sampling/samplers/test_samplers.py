@@ -12,7 +12,7 @@ from torch import Tensor
 from hexfusion.adapters.gpu.torch_backend.sampling.brownian import ImageBrownian
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.registry import SAMPLERS
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import (
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import (
     SamplerRun,
     SigmaLimits,
     Trajectory,

@@ -10,7 +10,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.loop import sample
 from hexfusion.adapters.gpu.torch_backend.sampling.noise_table import noise_table
 from hexfusion.adapters.gpu.torch_backend.sampling.preconditioning import SigmaSpace
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import Trajectory
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import Trajectory
 
 
 class Shifted(SigmaSpace):

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.files.filling import check, filled
+from hexfusion.adapters.gpu.torch_backend.files.filling import check_state, fill_module
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.domain.errors import CheckpointError
 
@@ -20,7 +20,7 @@ _WIDEST = 16384
 _PREFIX = "module."
 
 
-class State(Mapping[str, Tensor]):
+class FaceTensors(Mapping[str, Tensor]):
     """The tensors of `file` by name; what is asked of them in vain is a `CheckpointError`."""
 
     def __init__(self, file: str, tensors: Mapping[str, Tensor]) -> None:
@@ -58,12 +58,12 @@ class State(Mapping[str, Tensor]):
         return number
 
 
-def read_state(file: Path) -> State:
+def read_face_tensors(file: Path) -> FaceTensors:
     """Raises `CheckpointError` for what is no file of plain tensors."""
     tensors = read_weights(file, mmap=False, inside=_INSIDE).tensors
     if all(name.startswith(_PREFIX) for name in tensors):
         tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-    return State(str(file), tensors)
+    return FaceTensors(str(file), tensors)
 
 
 class FaceNetwork(nn.Module, ABC):
@@ -77,7 +77,7 @@ class FaceNetwork(nn.Module, ABC):
 N = TypeVar("N", bound=FaceNetwork)
 
 
-def build(state: State, make: Callable[[State], N]) -> N:
+def build(state: FaceTensors, make: Callable[[FaceTensors], N]) -> N:
     """The network that `make` lays out to these tensors' shapes, with them in single precision.
 
     What a file holds beside them (counters of training, a network's other half) is left alone.
@@ -87,10 +87,10 @@ def build(state: State, make: Callable[[State], N]) -> N:
         with torch.device("meta"), torch.inference_mode():
             network = make(state).eval()
             known = {name: state[name] for name in network.state_dict()}
-            check(network, known, state.file)
+            check_state(network, known, state.file)
             fits = network.fits()
     except (ValueError, RuntimeError, AssertionError, IndexError) as error:  # layers check numbers
         raise CheckpointError(state.file, f"describes no network that works: {error}") from error
     if not fits:
         raise CheckpointError(state.file, "describes a network for something else")
-    return filled(network, known, state.file)
+    return fill_module(network, known, state.file)

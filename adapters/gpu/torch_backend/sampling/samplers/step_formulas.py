@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.sampling.float32_math import exp, log, sqrt
-from hexfusion.adapters.gpu.torch_backend.sampling.samplers.run import SamplerRun
+from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import SamplerRun
 
 MAX_CHURN = 2**0.5 - 1
 

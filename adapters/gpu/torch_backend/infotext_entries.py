@@ -6,7 +6,7 @@ from hexfusion.domain.infotext import Extra
 from hexfusion.domain.plan import Plan
 
 
-def facts_of(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
+def infotext_entries(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
     """Infotext's entries for what happened (see `GuidedDenoiser.happened`), in its order."""
     options = plan.sampling.options
     facts: dict[str, Extra] = {}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from hexfusion.adapters.gpu.torch_backend.interrogate.script_archive import (
-    is_script_archive,
-    read_script_archive,
+from hexfusion.adapters.gpu.torch_backend.interrogate.torchscript_archive import (
+    is_torchscript_archive,
+    read_torchscript_archive,
 )
 from hexfusion.domain.errors import CheckpointError
 
@@ -49,8 +49,8 @@ def saved(tmp_path):
 
 def test_it_holds_the_modules_own_tensors(saved):
     module, path = saved
-    assert is_script_archive(path)
-    tensors = read_script_archive(path)
+    assert is_torchscript_archive(path)
+    tensors = read_torchscript_archive(path)
     expected = module.state_dict()
     assert set(tensors) == set(expected)
     for name, tensor in tensors.items():
@@ -63,7 +63,7 @@ def test_traced_modules_too(tmp_path):
     path = tmp_path / "traced.pt"
     torch.jit.trace(module, torch.randn(1, 3)).save(path)
     assert torch.equal(
-        read_script_archive(path)["blocks.1.linear.weight"], module.blocks[1].linear.weight
+        read_torchscript_archive(path)["blocks.1.linear.weight"], module.blocks[1].linear.weight
     )
 
 
@@ -71,8 +71,8 @@ def test_other_files_are_none(tmp_path):
     plain, text = tmp_path / "plain.pt", tmp_path / "text.pt"
     torch.save({"a": torch.ones(2)}, plain)
     text.write_text("x")
-    assert not is_script_archive(plain)
-    assert not is_script_archive(text)
+    assert not is_torchscript_archive(plain)
+    assert not is_torchscript_archive(text)
 
 
 def rewritten(path, target, change):
@@ -109,7 +109,7 @@ EVIL = pickle.dumps({"weight": Evil()}, protocol=2)
 def test_damaged_ones_are_named(saved, tmp_path, change):
     target = rewritten(saved[1], tmp_path / "damaged.pt", change)
     with pytest.raises(CheckpointError, match=r"damaged\.pt"):
-        read_script_archive(target)
+        read_torchscript_archive(target)
 
 
 def test_no_call_is_made(saved, tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_no_call_is_made(saved, tmp_path, monkeypatch):
     rewritten(saved[1], target, lambda n, d: EVIL if n.endswith("data.pkl") else d)
     called.clear()
     with pytest.raises(CheckpointError):
-        read_script_archive(target)
+        read_torchscript_archive(target)
     assert not [each for each in called if "was-here" in str(each)]
 
 
@@ -135,4 +135,4 @@ def test_every_cut_of_the_list_is_refused(saved, tmp_path):
             lambda n, d, length=length: d[:length] if n == inside else d,
         )
         with pytest.raises(CheckpointError):
-            read_script_archive(target)
+            read_torchscript_archive(target)

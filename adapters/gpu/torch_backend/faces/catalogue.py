@@ -1,14 +1,12 @@
 """Which files face restoration needs, and where they are looked for. Source: spec images.md 11."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.domain.errors import ModelUnavailable, NotFound
 from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
-
-FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
-"""The files below a folder whose names are wanted, in natural order."""
 
 _ENDINGS = (".pth", ".safetensors")
 DETECTOR, PARSER = "detection_Resnet50_Final", "parsing_parsenet"

@@ -9,7 +9,7 @@ from hexfusion.domain.errors import ModelUnavailable
 
 
 @dataclass(frozen=True)
-class Place:
+class ModelLocation:
     """A folder, the published file that belongs there, and what files in it may end in."""
 
     folder: Path
@@ -35,21 +35,21 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Places:
+class ModelLocations:
     """Those of all the networks."""
 
-    blip: Place
-    clip: Place
-    danbooru: Place
+    blip: ModelLocation
+    clip: ModelLocation
+    danbooru: ModelLocation
 
 
-def places(models: Path, clip: Path | None) -> Places:
+def model_locations(models: Path, clip: Path | None) -> ModelLocations:
     """Below the folder of models; `clip` is the one that a flag names."""
     torch, either = (".pt", ".pth"), (".pt", ".pth", ".bin", ".safetensors")
-    return Places(
-        blip=Place(
+    return ModelLocations(
+        blip=ModelLocation(
             models / "BLIP", "model_base_caption_capfilt_large.pth", (*torch, ".safetensors")
         ),
-        clip=Place(clip or models / "CLIP", "ViT-L-14.pt", either),
-        danbooru=Place(models / "torch_deepdanbooru", "model-resnet_custom_v3.pt", torch),
+        clip=ModelLocation(clip or models / "CLIP", "ViT-L-14.pt", either),
+        danbooru=ModelLocation(models / "torch_deepdanbooru", "model-resnet_custom_v3.pt", torch),
     )

@@ -20,13 +20,13 @@ from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.taesd import (
     build_decoder,
     build_encoder,
 )
-from hexfusion.adapters.gpu.torch_backend.files.filling import State
+from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
-from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, own_latent_rgb
+from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, latent_rgb_in
 from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 
-Build = Callable[[State, str, int], nn.Module]
+Build = Callable[[StateDict, str, int], nn.Module]
 _Stamp = tuple[int, int]
 
 #: Of the latents that what ships is for.
@@ -144,7 +144,7 @@ class SmallDecoders:
                 package = "hexfusion.adapters.gpu.torch_backend.decoding.small_decoders"
                 with as_file(files(package) / "starter.safetensors") as path:
                     weights = read_weights(path, mmap=False)
-                latents = own_latent_rgb(weights.metadata, _SHIPPED_CHANNELS)
+                latents = latent_rgb_in(weights.metadata, _SHIPPED_CHANNELS)
                 assert latents is not None, "the shipped file says whose latents it is for"
                 network = self._placed(weights, build_approximation, _SHIPPED_CHANNELS)
                 shipped = latents, network

@@ -1,4 +1,4 @@
-"""What a family's UNet is shown beside the latent, built from a checkpoint: `Family.image_input`.
+"""Builders for `Family.image_input`: the source of a UNet's image channels, from a checkpoint.
 
 Source: spec images.md 6.
 """
@@ -16,17 +16,17 @@ from hexfusion.adapters.gpu.torch_backend.files.weights import Weights
 from hexfusion.domain.errors import CheckpointError
 
 
-def nothing(networks: Networks, weights: Weights, device: torch.device) -> None:
-    """The latent alone."""
+def no_image_input(networks: Networks, weights: Weights, device: torch.device) -> None:
+    """For UNets that take the latent alone."""
 
 
 def edited_picture(networks: Networks, weights: Weights, device: torch.device) -> ImageInput:
-    """The picture to be edited."""
+    """For UNets that take the latent of the picture to edit (InstructPix2Pix)."""
     return EditedPicture(networks.vae.latent_channels)
 
 
 def masked_picture(*, rounded: bool = False) -> ImageInputBuilder:
-    """A mask and what it leaves of a picture; for `rounded` see `MaskedPicture`."""
+    """For inpainting UNets: a mask, and the masked picture. `rounded` as for `MaskedPicture`."""
 
     def build(networks: Networks, weights: Weights, device: torch.device) -> ImageInput:
         return MaskedPicture(rounded=rounded)
@@ -35,16 +35,16 @@ def masked_picture(*, rounded: bool = False) -> ImageInputBuilder:
 
 
 def by_channels(*, rounded: bool = False) -> ImageInputBuilder:
-    """Whichever of these the UNet has channels for, in families whose rule leaves that open.
+    """Chooses one of the above by the UNet's number of input channels.
 
-    What it builds raises `CheckpointError` where the channels fit none of them.
+    The builder raises `CheckpointError` if that number fits none of them.
     """
     masked = masked_picture(rounded=rounded)
 
     def build(networks: Networks, weights: Weights, device: torch.device) -> ImageInput | None:
         latent, taken = networks.vae.latent_channels, networks.unet.in_channels
         kinds: dict[int, ImageInputBuilder] = {
-            latent: nothing,
+            latent: no_image_input,
             2 * latent: edited_picture,
             2 * latent + 1: masked,
         }

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint, load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders import taesd
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.approximation import Approximation
-from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.files import SmallDecoders
+from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.families.family import Family
 from hexfusion.adapters.gpu.torch_backend.families.sd1 import SD1
 from hexfusion.adapters.gpu.torch_backend.families.sdxl import SDXL

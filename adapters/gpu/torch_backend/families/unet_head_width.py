@@ -1,4 +1,4 @@
-"""UNets from SD2 on: a level has as many attention heads of one width as fit."""
+"""UNets from SD2 on: attention heads are 64 channels wide, so their number follows from that."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
 WIDTH = 64
 
 
-def infer_unet_of_wide_heads(shapes: Shapes) -> UNetArchitecture:
-    """See `infer_unet`."""
+def infer_unet_by_head_width(shapes: Shapes) -> UNetArchitecture:
+    """`infer_unet` with heads of 64 channels on every level."""
     unet = infer_unet(shapes)
     heads = tuple(max(1, channels // WIDTH) for channels in unet.channels)
     return replace(unet, heads=heads)

@@ -71,7 +71,7 @@ class _Module(dict[str, Any]):
     """A module by its attributes."""
 
 
-def is_script_archive(path: Path) -> bool:
+def is_torchscript_archive(path: Path) -> bool:
     """Whether this is such a file: a zip with a program beside its pickle."""
     if not zipfile.is_zipfile(path):
         return False
@@ -79,7 +79,7 @@ def is_script_archive(path: Path) -> bool:
         return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
 
 
-def read_script_archive(path: Path) -> dict[str, Tensor]:
+def read_torchscript_archive(path: Path) -> dict[str, Tensor]:
     """The tensors by their dotted names. Raises `CheckpointError`."""
     file = str(path)
     try:

@@ -1,4 +1,4 @@
-"""A plan's texts, encoded."""
+"""Encoding all texts of a plan into the `Conditioning` that a denoiser takes."""
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import TextConditioner
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import (
@@ -11,7 +11,7 @@ from hexfusion.domain.plan import TextPlan
 from hexfusion.domain.prompts import PromptPart, ScheduledText
 
 
-def condition(
+def encode_texts(
     conditioner: TextConditioner,
     text: TextPlan,
     *,
@@ -19,11 +19,11 @@ def condition(
     width: int,
     with_empty: bool = False,
 ) -> Conditioning:
-    """Encode every text of a plan once; the texts of one schedule go through together.
+    """Encode every text of a plan once, the texts of one schedule together.
 
-    Emphasis is normalised over what is encoded together (spec prompts.md 5.5), so the grouping is
-    part of the result. `height` and `width` are the pass's, in pixels. `with_empty` adds the empty
-    prompt, for option pad_cond_uncond. Raises what the conditioner raises.
+    Emphasis is normalised over the texts encoded together (spec prompts.md 5.5), so the grouping
+    changes the result. `height` and `width` are the pass's, in pixels. `with_empty` adds the empty
+    prompt, for option pad_cond_uncond. Raises as the conditioner does.
     """
     schedules: dict[tuple[bool, tuple[ScheduledText, ...]], Schedule] = {}
 
@@ -43,7 +43,7 @@ def condition(
         return WeightedSchedule(encode(part.schedule, False), part.weight)
 
     empty = conditioner([""], text, (height, width), negative=False) if with_empty else None
-    # Negative ones first: infotext lists embeddings in the order in which they are met.
+    # Negative prompts first: infotext lists embeddings in the order of encoding.
     negative = tuple(encode(part.schedule, True) for (part,) in text.negative)
     return Conditioning(
         positive=tuple(tuple(map(weighted, parts)) for parts in text.positive),
