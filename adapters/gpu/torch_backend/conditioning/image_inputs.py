@@ -34,9 +34,9 @@ class PassImages:
 
     `pictures` has one for each of the `count` images, or is None for txt2img. `mask` is white where
     they are masked; None masks everything. `mask_weight` (0 to 1) is how grey masked pixels become,
-    `round_mask` rounds the mask to 0 or 1. `size` is the latent's (height, width) in cells. Pictures
-    are encoded by `vae` with noise from `generator`; after NaN, by the VAE that `retry` gives. The
-    channels are made on `device`.
+    `round_mask` rounds the mask to 0 or 1. `size` is the latent's (height, width) in cells.
+    Pictures are encoded by `vae` with noise from `generator`; after NaN, by the VAE that `retry`
+    gives. The channels are made on `device`.
     """
 
     pictures: Sequence[Image] | None
@@ -144,8 +144,10 @@ class Depth:
 
 
 def append_channels(image_channels: Tensor | None) -> Link:
-    """A link that puts each row's picture of `beside` (B, channels, H, W) behind its latent; zeros
-    for rows that are blind. With None it changes nothing."""
+    """A link that appends each row's `image_channels` (B, channels, H, W) to its latent.
+
+    Rows that are `blind` get zeros. With None the call is passed on unchanged.
+    """
 
     def link(call: Call, answer: Network) -> Tensor:
         if image_channels is None:

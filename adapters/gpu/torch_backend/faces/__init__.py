@@ -1,1 +1,1 @@
-"""Faces found, straightened, drawn anew and put back. Source: spec images.md 11."""
+"""Face restoration: detect, align, restore and paste back faces. Source: spec images.md 11."""

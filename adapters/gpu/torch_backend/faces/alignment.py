@@ -1,14 +1,14 @@
-"""How a face has to be turned, scaled and moved to lie where restoring networks expect it.
+"""Alignment: the similarity transform from a face's landmarks to the restorers' template.
 
 Points are complex numbers, x + iy, so that a similarity is one product and one sum. Source: spec
-images.md 11, step 3; OpenCV's `estimateAffinePartial2D` with LMEDS, to whose numbers tests hold it.
+images.md 11, step 3. Tests compare the results with OpenCV's `estimateAffinePartial2D` (LMEDS).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-#: Eyes, nose and corners of the mouth in a straightened face of 512 x 512 pixels.
+#: Eyes, nose and corners of the mouth in an aligned face of 512 x 512 pixels.
 TEMPLATE = (
     complex(192.98138, 239.94708),
     complex(318.90277, 240.1936),
@@ -17,20 +17,19 @@ TEMPLATE = (
     complex(313.08905, 371.15118),
 )
 
-#: OpenCV draws thirteen pairs of points from a generator with a fixed seed: for five points always
-#: these, in this order of first appearance.
+#: The pairs of points that OpenCV draws from its generator with a fixed seed, without repetitions.
 _PAIRS = ((0, 4), (0, 3), (1, 2), (0, 1), (1, 4), (1, 3))
 
-#: Deviations that a point may be off by, for five points of which two decide (Rousseeuw's factors).
+#: Inliers are within this many deviations (Rousseeuw's factors for five points, two of which fit).
 _BELIEVABLE = 2.5 * 1.4826 * (1 + 5 / (5 - 2))
 _LEAST = 0.001
-#: How far a face may be shrunk: whatever has less is no face.
+#: The least scale of a transform; below it, the landmarks are of no face.
 _SMALLEST_TURN = 1e-4
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """z -> `turn` * z + `shift`."""
+    """A rotation, scaling and shift: z -> `turn` * z + `shift`."""
 
     turn: complex
     shift: complex
@@ -40,15 +39,15 @@ class Similarity:
 
     @property
     def inverse(self) -> "Similarity":
-        """The way back."""
+        """The transform in the other direction."""
         return Similarity(1 / self.turn, -self.shift / self.turn)
 
 
 def alignment(landmarks: Sequence[complex]) -> Similarity | None:
-    """From a picture with these five landmarks, pixels, to `TEMPLATE`; None if there is no way.
+    """The similarity from a picture's five landmarks (pixels) to `TEMPLATE`; None if there is none.
 
-    Least median of squares: of the similarities through a pair of points, the one whose median
-    error is least tells which points to believe; those are then fitted by least squares.
+    Least median of squares: of the similarities through a pair of points, the one with the least
+    median error selects the inliers, which are then fitted by least squares.
     """
     best, least = None, float("inf")
     for pair in _PAIRS:
@@ -68,13 +67,13 @@ def alignment(landmarks: Sequence[complex]) -> Similarity | None:
 
 
 def _errors(way: Similarity, landmarks: Sequence[complex]) -> list[float]:
-    """Squared distances in the straightened face."""
+    """Squared distances from `TEMPLATE`, in pixels of the aligned face."""
     pairs = zip(landmarks, TEMPLATE, strict=True)
     return [abs(way(point) - wanted) ** 2 for point, wanted in pairs]
 
 
 def _fitted(landmarks: Sequence[complex], points: Sequence[int]) -> Similarity:
-    """By least squares over these points, not all of them the same."""
+    """The least-squares similarity over the points of these indices, not all equal."""
     count = len(points)
     middle = sum(landmarks[at] for at in points) / count
     wanted = sum(TEMPLATE[at] for at in points) / count

@@ -1,4 +1,4 @@
-"""Which files face restoration needs, and where they are looked for. Source: spec images.md 11."""
+"""Finding the model files of face restoration in their folders. Source: spec images.md 11."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hexfusion.domain.faces import CODEFORMER, FACE_RESTORERS, GFPGAN
 _ENDINGS = (".pth", ".safetensors")
 DETECTOR, PARSER = "detection_Resnet50_Final", "parsing_parsenet"
 
-#: What the networks' files are called where they are published.
+#: Names of the networks' published files, without their ending.
 PUBLISHED = {CODEFORMER: "codeformer-v0.1.0", GFPGAN: "GFPGANv1.4"}
 
 
@@ -25,10 +25,10 @@ class FaceFiles:
 
 
 class FaceCatalogue:
-    """Looks into the folders at each call: files come and go.
+    """Finds the files of each restorer. The folders are read at each call, as files may change.
 
-    `folders` has each restorer's, the first taking precedence; the detector and the parser lie in
-    GFPGAN's. `gfpgan_model` names the one file that is GFPGAN's, by itself or with its folder.
+    `folders` maps a restorer to its folders, the first taking precedence; GFPGAN's also hold the
+    detector and the parser. `gfpgan_model` is the path of GFPGAN's file, absolute or in a folder.
     """
 
     def __init__(
@@ -42,11 +42,15 @@ class FaceCatalogue:
         self._gfpgan_model = gfpgan_model
 
     def usable(self) -> list[str]:
-        """The restorers that nothing is missing for."""
+        """Names of the restorers that have all their files."""
         return [name for name in FACE_RESTORERS if not self._missing(name)]
 
     def find(self, model: str) -> FaceFiles:
-        """Raises `NotFound`; `ModelUnavailable` naming each file that is missing, and where to."""
+        """The files of the restorer `model`.
+
+        Raises `NotFound` for an unknown one, `ModelUnavailable` naming each missing file and the
+        folder to put it in.
+        """
         if model not in FACE_RESTORERS:
             raise NotFound("face restorer", model)
         network = self._network(model)
@@ -56,7 +60,7 @@ class FaceCatalogue:
         return FaceFiles(network, detector, parser)
 
     def _missing(self, model: str) -> list[str]:
-        """In words: file in folder."""
+        """The missing files, for an error message."""
         lacking = []
         if self._network(model) is None:
             name = f"{PUBLISHED[model]}.pth"

@@ -1,4 +1,4 @@
-"""CodeFormer: a transformer guesses which entries of a codebook of faces a damaged face was of.
+"""CodeFormer: a transformer predicts the entries of a codebook that restore a damaged face.
 
 Source: Zhou et al., "Towards Robust Blind Face Restoration with Codebook Lookup Transformer" (arXiv
 2206.11253), section 3. Names of tensors: codeformer-v0.1.0.pth.
@@ -19,15 +19,14 @@ from hexfusion.adapters.gpu.torch_backend.faces.vqgan import (
 
 #: Pixels of a face's sides.
 SIDE = 512
-#: Of attention.
+#: Attention heads.
 _HEADS = 8
 #: Added to variances.
 _TINY = 1e-5
 
 
 class _Layer(nn.Module):
-    """Self-attention and two linear layers, each behind a norm; places are told to queries and keys
-    alone."""
+    """A pre-norm transformer layer; the position embedding is added to queries and keys only."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -43,7 +42,7 @@ class _Layer(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """What the encoder saw scales and shifts what the decoder draws, by the share `weight`."""
+    """Scales and shifts decoder features by encoder features, with a `weight` from 0 to 1."""
 
     def __init__(self, state: FaceTensors, name: str) -> None:
         super().__init__()
@@ -61,7 +60,7 @@ class _Fusion(nn.Module):
 
 
 class _Codebook(nn.Module):
-    """The entries, (count, width)."""
+    """The codebook's entries, (count, width)."""
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
@@ -69,7 +68,7 @@ class _Codebook(nn.Module):
 
 
 class CodeFormer(FaceNetwork):
-    """(1, 3, 512, 512), red, green, blue, -1 to 1 -> the same, drawn anew, about -1 to 1."""
+    """Restores a face: (1, 3, 512, 512) RGB, -1 to 1, to the same shape, about -1 to 1."""
 
     def __init__(self, state: FaceTensors) -> None:
         super().__init__()
@@ -93,13 +92,13 @@ class CodeFormer(FaceNetwork):
         )
 
     def forward(self, x: Tensor, weight: float) -> Tensor:
-        """`weight` 0 draws from the codebook alone; 1 keeps to what is there."""
+        """`weight` is the fidelity: 0 uses the codebook only, 1 stays closest to the input."""
         found, seen = self._encoded(x)
         drawn = _in_the_manner_of(self._looked_up(found), found)
         return self._decoded(drawn, seen, weight)
 
     def _encoded(self, x: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
-        """What the codes are guessed from, and what was seen by side, before it was halved."""
+        """The features that codes are predicted from, and features by side before each halving."""
         seen = {}
         for block in self.encoder.blocks:
             if isinstance(block, Halving):
@@ -108,7 +107,7 @@ class CodeFormer(FaceNetwork):
         return x, seen
 
     def _looked_up(self, found: Tensor) -> Tensor:
-        """The likeliest entry of the codebook for every place."""
+        """The most likely codebook entry at every position, shaped as `found`."""
         places = self.position_emb.unsqueeze(1)
         x = self.feat_emb(found.flatten(2).permute(2, 0, 1))
         for layer in self.ft_layers:
@@ -117,7 +116,7 @@ class CodeFormer(FaceNetwork):
         return entries.permute(1, 2, 0).reshape(found.shape)
 
     def _decoded(self, x: Tensor, seen: dict[int, Tensor], weight: float) -> Tensor:
-        """Both meet behind the first block of each size."""
+        """Decode, fusing encoder features after the first block of each size."""
         fresh = False
         for block in self.generator.blocks:
             x = block(x)

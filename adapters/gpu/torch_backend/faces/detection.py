@@ -1,4 +1,4 @@
-"""Faces in a picture, out of what RetinaFace answers. Source: spec images.md 11, steps 1 and 2."""
+"""Face detection: decodes and filters RetinaFace's output. Source: spec images.md 11."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from torch import Tensor
 from hexfusion.adapters.gpu.torch_backend.faces.resampling import Array, lanczos
 
 Detector = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Levels of a picture -> of every anchor, likelihood, box and landmarks; all on the CPU."""
+"""A picture's levels -> likelihood, box and landmarks of every anchor; all on the CPU."""
 
-#: The shorter side that faces are looked for at, pixels, and how long the other may become: A1111
-#: sets no bound, and runs out of memory over strips.
+#: Pixels of the shorter side for detection, and the bound of the longer one: A1111 has no bound,
+#: and runs out of memory on long strips.
 _SIDE, _LONGEST = 640, 8 * 640
-#: How likely a face must be, and how much of two boxes may be shared.
+#: The least likelihood of a face, and the largest overlap (IoU) of two boxes.
 _LIKELY, _SHARED = 0.97, 0.4
-#: Beyond which nothing is a place, pixels.
+#: Coordinates beyond this (pixels) are invalid.
 _FAR = 1e6
-#: Between a face's eyes, pixels of the picture.
+#: The least distance between a face's eyes, in pixels of the picture.
 _EYES = 5.0
-#: Of blue, green and red, in the pictures that the network learnt from.
+#: Mean blue, green and red of the network's training pictures.
 _MEAN = (104.0, 117.0, 123.0)
-#: Pixels between anchors of a scale, and how large its two are.
+#: Of each scale: pixels between anchors, and the sides of its two anchors.
 _SCALES = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
-#: What the network's numbers are multiplied by: places in anchors' sizes, sizes as logarithms.
+#: Factors of the network's output: of positions in units of the anchor, and of log sizes.
 _PLACE, _SIZE = 0.1, 0.2
 
 
 @dataclass(frozen=True)
 class Face:
-    """`box` is left, top, right, bottom; `landmarks` are eyes, nose and corners of the mouth, x +
-    iy. Pixels."""
+    """A detected face, in pixels: `box` is left, top, right, bottom; `landmarks` are eyes, nose and
+    corners of the mouth as x + iy."""
 
     score: float
     box: tuple[float, float, float, float]
@@ -41,7 +41,7 @@ class Face:
 
 
 def find_faces(picture: Array, detector: Detector) -> list[Face]:
-    """The faces of an RGB picture (H, W, 3), bytes; the likeliest first."""
+    """The faces in an RGB picture (H, W, 3) of bytes, most likely first."""
     height, width = picture.shape[:2]
     ratio = max(min(height, width) / _SIDE, max(height, width) / _LONGEST)
     size = max(1, int(width / ratio)), max(1, int(height / ratio))
@@ -52,7 +52,7 @@ def find_faces(picture: Array, detector: Detector) -> list[Face]:
 
 
 def _anchors(width: int, height: int) -> Tensor:
-    """(N, 3): x and y of their middles, and their sides, pixels; in the network's order."""
+    """All anchors (N, 3) in the network's order: x and y of the middle, and the side, in pixels."""
     found = []
     for step, sides in _SCALES:
         y = (torch.arange(ceil(height / step)) + 0.5) * step
@@ -87,9 +87,10 @@ def _faces(
 
 
 def _apart(boxes: Array) -> Sequence[int]:
-    """Which boxes stay when those go that share too much with a likelier one.
+    """Non-maximum suppression: indices of the boxes that overlap no likelier one too much.
 
-    Boxes hold both of the pixels that their corners name, as in the detector's own evaluation.
+    `boxes` (N, 4) are sorted by likelihood. Their corners are inclusive pixels, as in the
+    detector's own evaluation.
     """
     left, top, right, bottom = boxes.astype(np.float64).T
     areas = (right - left + 1) * (bottom - top + 1)

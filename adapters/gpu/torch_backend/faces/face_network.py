@@ -1,4 +1,4 @@
-"""The tensors of a face network's file, and a network out of them."""
+"""`FaceNetwork`, the base of all face networks, and building one from a file's tensors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +16,12 @@ from hexfusion.domain.errors import CheckpointError
 _INSIDE = ("params_ema", "params", "state_dict")
 #: The published files' widest layer has 8192.
 _WIDEST = 16384
-#: What they put before every name.
+#: Their prefix of every name.
 _PREFIX = "module."
 
 
 class FaceTensors(Mapping[str, Tensor]):
-    """The tensors of `file` by name; what is asked of them in vain is a `CheckpointError`."""
+    """The tensors of `file` by name. A missing one raises `CheckpointError`, not `KeyError`."""
 
     def __init__(self, file: str, tensors: Mapping[str, Tensor]) -> None:
         self.file = file
@@ -43,14 +43,15 @@ class FaceTensors(Mapping[str, Tensor]):
         return len(self._tensors)
 
     def widths(self, name: str, dimensions: int = 4) -> tuple[int, ...]:
-        """A tensor's shape, which must have that many dimensions, none empty or beyond reason."""
+        """A tensor's shape. Raises `CheckpointError` unless it has that many `dimensions`, each of
+        1 to 16384."""
         shape = tuple(self[name].shape)
         if len(shape) != dimensions or not all(0 < each <= _WIDEST for each in shape):
             raise CheckpointError(self.file, f"has shape {shape}", name)
         return shape
 
     def count(self, prefix: str) -> int:
-        """How many numbers from 0 follow on `prefix` in names, without a gap."""
+        """How many of the names `prefix0`, `prefix1` ... exist before the first gap."""
         known = {name[len(prefix) :].partition(".")[0] for name in self if name.startswith(prefix)}
         number = 0
         while str(number) in known:
@@ -59,7 +60,7 @@ class FaceTensors(Mapping[str, Tensor]):
 
 
 def read_face_tensors(file: Path) -> FaceTensors:
-    """Raises `CheckpointError` for what is no file of plain tensors."""
+    """Read a file. Raises `CheckpointError` unless it holds plain tensors only."""
     tensors = read_weights(file, mmap=False, inside=_INSIDE).tensors
     if all(name.startswith(_PREFIX) for name in tensors):
         tensors = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
@@ -67,21 +68,21 @@ def read_face_tensors(file: Path) -> FaceTensors:
 
 
 class FaceNetwork(nn.Module, ABC):
-    """A network whose layout is read off a file."""
+    """A network whose dimensions are read from a file's tensors."""
 
     @abstractmethod
     def fits(self) -> bool:
-        """Whether pixels of the size it is for come through; tried without numbers."""
+        """Whether a forward pass on the meta device gives the expected shapes."""
 
 
 N = TypeVar("N", bound=FaceNetwork)
 
 
 def build(state: FaceTensors, make: Callable[[FaceTensors], N]) -> N:
-    """The network that `make` lays out to these tensors' shapes, with them in single precision.
+    """Build the network that `make` derives from these tensors, filled with them in float32.
 
-    What a file holds beside them (counters of training, a network's other half) is left alone.
-    Raises `CheckpointError` naming the tensor that is missing or does not fit.
+    Other tensors in the file (training counters, a part that is not used) are ignored. Raises
+    `CheckpointError` naming the tensor that is missing or does not fit.
     """
     try:
         with torch.device("meta"), torch.inference_mode():

@@ -1,4 +1,4 @@
-"""GFPGAN: a U-net reads a damaged face, a generator that knows faces draws it anew.
+"""GFPGAN: a U-net encodes a damaged face, a StyleGAN2 generator restores it.
 
 Source: Wang et al., "Towards Real-World Blind Face Restoration with Generative Facial Prior"
 (arXiv 2101.04061). Names of tensors: GFPGANv1.4.pth (v1.3 too), the "clean" network, of plain
@@ -19,7 +19,7 @@ _DECODER = "stylegan_decoder."
 
 
 class _Block(nn.Module):
-    """Two convolutions, around which what came in goes by; between them the sides change."""
+    """A residual block of two convolutions, that halves or doubles the sides between them."""
 
     def __init__(self, taken: int, made: int, *, down: bool) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Block(nn.Module):
 
 
 def _steering(state: FaceTensors, name: str) -> nn.Sequential:
-    """Feature maps to what steers half of the generator's channels."""
+    """Layers from feature maps to the scale or shift of half of the generator's channels."""
     inner, taken, *_ = state.widths(f"{name}.0.weight")
     made = state.widths(f"{name}.2.weight")[0]
     first, second = nn.Conv2d(taken, inner, 3, padding=1), nn.Conv2d(inner, made, 3, padding=1)
@@ -43,7 +43,7 @@ def _steering(state: FaceTensors, name: str) -> nn.Sequential:
 
 
 class Gfpgan(FaceNetwork):
-    """(1, 3, 512, 512), red, green, blue, -1 to 1 -> the same, drawn anew, about -1 to 1."""
+    """Restores a face: (1, 3, 512, 512) RGB, -1 to 1, to the same shape, about -1 to 1."""
 
     def __init__(self, state: FaceTensors) -> None:
         super().__init__()
@@ -84,8 +84,8 @@ class Gfpgan(FaceNetwork):
         parts = zip(
             reversed(seen), self.conv_body_up, scales.children(), shifts.children(), strict=True
         )
-        for beside, block, scale, shift in parts:
-            x = block(x + beside)
+        for skip, block, scale, shift in parts:
+            x = block(x + skip)
             steers.append((scale(x), shift(x)))
         return self.stylegan_decoder(styles, steers, noise)
 
@@ -103,7 +103,7 @@ def _block(state: FaceTensors, name: str, *, down: bool) -> _Block:
 
 
 def noise_of(seed: int, device: torch.device) -> Noise:
-    """Noise from a stream of its own, the same on every device."""
+    """A source of noise for `seed`, with the same numbers on every device."""
     generator = torch.Generator().manual_seed(seed)
 
     def noise(height: int, width: int) -> Tensor:

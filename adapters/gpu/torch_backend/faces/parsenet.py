@@ -1,6 +1,6 @@
 """ParseNet: which part of a face each pixel belongs to.
 
-A residual encoder and decoder, which Chen et al. train beside "Progressive Semantic-Aware Style
+A residual encoder and decoder, published with Chen et al., "Progressive Semantic-Aware Style
 Transformation for Blind Face Restoration" (arXiv 2009.08709). Names of tensors:
 parsing_parsenet.pth.
 """
@@ -16,7 +16,7 @@ CLASSES = 19
 
 
 class _Norm(nn.Module):
-    """The norm one name deeper, as the file has it."""
+    """A `FixedNorm` under the additional name `norm`, as in the file."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -27,8 +27,10 @@ class _Norm(nn.Module):
 
 
 class _Layer(nn.Module):
-    """A 3x3 convolution over mirrored borders; `scale` -1 halves the sides after it, 1 doubles them
-    before it."""
+    """A 3x3 convolution with mirrored borders.
+
+    `scale` -1 halves the sides (stride 2), 1 doubles them before the convolution.
+    """
 
     def __init__(self, taken: int, made: int, scale: int = 0, *, normed: bool = False) -> None:
         super().__init__()
@@ -43,7 +45,7 @@ class _Layer(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two layers, around which what came in goes by, scaled as they scale."""
+    """A residual block of two layers, whose shortcut is scaled as they are."""
 
     def __init__(self, taken: int, made: int, scale: int = 0) -> None:
         super().__init__()
@@ -57,9 +59,9 @@ class _Block(nn.Module):
 
 
 class ParseNet(FaceNetwork):
-    """(1, 3, H, W), red, green, blue, -1 to 1 -> logits of 19 classes, (1, 19, H, W).
+    """Classifies pixels: (1, 3, H, W) RGB, -1 to 1, to logits of 19 classes, (1, 19, H, W).
 
-    The picture that the network draws of the face besides is not made.
+    The network's second output, a picture of the face, is not computed.
     """
 
     def __init__(self, state: FaceTensors) -> None:

@@ -1,7 +1,7 @@
-"""Resizing, warping and blurring in the arithmetic of OpenCV 4, which spec images.md 11 names.
+"""Resizing, warping and blurring with the exact results of OpenCV 4 (spec images.md 11).
 
-OpenCV reckons 8-bit pictures in integers, with weights in fractions of powers of two; so does this,
-to the bit (docs/adr/0014). Arrays are (height, width, channels).
+OpenCV computes 8-bit pictures in fixed-point integers; this does the same, to the bit
+(docs/adr/0014). Arrays are (height, width, channels).
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from hexfusion.adapters.gpu.torch_backend.faces.alignment import Similarity
 
 Array = NDArray[Any]
 
-#: Places are told in 1024ths of a pixel, and used in 32nds.
+#: Bits of a coordinate's fraction: computed in 1024ths of a pixel, rounded to 32nds.
 _PLACE_BITS, _STEP_BITS = 10, 5
 _STEPS = 1 << _STEP_BITS
-#: Weights of Lanczos, in 2048ths.
+#: Lanczos weights are in 2048ths.
 _WEIGHT_BITS = 11
 _TAPS = 8
 
 
 @dataclass(frozen=True)
 class Area:
-    """Pixels from (left, top) to before (right, bottom)."""
+    """A rectangle of pixels, from (left, top) up to but excluding (right, bottom)."""
 
     left: int
     top: int
@@ -39,13 +39,13 @@ class Area:
         return self.left >= self.right or self.top >= self.bottom
 
     def within(self, width: int, height: int) -> "Area":
-        """What of it a picture of that size has."""
+        """The part of it inside a picture of that size."""
         return Area(
             max(self.left, 0), max(self.top, 0), min(self.right, width), min(self.bottom, height)
         )
 
     def around(self, other: "Area") -> "Area":
-        """The least that holds both."""
+        """The smallest area that contains both."""
         return Area(
             min(self.left, other.left),
             min(self.top, other.top),
@@ -54,17 +54,17 @@ class Area:
         )
 
     def seen_from(self, other: "Area") -> "Area":
-        """The same, told from the first pixel of `other`."""
+        """This area relative to the top left pixel of `other`."""
         x, y = other.left, other.top
         return Area(self.left - x, self.top - y, self.right - x, self.bottom - y)
 
     def of(self, array: Array) -> Array:
-        """Those pixels."""
+        """The area's pixels in `array`, as a view."""
         return array[self.top : self.bottom, self.left : self.right]
 
 
 def mapped_area(way: Similarity, area: Area, margin: int = 2) -> Area:
-    """Where `way` takes the pixels of an area, and a margin around it."""
+    """The area that `way` maps the pixels of `area` to, with a margin of so many pixels."""
     corners = [way(complex(x, y)) for x in (area.left, area.right) for y in (area.top, area.bottom)]
     xs, ys = [each.real for each in corners], [each.imag for each in corners]
     return Area(
@@ -76,14 +76,14 @@ def mapped_area(way: Similarity, area: Area, margin: int = 2) -> Area:
 
 
 def warped(source: Array, way: Similarity, area: Area, border: Sequence[int]) -> Array:
-    """The values of `source` where `way` puts each pixel of `area`: bilinear, `border` outside.
+    """The pixels of `area`, each read from `source` at the point that `way` maps it to.
 
-    Of bytes, bytes; else in double precision.
+    Bilinear, with `border` outside of the source. Bytes for a source of bytes, else float64.
     """
     whole = source.dtype == np.uint8
     needed = mapped_area(way, area).within(source.shape[1], source.shape[0])
     x, y = _places(way, area)
-    # Two pixels of border on every side: whatever lies further out sees nothing but border.
+    # Two pixels of border on every side: points further out get the border's colour only.
     depth = source.shape[2]
     framed = np.empty(
         (max(needed.bottom - needed.top, 0) + 4, max(needed.right - needed.left, 0) + 4, depth),
@@ -104,7 +104,7 @@ def warped(source: Array, way: Similarity, area: Area, border: Sequence[int]) ->
 
 
 def _places(way: Similarity, area: Area) -> tuple[Array, Array]:
-    """x and y in 32nds of a pixel, rounded as OpenCV does: by row, and by column."""
+    """x and y of each pixel in 32nds of a pixel, rounded as OpenCV does."""
     columns = np.arange(area.left, area.right)
     rows = np.arange(area.top, area.bottom)
     scale = 1 << _PLACE_BITS
@@ -121,7 +121,7 @@ def _places(way: Similarity, area: Area) -> tuple[Array, Array]:
 
 
 def lanczos(picture: Array, width: int, height: int) -> Array:
-    """Bytes resized with eight taps each way, however much smaller (OpenCV's INTER_LANCZOS4)."""
+    """A picture of bytes resized as by OpenCV's INTER_LANCZOS4, which does not antialias."""
     levels = _resized_along(picture.astype(np.int32), 1, width)
     levels = _resized_along(levels, 0, height)
     half = 1 << (2 * _WEIGHT_BITS - 1)
@@ -129,7 +129,7 @@ def lanczos(picture: Array, width: int, height: int) -> Array:
 
 
 def _resized_along(levels: Array, axis: int, size: int) -> Array:
-    """Still multiplied by the sum of the weights."""
+    """Resize one axis; the result is still multiplied by the sum of the weights, 2048."""
     given = levels.shape[axis]
     middle = ((np.arange(size) + 0.5) * (given / size) - 0.5).astype(np.float32)
     first = np.floor(middle).astype(np.int64) - (_TAPS // 2 - 1)
@@ -147,14 +147,14 @@ def _resized_along(levels: Array, axis: int, size: int) -> Array:
 
 
 def blurred_mask(mask: Array) -> Array:
-    """A mask (512, 512) in double precision, blurred twice by 101 pixels with a deviation of 11."""
+    """A square mask in float64, blurred twice with a Gaussian of 101 taps and sigma 11."""
     blur = _twice_blurred(mask.shape[0])
     return blur @ mask @ blur.T
 
 
 @cache
 def _twice_blurred(side: int, taps: int = 101, deviation: float = 11.0) -> Array:
-    """The blur of a column as a matrix: borders are mirrored, without the outermost pixel twice."""
+    """Two blurs of a column as a (side, side) matrix; the border is reflected at the edge pixel."""
     away = np.arange(taps) - taps // 2
     weights = np.exp(-(away**2) / (2 * deviation**2))
     weights /= weights.sum()

@@ -1,4 +1,4 @@
-"""A face cut out, drawn anew, and put back. Source: spec images.md 11, steps 3 to 6."""
+"""Extracting a face, restoring it, and pasting it back. Source: spec images.md 11, steps 3 to 6."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,24 +19,26 @@ from hexfusion.adapters.gpu.torch_backend.faces.resampling import (
 from hexfusion.domain.errors import NotANumber
 
 FaceFunction = Callable[[Tensor], Tensor]
-"""Pixels (1, 3, 512, 512), red, green, blue, -1 to 1 -> pixels alike, or logits of classes; both on
-the CPU."""
+"""A network as a function on the CPU: RGB pixels (1, 3, 512, 512), -1 to 1, to restored pixels of
+that shape, or to logits (1, classes, 512, 512)."""
 
 SIDE = 512
 _WHOLE = Area(0, 0, SIDE, SIDE)
-#: Red, green and blue around a picture that a face reaches out of.
+#: The RGB colour outside of the picture, for faces that cross its border.
 _BORDER = (132, 133, 135)
-#: Of ParseNet's nineteen classes, those that are face: skin and what is on it, ears and their
-#: rings; not the ground, hair, hats, necks and clothes.
+#: Which of ParseNet's 19 classes belong to the face: skin and what is on it, ears and earrings;
+#: not background, hair, hats, necks and clothes.
 _FACE = np.isin(np.arange(19), (*range(1, 14), 15))
-#: Pixels along a face's border that are never put back.
+#: Pixels along a face's border that are never pasted.
 _RIM = 10
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A restored face (512, 512, 3) in bytes, and how much of it is seen, 0 to 1, where it belongs:
-    `way` leads from the picture to it."""
+    """A restored face (512, 512, 3) of bytes and its opacity `share` (512, 512), 0 to 1.
+
+    `way` maps the picture's points to the face's.
+    """
 
     face: Array
     share: Array
@@ -44,12 +46,15 @@ class Patch:
 
 
 def extract_face(picture: Array, way: Similarity) -> Array:
-    """The straightened face, (512, 512, 3), of an RGB picture in bytes."""
+    """The aligned face (512, 512, 3) of an RGB picture of bytes."""
     return warped(picture, way.inverse, _WHOLE, _BORDER)
 
 
 def restored_face(face: Array, restore: FaceFunction) -> Array:
-    """Bytes to bytes, cut off as A1111 cuts. Raises `NotANumber`."""
+    """The face (512, 512, 3) of bytes restored; truncated to bytes as in A1111.
+
+    Raises `NotANumber`.
+    """
     made = restore(_pixels(face))
     if made.isnan().any():
         raise NotANumber("the face restoration network yields NaN; is its file damaged?")
@@ -58,7 +63,7 @@ def restored_face(face: Array, restore: FaceFunction) -> Array:
 
 
 def face_share(face: Array, parse: FaceFunction) -> Array:
-    """How much of each pixel is to be seen, (512, 512), 0 to 1."""
+    """The opacity of each pixel of a restored face: (512, 512), 0 to 1."""
     classes = parse(_pixels(face))[0].argmax(0).numpy()
     mask = blurred_mask(_FACE[classes].astype(np.float64) * 255)
     rim = np.zeros_like(mask)
@@ -68,7 +73,7 @@ def face_share(face: Array, parse: FaceFunction) -> Array:
 
 
 def paste_faces(picture: Array, patches: Sequence[Patch]) -> Array:
-    """The picture with the faces in it, one over the other; where none is seen, unchanged."""
+    """The picture with the faces pasted in order; pixels outside of them are unchanged."""
     height, width = picture.shape[:2]
     areas = [mapped_area(patch.way.inverse, _WHOLE).within(width, height) for patch in patches]
     placed = [pair for pair in zip(patches, areas, strict=True) if not pair[1].empty]
@@ -87,6 +92,6 @@ def paste_faces(picture: Array, patches: Sequence[Patch]) -> Array:
 
 
 def _pixels(face: Array) -> Tensor:
-    """(1, 3, H, W), -1 to 1."""
+    """A face of bytes as a tensor (1, 3, H, W), -1 to 1."""
     levels = torch.from_numpy(face.copy()).permute(2, 0, 1).unsqueeze(0)
     return levels.float().div(255).sub(0.5).div(0.5)

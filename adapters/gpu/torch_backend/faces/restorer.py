@@ -1,4 +1,4 @@
-"""The port of face restoration on torch."""
+"""`TorchFaceRestorer`: the face restoration port on torch."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -39,11 +39,11 @@ from hexfusion.domain.faces import GFPGAN, FaceRestoration
 
 
 class TorchFaceRestorer:
-    """`FaceRestorer` with the files of `catalogue`, in single precision as in A1111.
+    """`FaceRestorer` with the files of `catalogue`, in float32 as in A1111.
 
-    `devices` says where each restorer computes; whoever holds `turn` has the device. Networks stay
-    in memory once they are loaded, and on their device unless a job wants them off it. `free` lets
-    go of what nobody uses, when memory runs out, and returns the bytes freed.
+    `devices` maps each restorer to its device, `turn` is the lock on the device. Loaded networks
+    stay in memory, and on their device unless a job asks to unload them. `free` is called when
+    memory runs out, and returns the bytes it freed. Safe to use from many threads.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class TorchFaceRestorer:
                 self._unload()
 
     def size(self) -> int:
-        """Bytes of the networks that are held."""
+        """Bytes of the loaded networks."""
         return sum(bytes_of(network.parameters()) for _, network in list(self._held.values()))
 
     def drop(self) -> int:
-        """Let go of them; returns their bytes."""
+        """Drop the loaded networks; returns their bytes."""
         with self._loading:
             size = self.size()
             self._held.clear()
@@ -150,7 +150,7 @@ class TorchFaceRestorer:
         device: torch.device,
         *more: object,
     ) -> FaceFunction:
-        """The network of that file as a function of pixels on the CPU, when it has its turn."""
+        """The network of that file as a function on the CPU that takes the lock for each call."""
         network = self._loaded(file, make)
 
         def call(x: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ class TorchFaceRestorer:
         return call
 
     def _loaded(self, file: Path, make: Callable[[FaceTensors], FaceNetwork]) -> FaceNetwork:
-        """Raises `CheckpointError`; a file that changed is read again."""
+        """The network, loaded if it is not held or its file changed. Raises `CheckpointError`."""
         with self._loading:
             changed = file.stat().st_mtime_ns
             held = self._held.get(file)
@@ -170,7 +170,7 @@ class TorchFaceRestorer:
             return held[1]
 
     def _unload(self) -> None:
-        """Off the device: what is under way there brings its networks back."""
+        """Move all networks to the CPU; a running job moves those it needs back."""
         with self._turn:
             for _, network in list(self._held.values()):
                 network.to("cpu")

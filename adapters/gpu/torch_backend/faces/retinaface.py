@@ -1,4 +1,4 @@
-"""RetinaFace over a ResNet-50: the network that finds faces.
+"""RetinaFace with a ResNet-50 backbone: the face detection network.
 
 Source: Deng et al., "RetinaFace: Single-stage Dense Face Localisation in the Wild" (arXiv
 1905.00641); He et al., "Deep Residual Learning" (arXiv 1512.03385), with the stride in a block's
@@ -14,12 +14,12 @@ from hexfusion.adapters.gpu.torch_backend.faces.shared_layers import FixedNorm
 
 #: Anchors of each cell.
 ANCHORS = 2
-#: Of a face's class (not a face, a face), box and landmarks: numbers of each anchor.
+#: Numbers for each anchor: classes (no face, face), box and landmarks.
 _CLASSES, _BOX, _LANDMARKS = 2, 4, 10
 
 
 class _Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1, around which what came in goes by."""
+    """A residual bottleneck block: convolutions of 1x1, 3x3 and 1x1."""
 
     def __init__(self, taken: int, inner: int, made: int, stride: int, *, projected: bool) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class _Normed(nn.Sequential):
 
 
 class _Pyramid(nn.Module):
-    """Features of three scales, the finer ones told what the coarser ones saw."""
+    """A feature pyramid over three scales: coarser features are added to finer ones."""
 
     def __init__(self, taken: list[int], made: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class _Pyramid(nn.Module):
 
 
 class _Context(nn.Module):
-    """Half of the channels from 3x3, a quarter each from a view of 5x5 and of 7x7."""
+    """A context module: half of the channels see 3x3 pixels, a quarter each 5x5 and 7x7."""
 
     def __init__(self, taken: int, made: int) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class _Context(nn.Module):
 
 
 class _Head(nn.Module):
-    """Numbers of every anchor: (B, C, H, W) -> (B, H W anchors, numbers), row by row."""
+    """The numbers of every anchor: (B, C, H, W) to (B, H * W * anchors, numbers), row by row."""
 
     def __init__(self, taken: int, numbers: int) -> None:
         super().__init__()
@@ -130,8 +130,11 @@ class _Head(nn.Module):
 
 
 class RetinaFace(FaceNetwork):
-    """(1, 3, H, W), levels of blue, green, red less the mean's -> of every anchor, finest scale
-    first: how likely it is a face (N,), its box (N, 4) and landmarks (N, 10) relative to it."""
+    """Detects faces: (1, 3, H, W), BGR levels minus their mean, to outputs for every anchor.
+
+    Returns likelihoods (N,), boxes (N, 4) and landmarks (N, 10) relative to the anchors, finest
+    scale first.
+    """
 
     def __init__(self, state: FaceTensors) -> None:
         super().__init__()
@@ -166,5 +169,5 @@ class RetinaFace(FaceNetwork):
 
 
 def _slope(features: int) -> float:
-    """Of the ReLUs: the narrow networks of the paper's authors have leaky ones."""
+    """The slope of leaky ReLUs: 0.1 in narrow networks, 0 in others."""
     return 0.1 if features <= 64 else 0.0

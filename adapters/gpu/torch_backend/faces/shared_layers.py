@@ -1,4 +1,4 @@
-"""Layers that several face networks have."""
+"""Layers and resizing functions that several face networks share."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 class FixedNorm(nn.Module):
-    """A batch normalisation that learns no more: statistics as stored, no counter beside them."""
+    """Batch normalisation with fixed statistics, and without torch's counter of batches."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -21,17 +21,17 @@ class FixedNorm(nn.Module):
 
 
 def half(x: Tensor) -> Tensor:
-    """Half the sides, bilinearly."""
+    """`x` (B, C, H, W) with half the sides, bilinearly."""
     return functional.interpolate(x, scale_factor=0.5, mode="bilinear", align_corners=False)
 
 
 def twice(x: Tensor) -> Tensor:
-    """Twice the sides, bilinearly."""
+    """`x` (B, C, H, W) with twice the sides, bilinearly."""
     return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def twice_nearest(x: Tensor) -> Tensor:
-    """Twice the sides, every value four times."""
+    """`x` (B, C, H, W) with twice the sides, by nearest neighbours."""
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 

@@ -1,4 +1,4 @@
-"""The generator inside GFPGAN: StyleGAN2's, its convolutions plain, steered by feature maps.
+"""GFPGAN's generator: StyleGAN2 with plain convolutions, modulated by feature maps.
 
 Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (arXiv 1912.04958):
 modulated convolutions, skips of colour; Wang et al., "Towards Real-World Blind Face Restoration
@@ -20,14 +20,13 @@ Noise = Callable[[int, int], Tensor]
 """(height, width) -> standard normal numbers, (1, 1, height, width)."""
 
 Steer = tuple[Tensor, Tensor]
-"""What the second half of a level's channels is multiplied by, and what is added."""
+"""Scale and shift of the second half of a level's channels."""
 
 _TINY = 1e-8
 
 
 class _Modulated(nn.Module):
-    """A convolution whose input channels are scaled by a style; made to keep its output's spread
-    where it is `normed`."""
+    """A convolution whose input channels are scaled by a style; `normed` demodulates it."""
 
     def __init__(self, style: int, taken: int, made: int, side: int, *, normed: bool) -> None:
         super().__init__()
@@ -57,7 +56,7 @@ class _Styled(nn.Module):
 
 
 class _ToColour(nn.Module):
-    """What a level adds to the picture, (1, 3, H, W)."""
+    """The colours that a level adds to the picture, (1, 3, H, W)."""
 
     def __init__(self, style: int, taken: int) -> None:
         super().__init__()
@@ -69,7 +68,7 @@ class _ToColour(nn.Module):
 
 
 class _Constant(nn.Module):
-    """What the generator starts from, whatever it draws."""
+    """The generator's learned constant input, (1, features, 4, 4)."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -77,9 +76,10 @@ class _Constant(nn.Module):
 
 
 class Generator(nn.Module):
-    """Styles (1, 2 levels + 2, S) and one steer for each level -> (1, 3, 4 * 2 ** levels, ...).
+    """Generates a picture (1, 3, side, side), with side 4 * 2 ** levels.
 
-    A style holds for one convolution; a level's last is shared with the next one's first colour.
+    `styles` is (1, 2 * levels + 2, S), one for each convolution: a level's colour layer shares its
+    style with the next level's first convolution. `steers` has an entry for each level.
     """
 
     def __init__(self, state: FaceTensors, prefix: str) -> None:

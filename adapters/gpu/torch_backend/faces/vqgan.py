@@ -1,4 +1,4 @@
-"""The encoder and the decoder of CodeFormer's VQGAN, told apart by their tensors' names.
+"""The encoder and decoder of CodeFormer's VQGAN, built from the names of their tensors.
 
 Source: Esser et al., "Taming Transformers for High-Resolution Image Synthesis" (arXiv 2012.09841);
 Zhou et al., "Towards Robust Blind Face Restoration with Codebook Lookup Transformer" (arXiv
@@ -22,7 +22,7 @@ def _norm(features: int) -> nn.GroupNorm:
 
 
 class Residual(nn.Module):
-    """Two convolutions, each behind a norm and a swish, around which what came in goes by."""
+    """A residual block of two convolutions, each after a norm and a swish."""
 
     def __init__(self, taken: int, made: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Residual(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Every place looks at every other, through 1x1 convolutions."""
+    """Self-attention over all pixels, with 1x1 convolutions as projections."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _Attention(nn.Module):
 
 
 class Halving(nn.Module):
-    """Half the sides."""
+    """A convolution that halves the sides."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Halving(nn.Module):
 
 
 class Doubling(nn.Module):
-    """Twice the sides."""
+    """Doubles the sides, then a convolution."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Doubling(nn.Module):
 
 
 class Blocks(nn.Module):
-    """The blocks of an encoder, or (where sides are `doubled`) of a decoder."""
+    """The numbered blocks of an encoder, or with `doubled` of a decoder."""
 
     def __init__(self, state: FaceTensors, prefix: str, *, doubled: bool) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Blocks(nn.Module):
 
 
 def residual(state: FaceTensors, name: str) -> Residual:
-    """The residual block whose tensors begin with that name."""
+    """The residual block whose tensors' names begin with `name`."""
     made, taken, *_ = state.widths(f"{name}conv1.weight")
     return Residual(taken, made)
 

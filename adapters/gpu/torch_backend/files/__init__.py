@@ -1,1 +1,1 @@
-"""Files of tensors: read without running anything in them, checked, and measured."""
+"""Reading and checking files of tensors, without executing anything in them."""

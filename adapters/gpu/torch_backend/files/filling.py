@@ -1,4 +1,4 @@
-"""A module built on the meta device, filled with the tensors of a file."""
+"""Filling a module that was built on the meta device with the tensors of a file."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from hexfusion.domain.errors import CheckpointError
 
 StateDict = Mapping[str, Tensor]
-"""Tensors by the names that a module's `state_dict` has for them."""
+"""Tensors by their names in a module's `state_dict`."""
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 def fill_module(module: Module, state: StateDict, file: str, *, copy: bool = False) -> Module:
-    """The module with these tensors in single precision, ready to be called.
+    """Put tensors into the module as float32, and return it ready for inference.
 
-    `copy` takes them out of a mapped file, so that one overwritten later cannot reach a running
-    network. Buffers that no file holds count positions. Raises as `check_state`.
+    `copy` copies them out of a mapped file, which may be overwritten later. `position_ids` buffers,
+    which files lack, are filled with 0, 1, 2 ... Raises as `check_state`.
     """
     check_state(module, state, file)
     single = {name: each.to(torch.float32, copy=copy) for name, each in state.items()}
@@ -31,8 +31,10 @@ def fill_module(module: Module, state: StateDict, file: str, *, copy: bool = Fal
 
 
 def check_state(module: nn.Module, state: StateDict, file: str) -> None:
-    """Raises `CheckpointError` naming a tensor that is missing, too many, or of another shape or
-    kind."""
+    """Raises `CheckpointError` unless `state` has exactly the module's tensors.
+
+    It names the first one that is missing, superfluous, or has another shape or no floats.
+    """
     wanted = module.state_dict()
     for name in (*wanted, *state):
         if name not in state:
@@ -47,6 +49,6 @@ def check_state(module: nn.Module, state: StateDict, file: str) -> None:
 
 
 def count_layers(state: StateDict, before: str) -> int:
-    """How many numbers follow `before` in the tensors' names, from 0 to the largest."""
+    """One more than the largest number that follows `before` in the tensors' names."""
     numbers = (name[len(before) :].partition(".")[0] for name in state if name.startswith(before))
     return 1 + max((int(number) for number in numbers if number.isdigit()), default=-1)

@@ -1,7 +1,7 @@
-"""How the files of a folder are found: by the storage adapter, which this backend does not know."""
+"""`FilesBelow`: the type of the function that lists a folder's files, which is passed in."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 FilesBelow = Callable[[Path, Callable[[str], bool]], Iterable[Path]]
-"""(folder, whether a file of that name is wanted) -> the files in the folder and below it."""
+"""(folder, predicate of file names) -> matching files in the folder and below, in natural order."""

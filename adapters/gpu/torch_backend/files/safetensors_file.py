@@ -1,7 +1,7 @@
 """A safetensors file, read one tensor at a time.
 
-The file is not mapped: of a checkpoint that is being loaded, memory then holds the networks and
-the one tensor on its way, instead of the networks and, beside them, the file.
+The file is not mapped: while a checkpoint is loaded, memory holds its networks and one tensor,
+rather than its networks and the whole file.
 """
 
 import json
@@ -45,7 +45,7 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a tensor's bytes begin in the file, and what they are."""
+    """A tensor's offset in the file, dtype and shape."""
 
     start: int
     dtype: torch.dtype
@@ -53,12 +53,12 @@ class _Place:
 
 
 class SafetensorsFile(Mapping[str, Tensor]):
-    """The tensors of one file by name, each read anew whenever it is asked for.
+    """The tensors of a file by name, each read from disk at every access.
 
-    `metadata` is what the header says beside them. The file stays open: one that is replaced is
-    read to the end as it was. Safe to use from many threads. Raises `CheckpointError`, naming the
-    file and the tensor to blame, unless the header is sound and all its tensors are in the file;
-    `OSError` where it cannot be read.
+    `metadata` is the header's `__metadata__`. The file stays open, so a file that is replaced
+    meanwhile is still read as it was. Safe to use from many threads. Raises `CheckpointError`,
+    naming the file and the tensor, for a malformed or truncated file, and `OSError` where it cannot
+    be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,14 +78,14 @@ class SafetensorsFile(Mapping[str, Tensor]):
         self._places = {name: _place(self.file, name, each, begin) for name, each in header.items()}
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """A tensor's, without reading it."""
+        """The shape of a tensor, without reading it."""
         return self._places[name].shape
 
     def __getitem__(self, name: str) -> Tensor:
         place = self._places[name]
         tensor = torch.empty(place.shape, dtype=place.dtype)
         if tensor.numel():
-            # numpy knows neither bfloat16 nor float8: bytes it does
+            # as bytes, since numpy has neither bfloat16 nor float8
             self._read(name, place.start, tensor.view(-1).view(torch.uint8).numpy().data)
         return tensor
 
@@ -113,7 +113,7 @@ class SafetensorsFile(Mapping[str, Tensor]):
 
 
 def _read_header(stream: BinaryIO, file: str, size: int) -> tuple[dict[str, object], int]:
-    """The header, and where the data behind it begins."""
+    """The header, and the offset of the data after it."""
     if size < 8:
         raise CheckpointError(file, f"is {size} bytes long: not a safetensors file")
     length = int.from_bytes(stream.read(8), "little")
@@ -133,7 +133,7 @@ def _read_header(stream: BinaryIO, file: str, size: int) -> tuple[dict[str, obje
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Readers differ in which of two entries of one name they take."""
+    """A dict of the pairs. Raises ValueError for a repeated name: readers differ in them."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name that comes twice")
@@ -141,7 +141,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _check_end(file: str, name: str, entry: object, data_size: int) -> None:
-    """The library refuses cut files too, but without saying which tensor is cut off."""
+    """Raises `CheckpointError` for a tensor that is cut off; the library does not say which."""
     offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
     match offsets:
         case [int(start), int(end)] if 0 <= start <= end:
@@ -154,7 +154,7 @@ def _check_end(file: str, name: str, entry: object, data_size: int) -> None:
 
 
 def _check(path: Path) -> None:
-    """Let the library judge the header: sizes that fit shapes, no overlap, no gap."""
+    """Check the header with the safetensors library: sizes fit shapes, no overlap, no gap."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -165,7 +165,7 @@ def _check(path: Path) -> None:
 
 
 def _place(file: str, name: str, entry: object, begin: int) -> _Place:
-    """Of a header entry that was found sound."""
+    """The place of a tensor whose header entry was checked. Raises `CheckpointError`."""
     assert isinstance(entry, dict)
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:

@@ -1,4 +1,4 @@
-"""What tensors take."""
+"""The memory that tensors take."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
-    """Bytes, of those that share a storage once."""
+    """Bytes of the tensors; a storage that several share counts once."""
     storages = {}
     for tensor in tensors:
         storage = tensor.untyped_storage()

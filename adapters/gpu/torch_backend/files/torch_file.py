@@ -1,10 +1,10 @@
-"""Files in torch's own format: what one can be is looked at before torch reads it.
+"""Reading files in torch's own format (`.ckpt`, `.pt`, `.pth`, `.bin`), checked beforehand.
 
-torch's weights-only loader runs no code, but takes a file at its word. It makes whatever the file
-asks for out of some two hundred functions, arrays of any size among them, inflates compressed
-entries whatever they grow to (and maps them as they are, so that tensors become noise), and
-allocates what a tensor claims to need. Files of models need ten of those functions, and are not
-compressed. Instructions: Python's `pickletools`.
+torch's weights-only loader runs no code, but trusts the file otherwise. A file may call some two
+hundred functions, create arrays of any size, hold compressed entries that inflate to any size (or,
+if mapped, are read as noise), and claim tensors larger than the file. Model files need ten of those
+functions and no compression, so anything else is refused. The pickle's instructions are read with
+Python's `pickletools`.
 """
 
 import pickle
@@ -23,7 +23,7 @@ from hexfusion.adapters.gpu.torch_backend.files.validation import regular_file_s
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import ran_out
 from hexfusion.domain.errors import CheckpointError
 
-#: What tensors and the dictionaries around them are made with.
+#: The functions and classes that tensors, and dictionaries of them, are made with.
 _MAKERS = re.compile(
     r"collections OrderedDict"
     r"|torch\._utils _rebuild_(tensor|tensor_v2|tensor_v3|parameter|parameter_with_state)"
@@ -33,8 +33,7 @@ _MAKERS = re.compile(
     r"|_codecs encode"
     r"|(builtins|__builtin__) set"
 )
-#: What trainers leave beside the tensors, often in the first releases' files: notes that nobody
-#: needs. Each is read as nothing.
+#: Classes of training notes in files of early releases. They are read as `_Nothing`.
 _NOTES = frozenset(
     f"{module}.{name}"
     for module, name in (
@@ -52,14 +51,14 @@ _NOTES = frozenset(
 _MOST_STEPS = 1_000_000
 #: Pickles before the tensors of a file from before torch 1.6.
 _OLD_PICKLES = 5
-#: Bytes from which a file is mapped, not read: what is mapped must not be cut while it is in use.
+#: Files from this size (bytes) are mapped, not read; a mapped file must not be truncated in use.
 _LARGE = 2**30
-#: How deep tensors lie in what a file holds.
+#: Levels of nested containers in which tensors are counted.
 _DEEPEST = 4
 
 
 class _Nothing:
-    """In place of a note, whatever it would be made of."""
+    """Stands in for a training note; accepts any arguments and state."""
 
     def __new__(cls, *arguments: object) -> "_Nothing":
         return super().__new__(cls)
@@ -73,15 +72,15 @@ class _Nothing:
 
 @cache
 def _read_notes_as_nothing() -> None:
-    """torch keeps one list of names for the whole process."""
+    """Allow the notes' names in torch's weights-only loader, for the whole process."""
     torch.serialization.add_safe_globals([(_Nothing, name) for name in sorted(_NOTES)])
 
 
 def load_torch(path: Path, *, mmap: bool) -> object:
-    """Whatever the file holds, of tensors and plain values alone; a large one may be mapped.
+    """The content of the file: tensors and plain values. With `mmap` a large file is mapped.
 
-    Raises `CheckpointError`, naming the file, for one that is damaged, asks for more, or claims
-    more than it holds, and OSError.
+    Raises `CheckpointError`, naming the file, for one that is damaged, holds other objects, or
+    claims more data than it holds; and OSError.
     """
     file = str(path)
     size = regular_file_size(path)
@@ -158,7 +157,10 @@ def _check_archive(file: str, stream: IO[bytes], size: int) -> None:
 
 
 def _check_pickle(file: str, program: IO[bytes], steps: int) -> int:
-    """The steps taken after this pickle. Raises `CheckpointError`, and ValueError for no pickle."""
+    """Check one pickle; returns `steps` plus its instructions.
+
+    Raises `CheckpointError`, and ValueError for what is no pickle.
+    """
     for instruction, argument, _ in pickletools.genops(program):
         steps += 1
         if steps > _MOST_STEPS:

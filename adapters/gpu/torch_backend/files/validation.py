@@ -1,4 +1,4 @@
-"""Files of strangers, and tensors from them, looked at before they are made ready for a device."""
+"""Checks of untrusted files and of tensors from them, before they are used."""
 
 import stat
 from pathlib import Path
@@ -10,10 +10,10 @@ from hexfusion.domain.errors import CheckpointError
 
 
 def regular_file_size(path: Path) -> int:
-    """Bytes of a file that can be opened without waiting for somebody to write into it.
+    """The size of a regular file in bytes.
 
-    Raises `CheckpointError` for what is no regular file, or empty, as the kernel's own files say
-    that they are; `OSError` where it cannot be looked at.
+    Raises `CheckpointError` for one that is empty, or not regular: opening a pipe, for example,
+    would block. Raises `OSError` where it cannot be read.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -24,10 +24,10 @@ def regular_file_size(path: Path) -> int:
 
 
 def check_plain(tensor: Tensor, file: str, name: str) -> Tensor:
-    """The tensor, if it is one of plain numbers that are all in the file.
+    """Returns `tensor` if it is a plain dense tensor with all its elements in the file.
 
-    A few bytes can claim to be a tensor of any size, each element the same one of the file. Raises
-    `CheckpointError`.
+    A file of a few bytes can describe a tensor of any size by a stride of 0. Raises
+    `CheckpointError`, naming `file` and `name`.
     """
     plain = tensor.layout is torch.strided and tensor.device.type == "cpu"
     if not plain or tensor.is_quantized or tensor.is_complex():
@@ -38,9 +38,9 @@ def check_plain(tensor: Tensor, file: str, name: str) -> Tensor:
 
 
 def check_finite(tensor: Tensor, file: str, name: str) -> Tensor:
-    """The same tensor. Raises `CheckpointError` if one of its numbers is infinite, or none."""
+    """Returns `tensor`. Raises `CheckpointError` if it has an infinity or NaN."""
     if tensor.is_floating_point():
-        wide = tensor if tensor.element_size() > 1 else tensor.float()  # float8 cannot be asked
+        wide = tensor if tensor.element_size() > 1 else tensor.float()  # float8 has no isfinite
         if not bool(wide.isfinite().all()):
             raise CheckpointError(file, "holds numbers that are not finite", name)
     return tensor

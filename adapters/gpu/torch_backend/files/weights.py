@@ -1,7 +1,7 @@
-"""Reading the tensors of a checkpoint file, and nothing else in it.
+"""Reading the tensors of a checkpoint file, by their original (LDM) names.
 
-Safetensors files are read tensor by tensor; `.ckpt` and `.pt` files go through torch's
-weights-only loader, so no code from a file ever runs. Source: spec networks.md 1.4.
+Safetensors files are read tensor by tensor, `.ckpt` and `.pt` files by torch's weights-only loader,
+so no code from a file ever runs. Source: spec networks.md 1.4.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,9 +28,8 @@ _OLD_TEXT_PARTS = ("embeddings.", "encoder.", "final_layer_norm.")
 class Weights(Mapping[str, Tensor]):
     """The tensors of one file by their original names, on the CPU and as stored.
 
-    They may be read, or copied, only when they are asked for: what is kept is best put elsewhere.
-
-    `metadata` is what a safetensors header says beside them; empty for other files.
+    A tensor may be read from disk at each access, so copy what is to be kept. `metadata` is a
+    safetensors header's `__metadata__`; empty for other files.
     """
 
     file: str
@@ -54,14 +53,14 @@ class Weights(Mapping[str, Tensor]):
         return len(self.tensors)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """By name; nothing is read for it."""
+        """All tensors' shapes by name, without reading the tensors."""
         if isinstance(self.tensors, _Renamed):
             return {name: self.tensors.shape(name) for name in self.tensors}
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
 
 
 class _Renamed(Mapping[str, Tensor]):
-    """Tensors under other names: `names` has the old one for each."""
+    """Tensors under other names: `names` maps each to its name in `tensors`."""
 
     def __init__(self, names: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
         self._names = names
@@ -84,7 +83,7 @@ class _Renamed(Mapping[str, Tensor]):
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
-    """A tensor's, without reading it."""
+    """The shape of a tensor, if possible without reading it."""
     if isinstance(tensors, SafetensorsFile):
         return tensors.shape(name)
     return tuple(tensors[name].shape)
@@ -95,10 +94,10 @@ def read_weights(
 ) -> Weights:
     """All tensors of a `.safetensors`, `.ckpt` or `.pt` file.
 
-    With `mmap` a large torch file is mapped, and a safetensors file's tensors are read when they
-    are asked for; without it everything is read now. What a torch file holds under the first of
-    the names `inside` is unwrapped, and old text-encoder names are rewritten. Raises
-    `CheckpointError` for a file that is missing, truncated, garbage, or holds anything but plain
+    With `mmap` a large torch file is mapped, and a safetensors file's tensors are read at each
+    access; without it everything is read now. A torch file may hold its tensors in a dict under one
+    of the names `inside`, the first taking precedence. Old text-encoder names are rewritten. Raises
+    `CheckpointError` for a file that is missing, truncated, malformed, or holds anything but plain
     tensors.
     """
     file = str(path)
@@ -120,7 +119,7 @@ def read_weights(
 
 
 def _names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """From the names that we know tensors by to those in the file."""
+    """The original names of all tensors, mapped to their names in the file."""
     wrapper = _wrapper(tensors)
     names = {modern_name(name.removeprefix(wrapper)): name for name in tensors}
     norm = names.get(f"{_XL_TEXT}model.ln_final.weight")
@@ -131,7 +130,7 @@ def _names(tensors: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _wrapper(names: Iterable[str]) -> str:
-    """What leads all names where a trainer saved what it wrapped the model in: `module.`, say."""
+    """The common prefix of all names in files of a wrapped model, such as `module.`."""
     first = next((name for name in names if name.endswith(f".{_FIRST}")), _FIRST)
     return first.removesuffix(_FIRST)
 
@@ -164,9 +163,9 @@ def _read_torch(path: Path, mmap: bool, inside: Sequence[str]) -> dict[str, Tens
 
 
 def read_torch_file(path: Path) -> object:
-    """Whatever a `.pt` or `.bin` file holds, of tensors and plain values alone.
+    """The content of a `.pt` or `.bin` file: tensors and plain values.
 
-    Raises `CheckpointError` for a file that is missing, damaged, or holds more than that.
+    Raises `CheckpointError` for a file that is missing, damaged, or holds other objects.
     """
     try:
         return load_torch(path, mmap=False)
