@@ -1,1 +1,1 @@
-"""From the tensors of a checkpoint file to its networks: families, dimensions, names, builders."""
+"""From a checkpoint file's tensors to its networks: dimensions, tensor names, builders."""

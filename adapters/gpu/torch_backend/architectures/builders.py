@@ -1,7 +1,7 @@
-"""The networks of a checkpoint: diffusers' and transformers' classes around the file's tensors.
+"""Building a checkpoint's networks: diffusers' and transformers' classes with the file's tensors.
 
-Each is built on the meta device, so nothing is allocated or filled with random numbers before
-the file's own tensors take their places. No hub is asked for anything.
+Each is built on the meta device, so nothing is allocated or initialised before the file's tensors
+are put in. Nothing is downloaded.
 """
 
 import logging
@@ -43,8 +43,8 @@ Module = TypeVar("Module", bound=nn.Module)
 
 log = logging.getLogger(__name__)
 
-#: Tensors that files carry along and nobody needs: numbers 0 to 76, OpenCLIP's other half, and
-#: the classes that a depth estimator's ViT once told apart.
+#: Tensors in files that are not needed: position ids, OpenCLIP's image encoder, and the
+#: classification head of a depth estimator's ViT.
 _NEEDLESS = (
     ".position_ids",
     ".logit_scale",
@@ -58,7 +58,7 @@ _NEEDLESS = (
 def build_unet(
     architecture: UNetArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> "UNet2DConditionModel":
-    """The UNet with the file's weights, ready to predict.
+    """Build the UNet with the file's weights, on `device` and in `dtype`.
 
     Raises `CheckpointError` naming the file and the tensor that is missing or misshapen.
     """
@@ -109,7 +109,7 @@ def build_unet(
 def build_vae(
     architecture: VaeArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> "AutoencoderKL":
-    """The autoencoder with the file's weights. Errors as `build_unet`."""
+    """Build the VAE with the file's weights. Raises as `build_unet`."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     levels = len(architecture.channels)
@@ -131,7 +131,10 @@ def build_vae(
 def build_text(
     architecture: TextArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> "tuple[CLIPTextModel, nn.Linear | None]":
-    """The CLIP text model with the file's weights, and its projection. Errors as `build_unet`."""
+    """Build the CLIP text model with the file's weights, and its projection, if any.
+
+    Raises as `build_unet`.
+    """
     from transformers.models.clip.configuration_clip import CLIPTextConfig
     from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -156,7 +159,7 @@ def build_text(
     prepare_tokens(network)
     network = filled_from_checkpoint(network, locate, prefix, weights, device, dtype)
     positions = torch.arange(architecture.positions, device=device).expand(1, -1)
-    for module in network.modules():  # not in the state dict: its place is still on meta
+    for module in network.modules():  # not in the state dict, so still on the meta device
         if isinstance(getattr(module, "position_ids", None), Tensor):
             module.position_ids = positions
     return (network.text_model, network.text_projection) if pools else (network, None)
@@ -183,15 +186,15 @@ def predict(
 
 
 def answering(unet: "UNet2DConditionModel") -> Network:
-    """The UNet as what answers calls: the end of every chain (see `predict`)."""
+    """The UNet as a `Network`, the last element of every chain of links (see `predict`)."""
     return lambda call: predict(unet, call.x, call.time, call.context, call.vector)
 
 
 class UpsampleThenFit(nn.Module):
-    """Up-sampling as the original networks do it: double, convolve, then fit the skip tensor.
+    """Up-sampling as in the original networks: double, convolve, then resize to the skip tensor.
 
-    For sides that are not multiples of 8 diffusers' own module would interpolate straight to the
-    skip tensor's size before the convolution; the picture would differ (spec sampling.md 9).
+    For sides that are not multiples of 8, diffusers' own module resizes before the convolution,
+    which changes the picture (spec sampling.md 9).
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -229,10 +232,11 @@ def filled_from_checkpoint(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Module:
-    """Put the file's tensors, those under `prefix`, in place of the network's parameters.
+    """Fill the network with the file's tensors, whose names start with `prefix`.
 
-    Each is copied once, out of the mapped file to its device: a file overwritten later cannot
-    reach a running model.
+    `locate` finds each parameter's tensor. Each is copied out of the mapped file, as that may be
+    overwritten later. Raises `CheckpointError` naming a tensor that is missing or misshapen; logs
+    a warning if tensors under `prefix` are unused.
     """
     state: dict[str, Tensor] = {}
     used: set[str] = set()
@@ -257,7 +261,7 @@ def _fitted(file: str, name: str, tensor: Tensor, shape: Sequence[int]) -> Tenso
 
 
 def _warn_of_unused(weights: Weights, prefix: str, used: set[str]) -> None:
-    """Tensors of a network that its architecture has no place for: the pictures may be wrong."""
+    """Log tensors of the file that the network has no parameter for: pictures may be wrong."""
     unused = [
         name
         for name in weights

@@ -1,6 +1,6 @@
-"""The dimensions of a checkpoint's networks, read off the names and shapes of its tensors.
+"""Inferring the dimensions of a checkpoint's networks from its tensors' names and shapes.
 
-Pure: no tensor is looked into. Source: spec networks.md 1.4.
+No tensor's values are read. Source: spec networks.md 1.4.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +21,11 @@ CLIP_HEAD_WIDTH = 64
 class UNetArchitecture:
     """A latent-diffusion UNet. Tuples have one entry per resolution, highest first.
 
-    `depths` counts transformer blocks in each attention layer on the way down, in the order they
-    run, `up_depths` on the way up, `middle_depth` between them; 0 where there is no attention. A
-    pruned network (SSD-1B) has no middle attention, nor the block behind it. `context_width` is the
+    `depths` counts the transformer blocks of each attention layer in the input blocks, in order,
+    `up_depths` in the output blocks, `middle_depth` in the middle block; 0 without attention. A
+    pruned network (SSD-1B) has no middle attention, nor the block after it. `context_width` is the
     width of the text conditioning, `time_width` of the time embedding, `vector_width` of the vector
-    that joins the latter, None where the network takes none.
+    that is added to the latter, None if the network takes none.
     """
 
     in_channels: int
@@ -53,11 +53,11 @@ class VaeArchitecture:
 
 @dataclass(frozen=True)
 class TextArchitecture:
-    """A CLIP text model, the names of whose tensors `prefix` leads.
+    """A CLIP text model, whose tensors' names start with `prefix`.
 
-    `open_clip` says that they are named as OpenCLIP does, not as transformers does. `projection`
-    is the width of pooled vectors, None where they are not used. With `final_norm` the layer
-    taken goes through the model's last norm. `cut` says that the last layer is not in the file.
+    `open_clip`: they are named as by OpenCLIP, not as by transformers. `projection` is the width
+    of pooled vectors, None if they are not used. `final_norm`: the chosen layer's output goes
+    through the final norm. `cut`: the last layer is not in the file.
     """
 
     prefix: str
@@ -91,10 +91,10 @@ class VisionArchitecture:
 
 @dataclass(frozen=True)
 class DepthArchitecture:
-    """A DPT-hybrid: a ResNet of three stages, a ViT behind it, and what fuses their features.
+    """A DPT-hybrid: a ResNet of three stages, then a ViT, and layers that fuse their features.
 
-    `grid` is the side of the square of patches it was made for; `neck` has the channels of the
-    four feature maps that are fused, `fusion` those of the fused ones.
+    `grid` is the side of the square of patches it was trained on, `neck` has the channels of the
+    four feature maps that are fused, `fusion` is the channels of the fused ones.
     """
 
     prefix: str
@@ -114,9 +114,9 @@ class DepthArchitecture:
 class Networks:
     """The dimensions of all of a checkpoint's networks.
 
-    `texts` are the text models, in the order in which their outputs are put together; `vision` is
-    an unCLIP's image encoder, `depth` a depth model's estimator. `numbers` says how many numbers
-    are put into the vector beside the pooled text.
+    `texts` are the text models, in the order in which their outputs are concatenated; `vision` is
+    an unCLIP's image encoder, `depth` a depth model's estimator. `numbers` is how many numbers
+    (sizes, crop, score) are embedded in the vector after the pooled text.
     """
 
     unet: UNetArchitecture
@@ -129,7 +129,7 @@ class Networks:
 
 @dataclass(frozen=True)
 class Shapes:
-    """Tensor shapes of `file` by original name."""
+    """The shapes of a file's tensors by their original names."""
 
     file: str
     shapes: Mapping[str, tuple[int, ...]]
@@ -145,7 +145,7 @@ class Shapes:
             raise CheckpointError(self.file, "is missing", name) from None
 
     def size(self, name: str, axis: int) -> int | None:
-        """Length of one axis, None where there is no such tensor or axis."""
+        """The length of one axis; None if there is no such tensor or axis."""
         shape = self.shapes.get(name, ())
         return shape[axis] if axis < len(shape) else None
 
@@ -158,7 +158,10 @@ class Shapes:
 
 
 def infer_unet(shapes: Shapes) -> UNetArchitecture:
-    """Read a UNet off `model.diffusion_model.*`; its head counts are left at 1."""
+    """Infer a UNet from `model.diffusion_model.*`. Head counts, which shapes do not show, are 1.
+
+    Raises `CheckpointError` naming the tensor that is missing or misshapen.
+    """
     channels: list[int] = []
     depths: list[list[int]] = []
     attentive: list[str] = []
@@ -210,7 +213,10 @@ def infer_unet(shapes: Shapes) -> UNetArchitecture:
 
 
 def _up_depths(shapes: Shapes, depths: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    """Of the output blocks, one more on each level than on the way down; the lowest run first."""
+    """`UNetArchitecture.up_depths`: each level has one output block more than input blocks.
+
+    Output blocks are numbered from the lowest resolution.
+    """
     found: list[tuple[int, ...]] = []
     index = 0
     for level in reversed(depths):
@@ -225,7 +231,7 @@ def _up_depths(shapes: Shapes, depths: Sequence[Sequence[int]]) -> tuple[tuple[i
 
 
 def infer_vae(shapes: Shapes) -> VaeArchitecture:
-    """Read an autoencoder off `first_stage_model.*`."""
+    """Infer a VAE from `first_stage_model.*`. Raises as `infer_unet`."""
     down = f"{VAE}encoder.down."
     levels = shapes.count(down + "{}.block.0.conv1.weight")
     if not levels:
@@ -241,7 +247,10 @@ def infer_vae(shapes: Shapes) -> VaeArchitecture:
 
 
 def infer_clip_text(shapes: Shapes, prefix: str = CLIP_TEXT) -> TextArchitecture:
-    """Read a CLIP text model of transformers' layout off `prefix`."""
+    """Infer a CLIP text model in transformers' layout from tensors under `prefix`.
+
+    Raises as `infer_unet`.
+    """
     vocabulary, width = matrix(shapes, f"{prefix}embeddings.token_embedding.weight")
     return TextArchitecture(
         prefix=prefix,
@@ -256,7 +265,10 @@ def infer_clip_text(shapes: Shapes, prefix: str = CLIP_TEXT) -> TextArchitecture
 
 
 def infer_open_clip_text(shapes: Shapes, prefix: str, *, pools: bool) -> TextArchitecture:
-    """Read a text model of OpenCLIP's layout off `prefix`; its projection only if it `pools`."""
+    """Infer a text model in OpenCLIP's layout from tensors under `prefix`.
+
+    `pools`: its projection is used. Raises as `infer_unet`.
+    """
     vocabulary, width = matrix(shapes, f"{prefix}token_embedding.weight")
     return TextArchitecture(
         prefix=prefix,
@@ -301,7 +313,7 @@ def matrix(shapes: Shapes, name: str) -> tuple[int, int]:
 
 
 def convolution(shapes: Shapes, name: str) -> tuple[int, int]:
-    """Outputs and inputs of a convolution's weight. Raises `CheckpointError` naming it."""
+    """(outputs, inputs) of a convolution, by its weight. Raises `CheckpointError` naming it."""
     shape = shapes[name]
     if len(shape) != 4:
         raise CheckpointError(shapes.file, f"has shape {list(shape)}, not four axes", name)

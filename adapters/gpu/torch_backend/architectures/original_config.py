@@ -1,7 +1,7 @@
-"""The `.yaml` beside a checkpoint: what tensor shapes cannot tell.
+"""Reading the `.yaml` next to a checkpoint, for what tensor shapes do not determine.
 
-Original releases come with a training configuration of this layout. Only the few values below
-are read from it, as plain data. Source: spec networks.md 1.4.
+Original releases come with a training configuration of this layout. Only the values in
+`OriginalConfig` are read from it, as plain data. Source: spec networks.md 1.4.
 """
 
 import json
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from hexfusion.domain.errors import CheckpointError
 
-#: Bytes of a configuration; the original ones have about 3,000. A reader of YAML takes its time.
+#: Bytes of a configuration at most; the original ones have about 3,000. Parsing YAML is slow.
 _LONGEST = 20_000
-#: Brackets in one; the time that YAML takes over them grows with their number times a thousand.
+#: Brackets in one at most: nested ones make parsing far slower.
 _MOST_BRACKETS = 500
 
 
 @dataclass(frozen=True)
 class OriginalConfig:
-    """Values found; None where the file is absent or silent.
+    """Values of a configuration; None where the file or the value is absent.
 
-    `betas` are the first and last beta of the noise schedule, `text_heads` and `text_activation`
-    come from the `config.json` of the folder beside the checkpoint that `version` names.
+    `betas` are the first and last beta of the noise schedule. `text_heads` and `text_activation`
+    are read from `config.json` in the folder that `version` names, next to the checkpoint.
     """
 
     unet_heads: int | None = None
@@ -34,13 +34,13 @@ class OriginalConfig:
 
 
 def sibling_config(checkpoint: Path) -> Path | None:
-    """`<stem>.yaml` beside the checkpoint, if there is one."""
+    """`<stem>.yaml` in the checkpoint's folder, None if it does not exist."""
     path = checkpoint.with_suffix(".yaml")
     return path if path.is_file() else None
 
 
 def read_original_config(checkpoint: Path) -> OriginalConfig:
-    """What the checkpoint's sibling `.yaml` says. Raises `CheckpointError` if it is broken."""
+    """The values of the checkpoint's sibling `.yaml`. Raises `CheckpointError` if malformed."""
     path = sibling_config(checkpoint)
     if path is None:
         return OriginalConfig()
@@ -66,7 +66,7 @@ def read_original_config(checkpoint: Path) -> OriginalConfig:
 
 
 def _prediction(reader: "_Reader") -> str | None:
-    """A configuration that describes a model and says nothing of v means epsilon."""
+    """ "v" or "epsilon"; a configuration of a model without mention of v means epsilon."""
     if not isinstance(reader.value("model", "params"), dict):
         return None
     scaling = ("denoiser_config", "params", "scaling_config", "target")
@@ -96,7 +96,7 @@ class _Reader:
         raise self._wrong(keys, "a whole number")
 
     def number(self, *keys: str, within: tuple[float, float]) -> float | None:
-        """One between those two, neither of which it may be."""
+        """A number between the two bounds `within`, exclusive; None if absent."""
         value = self.value(*keys)
         if value is None:
             return None
@@ -124,7 +124,7 @@ def _load_yaml(path: Path) -> object:
     try:
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
-        # What it says of the text around is nobody's business: the file may be a link.
+        # The error's excerpt of the text is not shown, as the file may be a link to a private one.
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise CheckpointError(str(path), f"cannot be read as YAML: line {line}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -133,12 +133,12 @@ def _load_yaml(path: Path) -> object:
 
 
 def _read(path: Path) -> str:
-    """The text of a file of some kilobytes, which is what configurations have."""
+    """The text of a file of at most `_LONGEST` bytes. Raises `CheckpointError`."""
     try:
         size = path.stat().st_size
         if size > _LONGEST:
             raise CheckpointError(str(path), f"is longer than the {_LONGEST} bytes that are read")
-        if not size:  # so say the kernel's own files, too, some of which never end
+        if not size:  # also of kernel files such as /dev/zero, some of which never end
             return ""
         with path.open("rb") as file:
             return file.read(_LONGEST).decode("utf-8")
@@ -150,9 +150,9 @@ def _read(path: Path) -> str:
 
 
 def _text_model_config(config: Path, version: str | None) -> _Reader:
-    """The `config.json` of the folder `version`, if that lies beside the checkpoint."""
+    """The `config.json` in the folder `version` next to the checkpoint; empty if there is none."""
     empty = _Reader(str(config), {})
-    # A plain name only; that it may be a link is the business of whoever put it there.
+    # A plain name only. A link is followed: the operator put it there.
     if not version or version in (".", "..") or Path(version).name != version:
         return empty
     path = config.parent / version / "config.json"

@@ -1,6 +1,6 @@
-"""Numbers as a network takes them: sinusoids (Vaswani et al. 2017, arXiv:1706.03762).
+"""Sinusoidal embeddings of numbers (Vaswani et al. 2017, arXiv:1706.03762).
 
-Sizes, crops and aesthetic scores reach SDXL so (Podell et al. 2023, arXiv:2307.01952, 2.2).
+SDXL takes sizes, crops and aesthetic scores so (Podell et al. 2023, arXiv:2307.01952, section 2.2).
 """
 
 import math
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 NUMBER_WIDTH = 256
-"""Elements that a number takes up."""
+"""Elements of a number's embedding."""
 
 
 def embed_numbers(numbers: Sequence[float]) -> Tensor:

@@ -1,6 +1,6 @@
-"""The dimensions of the networks with which some checkpoints look at a picture, read off a file.
+"""Inferring the dimensions of image encoders and depth estimators in checkpoints.
 
-Pure, as `architecture`. Source: spec networks.md 1.4, images.md 6.
+From names and shapes only, as in `dimensions`. Source: spec networks.md 1.4, images.md 6.
 """
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
@@ -22,7 +22,7 @@ STAGES = 3
 
 
 def infer_vision(shapes: Shapes, *, open_clip: bool) -> VisionArchitecture:
-    """Read a CLIP image encoder off `embedder.model.visual.*`: ViT-H if `open_clip`, else ViT-L.
+    """Infer a CLIP image encoder from `embedder.model.visual.*`: ViT-H if `open_clip`, else ViT-L.
 
     Raises `CheckpointError` naming the tensor that is missing or misshapen.
     """
@@ -46,7 +46,7 @@ def infer_vision(shapes: Shapes, *, open_clip: bool) -> VisionArchitecture:
 
 
 def infer_depth(shapes: Shapes) -> DepthArchitecture:
-    """Read a DPT-hybrid off `depth_model.model.*`. Errors as `infer_vision`."""
+    """Infer a DPT-hybrid from `depth_model.model.*`. Raises as `infer_vision`."""
     backbone = f"{DEPTH}pretrained.model.patch_embed.backbone."
     stages = [f"{backbone}stages.{stage}.blocks." for stage in range(STAGES)]
     (_, positions, width) = _three(shapes, f"{DEPTH}pretrained.model.pos_embed")

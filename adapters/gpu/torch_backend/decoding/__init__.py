@@ -1,1 +1,1 @@
-"""Latents to pictures and pictures to latents, by the method that a plan names."""
+"""Decoding latents and encoding pictures, by the VAE or by TAESD; previews; VAE files."""

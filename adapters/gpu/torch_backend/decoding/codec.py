@@ -1,4 +1,4 @@
-"""A job's pictures to latents and back, by the method its plan names.
+"""`Codec`: encodes and decodes a job's pictures, by the VAE or by TAESD as its plan says.
 
 Source: spec sampling.md 6.7 and 6.8, images.md 14.
 """
@@ -38,10 +38,11 @@ from hexfusion.domain.plan import Plan, PreviewContent
 
 
 class Codec:
-    """For one render. Whoever holds `turn` has the device. `tweaks` are of the pass under way.
+    """Encodes and decodes for one render. `turn` is the lock on the device.
 
-    `low_memory` says that networks take turns in the device's memory. Raises at once, as
-    `SmallDecoders.taesd` does, where the plan names TAESD and there is none for one of `models`.
+    Set `tweaks` to those of the current pass. `low_memory`: networks are copied to the device call
+    by call. The constructor raises as `SmallDecoders.taesd` if the plan needs TAESD and one of
+    `models` has none.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Codec:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Inside, the calling thread has the device, and networks obey the pass's tweaks."""
+        """A context that holds the device's lock, with the pass's tweaks in force."""
         with self._turn, in_force(self.tweaks):
             yield
 
@@ -84,7 +85,11 @@ class Codec:
         size: tuple[int, int],
         generator: torch.Generator,
     ) -> Tensor:
-        """What img2img starts from: see `encode_pictures`."""
+        """Encode RGB pictures of any size to the first latents of img2img: (B, C, *size).
+
+        `size` is (height, width) in cells, `generator` draws the VAE's noise: see
+        `encode_pictures`, which raises `NotANumber`.
+        """
         with self.at_work():
             if self._plan.encode_method == "TAESD":
                 encoder = self._small.taesd(model, "encoder")
@@ -97,7 +102,7 @@ class Codec:
     def encode(
         self, model: LoadedCheckpoint, pictures: Sequence[Image], generator: torch.Generator
     ) -> Tensor:
-        """Pictures of one size, enlarged for a second pass, to latents (B, C, h, w)."""
+        """Encode RGB pictures of one size, upscaled for a second pass, to latents (B, C, h, w)."""
         with self.at_work():
             if self._plan.encode_method == "TAESD":
                 encoder = self._small.taesd(model, "encoder")
@@ -106,7 +111,7 @@ class Codec:
             return encode(model.vae, pixels, model.scale_factor, generator, retry=self.retry)
 
     def decode(self, model: LoadedCheckpoint, latents: Tensor) -> list[Image]:
-        """Latents (B, C, h, w) to pictures. Raises `NotANumber`."""
+        """Decode latents (B, C, h, w) to RGB pictures. Raises `NotANumber`."""
         with self.at_work():
             if self._plan.decode_method == "TAESD":
                 pixels = decode_small(self._small.taesd(model, "decoder"), latents)
@@ -115,8 +120,8 @@ class Codec:
         return to_pictures(pixels)
 
     def decode_interrupted(self, model: LoadedCheckpoint, latents: Tensor) -> list[Image]:
-        """The same after an interrupt: by the previews' method if the plan has it so, enlarged to
-        the size that pictures of such latents have."""
+        """`decode` after an interrupt: if the plan says so, by the previews' method, resized to the
+        full size."""
         if not self._plan.preview.fast_interrupt:
             return self.decode(model, latents)
         size = latents.shape[-1] * CELL, latents.shape[-2] * CELL
@@ -128,5 +133,5 @@ class Codec:
     def preview(
         self, model: LoadedCheckpoint, latest: Prediction, content: PreviewContent
     ) -> Image:
-        """What the latest model call made of the latents: see `Previews.picture`."""
+        """A preview of the latest model call's prediction: see `Previews.picture`."""
         return self._previews.picture(model, latest.clean(content))

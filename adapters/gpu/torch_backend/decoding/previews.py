@@ -1,4 +1,4 @@
-"""What a half-finished latent shows. Source: spec images.md 14, api.md 11.2."""
+"""Live previews of latents while they are sampled. Source: spec images.md 14, api.md 11.2."""
 
 import threading
 
@@ -19,11 +19,12 @@ from hexfusion.domain.plan import PreviewMethod, PreviewPlan
 
 
 class Previews:
-    """Of one job. Whoever holds `turn` has the device; what approximates does not wait for it.
+    """Makes the previews of one job.
 
-    Where a network is missing the next rougher method serves: "Approx NN" for "TAESD", "Approx
-    cheap" for "Approx NN". `retry` is for the VAE, as `decode` takes it. `low_memory` says that
-    networks take turns in the device's memory.
+    The methods "Full" and "TAESD" hold the device's lock `turn`, the others do not. Where a network
+    is missing, the next rougher method is used: "Approx NN" for "TAESD", "Approx cheap" for
+    "Approx NN". `retry` is as for `decode`. `low_memory`: networks are copied to the device call by
+    call.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class Previews:
 
     @torch.inference_mode()
     def pixels(self, model: LoadedCheckpoint, latents: Tensor) -> Tensor:
-        """Pictures (B, height, width, 3) uint8 on the CPU. Full and TAESD's have the size that
-        pictures of these latents have, Approx NN's sides are a quarter of that, the last's an
-        eighth. Raises `NotANumber`."""
+        """Decode latents (B, C, h, w) to pixels (B, height, width, 3), uint8 on the CPU.
+
+        Full and TAESD decode to the full size, Approx NN to a quarter of each side, Approx cheap to
+        an eighth. Raises `NotANumber`.
+        """
         method = self._method()
         if method == "Full":
             with self._turn:

@@ -1,4 +1,4 @@
-"""Copies of VAEs in another precision, for what overflows in their own.
+"""Copies of VAEs in a wider precision, for pictures that overflow in the VAE's own.
 
 Source: spec networks.md 1.6.
 """
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 
 
 class VaeCopies:
-    """Keeps the copy made last.
+    """Makes copies of VAEs in another dtype, and keeps the last one.
 
-    A VAE serves every job that uses its checkpoint, so its own precision is never changed: A1111
-    changes it for good, and later pictures depend on what was drawn before them. Here every picture
-    starts in the precision that the VAE was loaded in.
+    A VAE is shared by all jobs that use its checkpoint, so its own dtype is never changed. (A1111
+    changes it permanently, so that later pictures depend on earlier ones.) Here every picture is
+    first tried in the dtype that the VAE was loaded in.
 
-    A copy lies where its VAE does, and goes when its VAE goes. It is a cache of `Residency`'s: its
-    bytes count on the device, and it is let go of when memory is short. Safe to use from many
-    threads, if each holds the turn on the device while it asks for a copy.
+    A copy is on its VAE's device, and is freed with its VAE. This is a `Cache` of `Residency`: the
+    copy's bytes count, and it is dropped when memory is short. Safe to use from many threads, if
+    each holds the device's lock while it gets a copy.
     """
 
     def __init__(self, placing: Placing) -> None:
@@ -42,26 +42,25 @@ class VaeCopies:
         self._held: WeakKeyDictionary[AutoencoderKL, AutoencoderKL] = WeakKeyDictionary()
 
     def retry(self, dtype: torch.dtype | None) -> Retry | None:
-        """What `decode` and `encode` try NaN again with; None if `dtype` is."""
+        """The `retry` argument of `decode` and `encode`, for copies in `dtype`; None for None."""
         return None if dtype is None else lambda vae: self.of(vae, dtype)
 
     def of(self, vae: "AutoencoderKL", dtype: torch.dtype) -> "AutoencoderKL":
-        """The VAE in that dtype: itself, or a copy that computes as it does. The caller holds the
-        turn on the device."""
+        """The VAE in that dtype: itself or a copy. The caller holds the device's lock."""
         if vae.dtype == dtype:
             return vae
         with self._lock:
             held = self._held.get(vae)
             if held is not None and held.dtype == dtype:
                 return held
-            self._held.clear()  # before there is one more
+            self._held.clear()  # before another is allocated
         del held
         log.warning(
             "a VAE overflowed in %s: trying again in %s (--no-half-vae spares the first try)",
             _name(vae.dtype),
             _name(dtype),
         )
-        # A network that takes turns may be on the device for now; its copy begins in RAM.
+        # In low-memory modes the VAE may be on the device for now; its copy must start in RAM.
         self._placing.slot.clear()
         made = copied(vae, dtype)
         with self._lock:
@@ -70,13 +69,13 @@ class VaeCopies:
         return made
 
     def size(self) -> int:
-        """Bytes of the one that is held."""
+        """Bytes of the copy that is kept."""
         with self._lock:
             held = list(self._held.values())
         return _size(held)
 
     def drop(self) -> int:
-        """Let go of it; returns its bytes, unless somebody computes with it."""
+        """Drop the copy; returns the bytes freed, 0 if a job still uses it."""
         with self._lock:
             held = list(self._held.values())
             self._held.clear()
@@ -88,8 +87,10 @@ class VaeCopies:
 
 @torch.inference_mode(False)
 def copied(vae: "AutoencoderKL", dtype: torch.dtype) -> "AutoencoderKL":
-    """A VAE with parameters of its own in another dtype, each where the other's is; all else, hooks
-    and attention processors among it, as in the other. That one is only read."""
+    """A copy of a VAE with its parameters in another dtype, each on its original's device.
+
+    Hooks and attention processors are copied too. The original is only read.
+    """
     parameters = {
         id(each): nn.Parameter(each.detach().to(dtype), requires_grad=False)
         for each in vae.parameters()

@@ -1,4 +1,4 @@
-"""VAEs from files of their own, beside the checkpoint's. Source: spec networks.md 1.6."""
+"""Loading and caching VAEs from separate files. Source: spec networks.md 1.6."""
 
 import gc
 import threading
@@ -25,7 +25,7 @@ from hexfusion.domain.vaes import VaeFile
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
-#: What training leaves in the files beside the network.
+#: Names of training leftovers in the files, which are ignored.
 _LOSS = "loss"
 _COUNTERS = ("model_ema.decay", "model_ema.num_updates")
 
@@ -33,11 +33,11 @@ _Key = tuple[str, int, int, VaeArchitecture]
 
 
 class VaeFiles:
-    """Keeps the VAEs last used.
+    """Loads VAEs from files, and keeps those used last.
 
-    Each is a network of its own, and a checkpoint's own VAE is never written to: jobs with
-    different VAEs do not meet. `cached` (option `sd_vae_checkpoint_cache`) is asked how many to
-    keep besides the one last used; whoever decodes keeps a reference of his own.
+    A checkpoint's own VAE is never overwritten, so jobs with different VAEs can run at once.
+    `cached()` (option `sd_vae_checkpoint_cache`) is how many to keep besides the one last used.
+    Jobs keep references to the VAEs they use. Safe to use from many threads.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class VaeFiles:
         self._cached = cached
         self._placing = placing or Placing(device)
         self._loading = threading.Lock()
-        self._lock = threading.Lock()  # of what is held; never for as long as a load takes
+        self._lock = threading.Lock()  # for `_held`; never held while a file is loaded
         self._held: OrderedDict[_Key, AutoencoderKL] = OrderedDict()
 
     def get(self, vae: VaeFile | None, model: LoadedCheckpoint) -> "AutoencoderKL":
-        """The VAE in that file, loaded now if it is not held; the checkpoint's own for None.
+        """The VAE in that file for this checkpoint; the checkpoint's own VAE for None.
 
-        A file that was replaced is loaded again. Raises `CheckpointError` naming file and tensor;
-        what is held then stays.
+        It is loaded if it is not kept or the file changed. Raises `CheckpointError` naming file and
+        tensor; kept VAEs are then unchanged.
         """
         if vae is None:
             return model.vae
@@ -82,13 +82,13 @@ class VaeFiles:
         return vae
 
     def size(self) -> int:
-        """Bytes of those that are held."""
+        """Bytes of the VAEs that are kept."""
         with self._lock:
             held = list(self._held.values())
         return bytes_of(each for vae in held for each in vae.parameters())
 
     def drop(self) -> int:
-        """Let go of them all; returns the bytes of those that nobody else has."""
+        """Drop them all; returns the bytes freed, without VAEs that jobs still use."""
         with self._lock:
             held = list(self._held.values())
             self._held.clear()
@@ -103,11 +103,11 @@ class VaeFiles:
 def load_vae(
     path: Path, model: LoadedCheckpoint, device: torch.device, dtype: torch.dtype
 ) -> "AutoencoderKL":
-    """The autoencoder in a file, which must have exactly the tensors of the checkpoint's.
+    """Load the autoencoder in a file, which must have the same tensors as the checkpoint's.
 
-    They bear the original (LDM) names without a prefix; what training left beside them is passed
-    over. The network is prepared for tweaks. Raises `CheckpointError` naming the file and the
-    tensor that is missing, misshapen or one too many.
+    They have the original (LDM) names without a prefix; training leftovers are ignored. The network
+    is prepared for tweaks. Raises `CheckpointError` naming the file and the tensor that is missing,
+    misshapen or superfluous.
     """
     weights = read_weights(path)
     tensors = {name: weights[name] for name in weights if not _is_left_over(name)}

@@ -1,1 +1,1 @@
-"""Networks that find words for pictures."""
+"""Interrogation: captions and tags of pictures, by BLIP, CLIP and DeepDanbooru."""

@@ -1,7 +1,7 @@
-"""The words of BERT, which BLIP speaks in, from a file that lies beside its network.
+"""BERT's vocabulary, which BLIP's captions use, read from a file in BLIP's folder.
 
-BLIP's file has numbers for words alone. A1111 lets transformers fetch `vocab.txt` of
-bert-base-uncased into its cache; here nothing is fetched.
+BLIP's own file has no words. A1111 lets transformers download `vocab.txt` of bert-base-uncased;
+here nothing is downloaded.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ from hexfusion.domain.interrogation.word_pieces import join_word_pieces
 
 _FILE = "vocab.txt"
 _PADDING, _END, _UNKNOWN = "[PAD]", "[SEP]", "[UNK]"
-#: Further words that BLIP knows, numbered on from the vocabulary's end: the first begins a text.
+#: BLIP's additional tokens, numbered after the vocabulary; the first one begins a text.
 _SPECIAL = ("[DEC]", "[ENC]")
 
 
 @dataclass(frozen=True)
 class BertVocabulary:
-    """Word pieces by their numbers."""
+    """Word pieces by token id, and the ids of special tokens."""
 
     pieces: tuple[str, ...]
     numbers: Mapping[str, int]
@@ -28,11 +28,11 @@ class BertVocabulary:
     padding: int
 
     def number(self, word: str) -> int:
-        """That of a word that is one piece."""
+        """The token id of a word that is a single piece."""
         return self.numbers[word]
 
     def text(self, numbers: Iterable[int]) -> str:
-        """Words to the first end, special ones left out."""
+        """The text of token ids, up to the first end token and without special ones."""
         pieces = []
         for number in numbers:
             if number == self.end:
@@ -44,7 +44,10 @@ class BertVocabulary:
 
 
 def read_vocabulary(folder: Path) -> BertVocabulary:
-    """Raises `ModelUnavailable` without the file, `CheckpointError` for one of other words."""
+    """Read `vocab.txt` in `folder`.
+
+    Raises `ModelUnavailable` if it is missing, `CheckpointError` for another vocabulary.
+    """
     file = folder / _FILE
     if not file.is_file():
         raise ModelUnavailable(
@@ -55,12 +58,12 @@ def read_vocabulary(folder: Path) -> BertVocabulary:
         text = file.read_text("utf-8").rstrip()
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(str(file), f"cannot be read: {error}") from error
-    # Not splitlines: some of the words are themselves ends of lines, of other kinds.
+    # Not splitlines: some of the words are themselves other line separators.
     return vocabulary([line.rstrip("\r") for line in text.split("\n")], str(file))
 
 
 def vocabulary(pieces: list[str], file: str) -> BertVocabulary:
-    """Raises `CheckpointError` for a word that BLIP needs and these have not."""
+    """The vocabulary of these pieces. Raises `CheckpointError` if a word is missing."""
     numbers = {piece: number for number, piece in enumerate(pieces)}
     for word in (_PADDING, _END, _UNKNOWN, "a", "picture", "of"):
         if word not in numbers:

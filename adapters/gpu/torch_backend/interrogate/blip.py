@@ -1,5 +1,6 @@
-"""BLIP's captioning network: transformers' classes, filled from the file that BLIP's authors
-published. Sources: Li et al., "BLIP" (arXiv:2201.12086); the file's layout; spec images.md 12.1.
+"""BLIP captions: transformers' classes with the weights of the file that BLIP's authors published.
+
+Sources: Li et al., "BLIP" (arXiv:2201.12086); the file's layout; spec images.md 12.1.
 """
 
 import re
@@ -24,9 +25,9 @@ from hexfusion.application.ports.upscale import Advance
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.interrogation import CaptionSearch
 
-#: What every caption begins with, and what is left off again.
+#: The prompt that every caption continues; it is removed from the result.
 _PROMPT = ("a", "picture", "of")
-#: A channel's share of one head of attention, in both halves.
+#: Channels of an attention head, in both networks.
 _HEAD = 64
 
 _VISION = (
@@ -45,14 +46,14 @@ _COUNTED = ".position_ids"  # no weights
 
 @dataclass(frozen=True, eq=False)
 class Blip:
-    """Both halves on the CPU, in single precision, and the words."""
+    """BLIP's image encoder and text decoder in float32, and its vocabulary."""
 
     vision: Any
     text: Any
     words: BertVocabulary
 
     def parameters(self) -> Iterator[torch.Tensor]:
-        """Of both halves."""
+        """Parameters of both networks."""
         return chain(self.vision.parameters(), self.text.parameters())
 
     def to(self, device: torch.device) -> None:
@@ -61,7 +62,10 @@ class Blip:
 
 
 def load_blip(file: Path) -> Blip:
-    """Raises `CheckpointError`, `ModelUnavailable` without the words beside the file."""
+    """Load BLIP to the CPU.
+
+    Raises `CheckpointError`, and `ModelUnavailable` if the vocabulary is not in the file's folder.
+    """
     words = read_vocabulary(file.parent)
     inside = ("model", "state_dict")
     vision, text = split(read_weights(file, mmap=False, inside=inside).tensors, str(file))
@@ -69,9 +73,9 @@ def load_blip(file: Path) -> Blip:
 
 
 def split(state: StateDict, file: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors of both halves by transformers' names, whichever of the two layouts they have.
+    """(vision, text) tensors by transformers' names, from the authors' or transformers' layout.
 
-    Raises `CheckpointError` for what has neither.
+    Raises `CheckpointError` for any other layout.
     """
     vision: dict[str, Tensor] = {}
     text: dict[str, Tensor] = {}
@@ -92,7 +96,7 @@ def split(state: StateDict, file: str) -> tuple[dict[str, Tensor], dict[str, Ten
 
 
 def build(vision: StateDict, text: StateDict, words: BertVocabulary, file: str) -> Blip:
-    """The network that these tensors are of. Raises `CheckpointError`."""
+    """Build BLIP from these tensors. Raises `CheckpointError`."""
     from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisionConfig
     from transformers.models.blip.modeling_blip import BlipVisionModel
     from transformers.models.blip.modeling_blip_text import BlipTextLMHeadModel
@@ -138,7 +142,10 @@ def build(vision: StateDict, text: StateDict, words: BertVocabulary, file: str) 
 
 
 def _sizes(vision: StateDict, text: StateDict, file: str) -> Mapping[str, int]:
-    """What shapes tell. Raises `CheckpointError` naming a tensor that is missing or misshapen."""
+    """The networks' dimensions, from the tensors' shapes.
+
+    Raises `CheckpointError` naming a tensor that is missing or misshapen.
+    """
     width, _, patch, _ = _shape(vision, "embeddings.patch_embedding.weight", 4, file)
     _, patches, _ = _shape(vision, "embeddings.position_embedding", 3, file)
     count, text_width = _shape(text, "bert.embeddings.word_embeddings.weight", 2, file)
@@ -167,7 +174,10 @@ def _shape(state: StateDict, name: str, sides: int, file: str) -> tuple[int, ...
 
 @torch.inference_mode()
 def describe(blip: Blip, picture: Any, search: CaptionSearch, advance: Advance) -> str:
-    """What the RGB picture shows, by beam search; a stop ends the sentence where it is."""
+    """A caption of the RGB picture, by beam search.
+
+    `advance` is called after each word; if it stops the job, the caption ends there.
+    """
     device = blip.vision.embeddings.class_embedding.device
     side = blip.vision.config.image_size
     pixels = normalised(squashed(picture, side)).to(device)
@@ -193,7 +203,7 @@ def describe(blip: Blip, picture: Any, search: CaptionSearch, advance: Advance) 
 
 
 class _Listening:
-    """Tells how many words there are after each, and ends the search after a stop."""
+    """A stopping criterion that reports progress after each word, and stops with the job."""
 
     def __init__(self, advance: Advance, given: int, most: int) -> None:
         self._advance, self._given, self._most = advance, given, most

@@ -1,4 +1,4 @@
-"""CLIP's two halves: how near a picture is to each of many texts.
+"""CLIP: how well each of many texts fits a picture.
 
 Sources: Radford et al. 2021 (arXiv:2103.00020); spec images.md 12.1.
 """
@@ -23,13 +23,13 @@ from hexfusion.adapters.gpu.torch_backend.interrogate.torchscript_archive import
 )
 from hexfusion.domain.errors import CheckpointError
 
-#: How much likelier a text is that is nearer by 1: A1111's, and what CLIP learned.
+#: The logit scale: A1111's constant, and the value that CLIP learned.
 _SHARPNESS = 100.0
-#: A channel's share of one head of attention.
+#: Channels of an attention head.
 _HEAD = 64
-#: Texts that go through at once.
+#: Texts that are encoded at once.
 CHUNK = 64
-#: Terms that are remembered: the lists hold a few thousands.
+#: Terms whose vectors are cached; the lists hold a few thousand.
 _REMEMBERED = 50_000
 
 Tokenize = Callable[[Sequence[str]], list[list[int]]]
@@ -37,14 +37,14 @@ Tokenize = Callable[[Sequence[str]], list[list[int]]]
 
 @dataclass(eq=False)
 class Clip:
-    """Both halves, and what terms came to, which depends on nothing else."""
+    """A CLIP network, its tokenizer, and cached vectors of terms."""
 
     network: Any
     tokenize: Tokenize
     terms: dict[str, Tensor] = field(default_factory=dict)
 
     def parameters(self) -> Iterator[torch.Tensor]:
-        """Of both halves."""
+        """The network's parameters."""
         return self.network.parameters()
 
     def to(self, device: torch.device) -> None:
@@ -52,7 +52,7 @@ class Clip:
 
 
 def load_clip(file: Path, tokenize: Tokenize) -> Clip:
-    """From any of CLIP's layouts. Raises `CheckpointError`."""
+    """Load CLIP to the CPU from a file in any of its layouts. Raises `CheckpointError`."""
     if is_torchscript_archive(file):
         state: StateDict = read_torchscript_archive(file)
     else:
@@ -61,7 +61,7 @@ def load_clip(file: Path, tokenize: Tokenize) -> Clip:
 
 
 def build(state: StateDict, file: str) -> Any:
-    """The network that these tensors are of. Raises `CheckpointError`."""
+    """Build the network from these tensors. Raises `CheckpointError`."""
     from transformers.models.clip.configuration_clip import CLIPConfig
     from transformers.models.clip.modeling_clip import CLIPModel
 
@@ -107,8 +107,8 @@ def build(state: StateDict, file: str) -> Any:
 
 
 @torch.inference_mode()
-def seen(clip: Clip, picture: Image) -> Tensor:
-    """(1, C): the RGB picture's place among texts, of length 1."""
+def picture_vector(clip: Clip, picture: Image) -> Tensor:
+    """The RGB picture's normalised embedding, (1, C) on the CPU."""
     network = clip.network
     side = network.config.vision_config.image_size
     pixels = normalised(middle(picture, side)).to(network.logit_scale.device)
@@ -117,8 +117,8 @@ def seen(clip: Clip, picture: Image) -> Tensor:
 
 
 @torch.inference_mode()
-def meant(clip: Clip, texts: Sequence[str]) -> Tensor:
-    """(texts, C): their places, of length 1. What was asked for before is remembered."""
+def text_vectors(clip: Clip, texts: Sequence[str]) -> Tensor:
+    """The texts' normalised embeddings, (texts, C) on the CPU. They are cached."""
     new = [text for text in dict.fromkeys(texts) if text not in clip.terms]
     if len(clip.terms) + len(new) > _REMEMBERED:
         clip.terms.clear()
@@ -129,7 +129,7 @@ def meant(clip: Clip, texts: Sequence[str]) -> Tensor:
 
 
 def _encoded(clip: Clip, texts: Sequence[str]) -> Tensor:
-    """A text's end is looked at, which knows only what comes before: what fills up is cut off."""
+    """Encode texts. Rows are padded to the longest; padding after a text's end has no effect."""
     network = clip.network
     text = network.config.text_config
     most = text.max_position_embeddings
@@ -144,11 +144,14 @@ def _encoded(clip: Clip, texts: Sequence[str]) -> Tensor:
     return functional.normalize(network.text_projection(ends).float(), dim=-1).cpu()
 
 
-def fits(picture: Tensor, texts: Tensor) -> list[float]:
-    """(1, C), (texts, C) -> how well each text fits: probabilities, together 1."""
+def text_probabilities(picture: Tensor, texts: Tensor) -> list[float]:
+    """How well each text fits: probabilities that sum to 1.
+
+    `picture` (1, C) and `texts` (texts, C) are normalised embeddings.
+    """
     return (_SHARPNESS * picture @ texts.T).softmax(-1)[0].tolist()
 
 
 def chunks(terms: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The terms in portions that go through at once."""
+    """The terms in chunks of `CHUNK`, each encoded at once."""
     return (terms[first : first + CHUNK] for first in range(0, len(terms), CHUNK))

@@ -1,4 +1,4 @@
-"""CLIP's tensors by transformers' names, from the layouts that its files have.
+"""Renaming CLIP's tensors from the layouts of its files to transformers'.
 
 OpenAI's and OpenCLIP's keep query, key and value in one matrix, one below the other, and multiply
 by their projections from the right (Radford et al. 2021, arXiv:2103.00020).
@@ -34,12 +34,15 @@ _PARTS = {
     "mlp.c_proj": "mlp.fc2",
 }
 _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)$")
-#: Facts about the network that OpenAI's archive has among its tensors, and masks.
+#: Tensors of OpenAI's archive that are no weights: dimensions and masks.
 _NEEDLESS = ("input_resolution", "context_length", "vocab_size", "attn_mask", "position_ids")
 
 
 def by_transformers_names(state: StateDict, file: str) -> dict[str, Tensor]:
-    """Raises `CheckpointError` for what is no CLIP of a text and a vision transformer."""
+    """The tensors by transformers' names.
+
+    Raises `CheckpointError` unless they are of a CLIP with a text and a vision transformer.
+    """
     kept = {name: each for name, each in state.items() if not name.endswith(_NEEDLESS)}
     if "vision_model.embeddings.class_embedding" in kept:
         return kept
@@ -55,7 +58,7 @@ def by_transformers_names(state: StateDict, file: str) -> dict[str, Tensor]:
         elif block := _BLOCK.match(name):
             named |= _of_block(block, tensor)
         else:
-            named[name] = tensor  # whose place will be missed
+            named[name] = tensor  # `fill_module` will report it
     return named
 
 

@@ -1,10 +1,10 @@
-"""DeepDanbooru's residual network as its converted file has it, tags included.
+"""DeepDanbooru: a residual network that tags pictures, read from its converted file.
 
-Source: the layout of `model-resnet_custom_v3.pt`: convolutions `n_Conv_0` to the last, numbered as
-they are computed, normalisations worked in. A block is three convolutions beside the stream, of
-1 x 1, 3 x 3 and 1 x 1; the first of a stage has a further one, of 1 x 1, on the stream itself,
-before them or after. Each stage but the first begins by halving the sides. Everything is padded as
-TensorFlow does for `SAME`: what is odd goes to the right and below. (He et al. 2015;
+Source: the layout of `model-resnet_custom_v3.pt`: convolutions `n_Conv_0` to the last, numbered in
+the order of computation, with normalisations folded in. A residual block has convolutions of
+1 x 1, 3 x 3 and 1 x 1; the first block of a stage also has one of 1 x 1 on its shortcut, numbered
+before or after them. Each stage but the first begins by halving the sides. Padding is TensorFlow's
+`SAME`: an odd pixel is padded at the right and bottom. (He et al. 2015;
 KichangKim/DeepDanbooru, `custom_v3`: stages of 256, 512, 1024, 1024, 2048 and 4096 channels, of 3,
 8, 20, 20, 3 and 3 blocks.)
 """
@@ -25,14 +25,17 @@ from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file
 from hexfusion.application.pictures.resizing import FILL, fit
 from hexfusion.domain.errors import CheckpointError
 
-#: Pixels of the pictures it looks at.
+#: The side of its input pictures, in pixels.
 SIDE = 512
 _NAME = re.compile(r"n_Conv_(\d+)\.(weight|bias)$")
 
 
 @dataclass(frozen=True)
 class ResidualBlock:
-    """Numbers of convolutions: three in a row, and the one on the stream, if there is."""
+    """Numbers of a block's convolutions: `row` in sequence, `stream` on the shortcut, if any.
+
+    `step` is the stride.
+    """
 
     row: tuple[int, int, int]
     stream: int | None
@@ -40,9 +43,9 @@ class ResidualBlock:
 
 
 def plan(shapes: Sequence[tuple[int, ...]], file: str) -> list[ResidualBlock]:
-    """The blocks between the first convolution and the last, from their weights' shapes.
+    """The residual blocks between the first convolution and the last, from the weights' shapes.
 
-    Raises `CheckpointError` where they are no such network.
+    Raises `CheckpointError` if the shapes are of another network.
     """
     blocks: list[ResidualBlock] = []
     at, last = 1, len(shapes) - 1
@@ -72,7 +75,7 @@ def plan(shapes: Sequence[tuple[int, ...]], file: str) -> list[ResidualBlock]:
 
 
 class Danbooru(nn.Module):
-    """(B, 3, H, W), 0 to 1 -> (B, tags): probabilities."""
+    """The network: pictures (B, 3, H, W), 0 to 1, to probabilities of tags (B, tags)."""
 
     def __init__(self, state: StateDict, blocks: Sequence[ResidualBlock]) -> None:
         super().__init__()
@@ -105,7 +108,7 @@ class Danbooru(nn.Module):
 
 
 def _padded(x: Tensor, side: int, step: int, value: float = 0.0) -> Tensor:
-    """As TensorFlow's `SAME`: as many results as steps begin within."""
+    """`x` padded as for TensorFlow's `SAME` convolution of that kernel `side` and stride."""
     height, width = x.shape[-2:]
     more = [max(0, (-(-length // step) - 1) * step + side - length) for length in (width, height)]
     (across, down) = more
@@ -115,13 +118,13 @@ def _padded(x: Tensor, side: int, step: int, value: float = 0.0) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Tagger:
-    """The network and its tags, in its order."""
+    """The network and its tags, in the order of its outputs."""
 
     network: Danbooru
     tags: tuple[str, ...]
 
     def parameters(self) -> Iterator[torch.Tensor]:
-        """Of the network."""
+        """The network's parameters."""
         return self.network.parameters()
 
     def to(self, device: torch.device) -> None:
@@ -129,7 +132,7 @@ class Tagger:
 
 
 def load_danbooru(file: Path, dtype: torch.dtype) -> Tagger:
-    """To compute in `dtype`. Raises `CheckpointError`."""
+    """Load the file to the CPU, in `dtype`. Raises `CheckpointError`."""
     content = read_torch_file(file)
     tags = content.get("tags") if isinstance(content, dict) else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -148,7 +151,7 @@ def load_danbooru(file: Path, dtype: torch.dtype) -> Tagger:
 
 
 def build(state: Mapping[str, Tensor], file: str) -> Danbooru:
-    """The network that these tensors are of. Raises `CheckpointError`."""
+    """Build the network from these tensors. Raises `CheckpointError`."""
     weights: dict[int, Tensor] = {}
     for name, tensor in state.items():
         match = _NAME.match(name)
@@ -176,7 +179,7 @@ def build(state: Mapping[str, Tensor], file: str) -> Danbooru:
 
 @torch.inference_mode()
 def probabilities(tagger: Tagger, picture: Image) -> list[float]:
-    """Of each tag, for an RGB picture. Spec images.md 12.2.
+    """The probability of each tag for an RGB picture. Spec images.md 12.2.
 
     Raises `InvalidRequest` for a picture too narrow to be fitted into a square.
     """

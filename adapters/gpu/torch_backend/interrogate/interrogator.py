@@ -1,4 +1,4 @@
-"""The interrogation port on torch."""
+"""`TorchInterrogator`: the interrogation port on torch."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,16 +24,15 @@ from hexfusion.domain.interrogation.starter_captions import caption_scene
 
 T = TypeVar("T")
 Loaded = tuple[Path, int]
-"""A file, and when it was changed."""
+"""A file and its modification time (ns)."""
 
 
 class TorchInterrogator:
-    """`Interrogator` over one device; whoever holds `turn` has it.
+    """`Interrogator` on one device, whose lock is `turn`.
 
-    Networks are loaded at their first use and stay in main memory; `release` takes them off the
-    device. `book` gives the bytes of the captioner that is used where BLIP is not installed.
-    `dtype` is what DeepDanbooru computes in. `free` lets go of what nobody uses, when memory runs
-    out, and returns the bytes freed.
+    Networks are loaded at their first use and stay in RAM; `release` moves them off the device.
+    `book` returns the bytes of the captioner that is used where BLIP is not installed. `dtype` is
+    DeepDanbooru's. `free` is called when memory runs out, and returns the bytes it freed.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class TorchInterrogator:
         self._held: dict[str, tuple[Loaded, Any]] = {}
 
     def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
-        """See `Interrogator.caption`: BLIP's, or else that of the starter's captioner."""
+        """See `Interrogator.caption`: by BLIP, or else by the shipped captioner."""
         file = self._places.blip.find(self._files_below)
         if file is None:
             words = self._out_of_the_book(picture)
@@ -81,7 +80,7 @@ class TorchInterrogator:
         def seen() -> tuple[clip.Clip, torch.Tensor]:
             network = self._network("clip", file, self._load_clip)
             with self._on_device(network):
-                return network, _checked(clip.seen(network, picture))
+                return network, _checked(clip.picture_vector(network, picture))
 
         network, place = with_memory("comparing a picture with terms", seen, self._free)
         done, of = 0, sum(-(-len(terms) // clip.CHUNK) for terms in lists)
@@ -89,14 +88,14 @@ class TorchInterrogator:
             found = []
             for chunk in clip.chunks(terms):
                 with self._on_device(network):
-                    found.append(_checked(clip.meant(network, chunk)))
+                    found.append(_checked(clip.text_vectors(network, chunk)))
                 done += 1
                 if advance(done, of) is not Verdict.CONTINUE:
                     return
-            yield clip.fits(place, torch.cat(found)) if found else []
+            yield clip.text_probabilities(place, torch.cat(found)) if found else []
 
     def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
-        """See `Interrogator.tags`: DeepDanbooru's."""
+        """See `Interrogator.tags`: by DeepDanbooru."""
         file = self._places.danbooru.need(self._files_below, "deepdanbooru")
 
         def looked() -> tuple[danbooru.Tagger, Sequence[float]]:
@@ -118,11 +117,11 @@ class TorchInterrogator:
                     network.to(torch.device("cpu"))
 
     def size(self) -> int:
-        """Bytes of the networks that are held, without the captioner that ships."""
+        """Bytes of the loaded networks, without the shipped captioner."""
         return sum(bytes_of(network.parameters()) for network in self._large())
 
     def drop(self) -> int:
-        """Let go of them; returns their bytes."""
+        """Drop them; returns their bytes."""
         with self._loading:
             size = self.size()
             for name in [name for name in self._held if name != "book"]:
@@ -143,13 +142,13 @@ class TorchInterrogator:
 
     @contextmanager
     def _on_device(self, network: Any) -> Iterator[None]:
-        """For as long as nobody else may compute; another's `release` waits."""
+        """A context with the network on the device, holding the device's lock."""
         with self._turn:
             network.to(self._device)
             yield
 
     def _network(self, name: str, file: Path, load: Callable[[Path], T]) -> T:
-        """What was loaded, unless the file has changed since. Raises `CheckpointError`."""
+        """The network, loaded if it is not held or its file changed. Raises `CheckpointError`."""
         with self._loading:
             key = file, file.stat().st_mtime_ns
             held = self._held.get(name)

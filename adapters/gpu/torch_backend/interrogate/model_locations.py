@@ -1,4 +1,4 @@
-"""Where the files of these networks lie. Source: spec images.md 12, api.md 1."""
+"""Finding the files of the interrogation networks. Source: spec images.md 12, api.md 1."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from hexfusion.domain.errors import ModelUnavailable
 
 @dataclass(frozen=True)
 class ModelLocation:
-    """A folder, the published file that belongs there, and what files in it may end in."""
+    """A network's `folder`, the name of its published file, and accepted file endings."""
 
     folder: Path
     file: str
     endings: Sequence[str]
 
     def find(self, files_below: FilesBelow) -> Path | None:
-        """The published file if it is there, else the first that may be such a one."""
+        """The published file if it exists, else the first file with an accepted ending, or None."""
 
         def wanted(name: str) -> bool:
             return name.lower().endswith(tuple(self.endings))
@@ -27,7 +27,7 @@ class ModelLocation:
         return next(named, found[0] if found else None)
 
     def need(self, files_below: FilesBelow, what: str) -> Path:
-        """The same. Raises `ModelUnavailable` telling `what` needs which file."""
+        """`find`, but raises `ModelUnavailable` if there is none; `what` is what needs it."""
         path = self.find(files_below)
         if path is None:
             raise ModelUnavailable(f"{what} needs {self.file} in {self.folder}")
@@ -36,7 +36,7 @@ class ModelLocation:
 
 @dataclass(frozen=True)
 class ModelLocations:
-    """Those of all the networks."""
+    """The locations of all interrogation networks."""
 
     blip: ModelLocation
     clip: ModelLocation
@@ -44,7 +44,7 @@ class ModelLocations:
 
 
 def model_locations(models: Path, clip: Path | None) -> ModelLocations:
-    """Below the folder of models; `clip` is the one that a flag names."""
+    """The locations below the folder `models`; `clip` is CLIP's folder if a flag names one."""
     torch, either = (".pt", ".pth"), (".pt", ".pth", ".bin", ".safetensors")
     return ModelLocations(
         blip=ModelLocation(

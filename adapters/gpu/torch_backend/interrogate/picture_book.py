@@ -1,8 +1,7 @@
-"""The captioner that ships: it tells what is on a picture of the starter's world.
+"""The shipped captioner, which describes pictures of the starter checkpoint's kind.
 
-A small convolutional network, trained by `tools/starter`; the words of its answers are in the
-file's header. What it is not sure of, it does not say (see
-`domain.interrogation.starter_captions`).
+A small convolutional network, trained by `tools/starter`; the words of its outputs are in the
+file's header. Uncertain guesses are left out (see `domain.interrogation.starter_captions`).
 """
 
 import json
@@ -24,10 +23,10 @@ _WORDS = ("layouts", "grounds", "kinds", "colours")
 
 
 class PictureBookNet(nn.Module):
-    """(B, 3, S, S) in -1..1 -> (B, answers).
+    """The network: pictures (B, 3, S, S), -1 to 1, to logits (B, answers).
 
-    A convolution that widens halves the sides, another adds to what it reads. Of what they find in
-    the whole picture, its left and its right half, the largest and mean values go on.
+    A convolution that changes the width has stride 2, any other is residual. Maximum and mean over
+    the whole picture, its left and its right half are pooled.
     """
 
     def __init__(self, widths: Sequence[int], first: int, hidden: int, answers: int) -> None:
@@ -53,7 +52,7 @@ class PictureBookNet(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class PictureBook:
-    """The network, the side of the pictures it looks at, and the words of each of its answers."""
+    """The network, the side of its input pictures in pixels, and the words of each output."""
 
     network: PictureBookNet
     side: int
@@ -61,7 +60,7 @@ class PictureBook:
 
 
 def load_picture_book(data: bytes, file: str) -> PictureBook:
-    """From the bytes of a safetensors file. Raises `CheckpointError`."""
+    """Load it from the bytes of a safetensors file. Raises `CheckpointError`, naming `file`."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -90,7 +89,7 @@ def _count(state: dict[str, Tensor]) -> int:
 
 @torch.inference_mode()
 def look(book: PictureBook, picture: Image) -> SceneGuess:
-    """What is on an RGB picture of any size, and how sure that is."""
+    """What an RGB picture of any size shows, with the probability of each guess."""
     small = picture.resize((book.side, book.side), Resampling.BOX)
     pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float()
     answers = book.network(pixels / 127.5 - 1)[0]

@@ -1,10 +1,10 @@
-"""The tensors in a TorchScript archive, without running it.
+"""Reading the tensors of a TorchScript archive without executing it.
 
-OpenAI published CLIP so. Such an archive is a zip file with a program (`code/`), a pickle of the
-module's attributes (`data.pkl`) and the tensors' bytes (`data/`). The program is never looked at;
-of the pickle a little machine follows the few instructions that attributes are written with, and
-knows no function but the one that puts a tensor together. Sources: torch's documentation of the
-format, `torch/csrc/jit/docs/serialization.md`; Python's `pickletools`.
+OpenAI published CLIP in this format: a zip file with a program (`code/`), a pickle of the module's
+attributes (`data.pkl`) and the tensors' bytes (`data/`). The program is never read. The pickle is
+interpreted here, by the few instructions that attributes need; the only function it may call is the
+one that rebuilds a tensor. Sources: torch's documentation of the format,
+`torch/csrc/jit/docs/serialization.md`; Python's `pickletools`.
 """
 
 import io
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hexfusion.domain.errors import CheckpointError
 
-#: Bytes that the pickle may have: CLIP's has a quarter of a million.
+#: Bytes of the pickle at most; CLIP's has a quarter of a million.
 _MAX_PICKLE = 64 << 20
 _KINDS = {
     "FloatStorage": torch.float32,
@@ -52,14 +52,14 @@ class _Name(NamedTuple):
 
 
 class _Storage(NamedTuple):
-    """Where a tensor's numbers are."""
+    """The dtype of a tensor's storage, and its file name in the archive."""
 
     dtype: torch.dtype
     key: str
 
 
 class _Stored(NamedTuple):
-    """A tensor that is yet to be read."""
+    """The description of a tensor that is not read yet."""
 
     storage: _Storage
     offset: int
@@ -68,11 +68,11 @@ class _Stored(NamedTuple):
 
 
 class _Module(dict[str, Any]):
-    """A module by its attributes."""
+    """A module's attributes by name."""
 
 
 def is_torchscript_archive(path: Path) -> bool:
-    """Whether this is such a file: a zip with a program beside its pickle."""
+    """Whether the file is a TorchScript archive: a zip file with a program in `code/`."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -109,7 +109,7 @@ def _stored(module: object, before: str = "", depth: int = 0) -> Iterator[tuple[
 
 
 def _tensor(archive: zipfile.ZipFile, folder: str, stored: _Stored) -> Tensor:
-    """Raises ValueError for a tensor that is not all in its numbers."""
+    """Read a tensor. Raises ValueError if it reaches beyond its storage."""
     storage, offset, shape, strides = stored
     info = archive.getinfo(f"{folder}/{storage.key}")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
@@ -175,7 +175,7 @@ def _run(data: bytes) -> object:
 
 
 def _marked(stack: list[Any]) -> list[Any]:
-    """What was put on the stack since the last mark."""
+    """Pop the stack's entries down to the last mark."""
     taken: list[Any] = []
     while (top := stack.pop()) is not _MARK:
         taken.append(top)

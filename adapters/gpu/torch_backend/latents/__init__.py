@@ -1,1 +1,1 @@
-"""Arithmetic on latents: the autoencoder's, img2img's first latents, masks, resizing."""
+"""Latents: VAE encoding and decoding, img2img's first latents, soft masks, latent upscaling."""

@@ -1,4 +1,4 @@
-"""What img2img starts from: pictures and a mask as latents. Source: spec sampling.md 6.5 to 6.7."""
+"""Encoding img2img's pictures and mask to latents. Source: spec sampling.md 6.5 to 6.7."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,10 +24,10 @@ def encode_pictures(
     *,
     retry: Retry | None,
 ) -> Tensor:
-    """RGB pictures of any sizes to latents (B, C, *size), `size` being (height, width) in cells.
+    """Encode RGB pictures of any size to latents (B, C, *size), `size` (height, width) in cells.
 
-    A latent of another size is stretched. Each draws its own noise from `generator`, in order, also
-    where the same picture comes again. Errors as `encode`.
+    A latent of another size is resized. The noise of each is drawn from `generator`, in order, also
+    for a picture that is repeated. `retry` and errors as for `encode`.
     """
     posteriors: dict[int, Tensor] = {}
     latents: list[Tensor] = []
@@ -40,19 +40,19 @@ def encode_pictures(
 
 
 def stretch_latent(latent: Tensor, size: tuple[int, int]) -> Tensor:
-    """A latent (n, C, h, w) stretched to that (height, width) in cells, if it has another."""
+    """A latent (n, C, h, w) resized bilinearly to `size`, (height, width) in cells."""
     return latent if latent.shape[-2:] == size else interpolate(latent, size, mode="bilinear")
 
 
 def to_floats(picture: Image) -> Tensor:
-    """A picture as (height, width, channels) or, of greys, (height, width); from 0 to 1."""
+    """A picture as floats from 0 to 1: (height, width, channels), or (height, width) if grey."""
     return torch.from_numpy(np.array(picture)).float() / 255
 
 
 def repaint_mask(mask: Image, size: tuple[int, int], *, rounded: bool) -> Tensor:
-    """Which cells of a latent of that (height, width) are painted anew: (*size), 1 where they are.
+    """The mask resized to a latent's `size`, (height, width) in cells; 1 where it is repainted.
 
-    `rounded` leaves nothing between 0 and 1.
+    `rounded` rounds values to 0 or 1.
     """
     height, width = size
     share = to_floats(mask.resize((width, height)))

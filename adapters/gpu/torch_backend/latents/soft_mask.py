@@ -1,4 +1,4 @@
-"""Soft inpainting on latents. Source: spec images.md 8."""
+"""Soft inpainting: blending old and new latents while sampling. Source: spec images.md 8."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from hexfusion.domain.scripts.soft_inpainting import SoftInpainting
 
 REACH = 2
-"""Cells to each side that a filtered cell looks at."""
+"""Radius of the filter, in cells."""
 
 SIGMA = 1.5
 ALMOST_ONE = 1.00001
@@ -17,9 +17,10 @@ ALMOST_ONE = 1.00001
 
 @dataclass(frozen=True, eq=False)
 class SoftMask:
-    """A `Mask` that lets the old picture shine through, ever less while noise goes.
+    """A `Mask` that blends the old picture in by a share that depends on the noise level.
 
-    `repaint` is (h, w), from 0 to 1; `init` the clean latent (B, C, h, w).
+    `repaint` is (h, w), from 0 to 1, 1 where the picture is repainted; `init` is the old picture's
+    clean latent (B, C, h, w).
     """
 
     init: Tensor
@@ -32,15 +33,15 @@ class SoftMask:
         return mixed(self.init, x, self.repaint**exponent, self.settings.detail)
 
     def finish(self, x: Tensor) -> Tensor:
-        """See `Mask.finish`. What is kept is decided on the pictures."""
+        """See `Mask.finish`. Leaves `x` unchanged: the pictures are blended instead."""
         return x
 
 
 def mixed(old: Tensor, new: Tensor, share: Tensor, detail: float) -> Tensor:
-    """Latents (B, C, h, w) mixed by the share (h, w) of the new one.
+    """Mix latents (B, C, h, w) by the `share` (h, w) of the new one, preserving contrast.
 
-    A mix of unlike vectors is shorter than either, and its picture dull: so it gets a length
-    between theirs, the nearer to the longer the higher `detail` is.
+    A mix of different vectors is shorter than both, which makes the picture dull. So each is scaled
+    to a length between theirs, nearer to the longer one the higher `detail` is.
     """
     mix = old * (1 - share) + new * share
     lengths = [each.double().norm(dim=1, keepdim=True) for each in (mix, old, new)]
@@ -52,9 +53,9 @@ def mixed(old: Tensor, new: Tensor, share: Tensor, detail: float) -> Tensor:
 def changed_masks(
     init: Tensor, final: Tensor, repaint: Tensor, settings: SoftInpainting
 ) -> list[Image.Image]:
-    """Where each picture changed: "L" of the latent's size, white where it did.
+    """Masks of where each picture changed: mode "L", of the latent's size, white where it did.
 
-    `init` and `final` are (B, C, h, w), `repaint` is (h, w).
+    `init` and `final` are latents (B, C, h, w), `repaint` is (h, w).
     """
     keep = 1 - repaint.clamp(0, 1) ** (settings.scale / 2)
     keep = 0.5 * (1 - settings.mask_influence) + keep * settings.mask_influence
@@ -73,10 +74,10 @@ def _changed(change: Tensor, half: Tensor, contrast: float) -> Image.Image:
 
 
 def ranked_mean(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Each cell (h, w) becomes the mean of the cells around it that rank between two shares.
+    """A filter: each cell (h, w) becomes the mean of its neighbours between two quantiles.
 
-    Cells count by how near they are. A share of 0 is the smallest, 1 the largest; at least one
-    cell's worth is taken.
+    `low` and `high` are the quantiles, 0 to 1, weighted by distance. The mean is over at least the
+    weight of one cell.
     """
     weights, offsets = _neighbourhood()
     height, width = values.shape
@@ -98,7 +99,7 @@ def ranked_mean(values: np.ndarray, low: float, high: float) -> np.ndarray:
 def _window(
     first: np.ndarray, last: np.ndarray, total: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """At least 1 wide, and inside 0 and the total if it can be."""
+    """The interval widened to at least 1, and moved inside 0 and `total` where possible."""
     narrow = last - first < 1
     middle = (first + last) / 2
     start = np.where(narrow, middle - 0.5, first)
@@ -110,7 +111,7 @@ def _window(
 
 
 def _neighbourhood() -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Weights, and where from the padded corner each neighbour begins."""
+    """Weights of the neighbours, and their offsets (y, x) from the padded array's corner."""
     sides = range(2 * REACH + 1)
     offsets = [(y, x) for y in sides for x in sides]
     squares = np.array([(y - REACH) ** 2 + (x - REACH) ** 2 for y, x in offsets])

@@ -1,4 +1,4 @@
-"""Latents to pictures and back: exactly through the autoencoder, or roughly for previews.
+"""Encoding and decoding by the VAE, and the linear approximation of its decoder for previews.
 
 Source: spec sampling.md 6.7 and 6.8, images.md 14, networks.md 1.6.
 """
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 RgbRows = tuple[tuple[float, float, float], ...]
 
 Retry = Callable[["AutoencoderKL"], "AutoencoderKL"]
-"""Given a VAE that yielded NaN, the one to try again with: a copy in another dtype, or the same
-where there is none that could do better. It does not write to the one it is given."""
+"""From a VAE that produced NaN to the one to retry with: a copy in another dtype, or the same VAE
+if it has that dtype already. It does not modify the VAE."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LatentRgb:
-    """The linear map that shows roughly what a latent will decode to.
+    """A linear map from latents to approximate colours.
 
-    `factors` has a row per latent channel, its columns are red, green and blue; `bias` is added.
-    Colours run from -1 to 1.
+    `factors` has a row per latent channel with columns red, green and blue; `bias` is added.
+    Colours are from -1 to 1.
     """
 
     factors: RgbRows
@@ -51,9 +51,9 @@ def decode(
 ) -> Tensor:
     """Decode (n, channels, h, w) latents to (n, 8h, 8w, 3) uint8 on the CPU.
 
-    One picture at a time, so that each is the same in any batch. One that has a NaN is decoded
-    again by the VAE that `retry` gives; `vae` itself is only read. Raises `NotANumber` if the
-    latents have a NaN, or the picture the last time. The tweaks of `computing` hold.
+    One picture at a time, so that a picture does not depend on its batch. One with a NaN is decoded
+    again by the VAE that `retry` gives. Raises `NotANumber` if the latents have a NaN, or the
+    picture still has one. The tweaks of `computing` apply.
     """
     refuse_nan(latents)
     pictures = [_decode_one(vae, latent, scale_factor, retry) for latent in latents]
@@ -61,7 +61,7 @@ def decode(
 
 
 def refuse_nan(latents: Tensor) -> None:
-    """Raises `NotANumber` for latents that have one."""
+    """Raises `NotANumber` if the latents have a NaN."""
     if bool(latents.isnan().any()):
         raise NotANumber("the UNet produced NaN: try it in float32 (--no-half)")
 
@@ -77,9 +77,9 @@ def encode(
 ) -> Tensor:
     """Encode (n, 8h, 8w, 3) pictures, uint8 or floats from 0 to 1, to (n, channels, h, w) float32.
 
-    The autoencoder answers with a distribution, of which a sample is drawn from `generator`, one
-    of the CPU's. Pictures are encoded and drawn one at a time, in order. The latents are on the
-    VAE's device. `retry`, tweaks and errors as for `decode`.
+    The encoder's output is a distribution, which is sampled with `generator` (on the CPU). Pictures
+    are encoded and sampled one at a time, in order. The latents are on the VAE's device. `retry`,
+    tweaks and errors as for `decode`.
     """
     if images.dtype == torch.uint8:
         images = images.float() / 255
@@ -89,17 +89,18 @@ def encode(
 
 @torch.inference_mode()
 def posterior(vae: "AutoencoderKL", picture: Tensor, *, retry: Retry | None = None) -> Tensor:
-    """What the encoder says of a picture (8h, 8w, 3), floats from 0 to 1: moments
-    (1, 2 * channels, h, w), as `sample_posterior` takes them. `retry`, tweaks and errors as for
-    `decode`.
+    """The encoder's output for a picture (8h, 8w, 3), floats from 0 to 1.
+
+    Returns mean and log-variance, (1, 2 * channels, h, w), for `sample_posterior`. `retry`, tweaks
+    and errors as for `decode`.
     """
     return _encode_one(vae, (picture.float() * 2 - 1).permute(2, 0, 1), retry)
 
 
 def sample_posterior(moments: Tensor, scale_factor: float, generator: torch.Generator) -> Tensor:
-    """A scaled latent (n, channels, h, w) out of what the encoder says of it.
+    """Sample a scaled latent (n, channels, h, w) from the encoder's distribution.
 
-    `moments` (n, 2 * channels, h, w) are mean and log-variance; their noise is drawn on the CPU.
+    `moments` (n, 2 * channels, h, w) are mean and log-variance; the noise is drawn on the CPU.
     """
     mean, log_variance = moments.float().chunk(2, dim=1)
     noise = torch.randn(mean.shape, generator=generator).to(mean.device)
@@ -107,9 +108,10 @@ def sample_posterior(moments: Tensor, scale_factor: float, generator: torch.Gene
 
 
 def retry_dtype(*, auto_precision: bool, bfloat16: bool) -> torch.dtype | None:
-    """The dtype in which NaN is tried again, by the two options (spec networks.md 1.6).
+    """The dtype to retry in after NaN, None for no retry (spec networks.md 1.6).
 
-    They are `auto_vae_precision` and `auto_vae_precision_bfloat16`, which goes first.
+    By the options `auto_vae_precision` (float32) and `auto_vae_precision_bfloat16`, which takes
+    precedence.
     """
     if bfloat16:
         return torch.bfloat16
@@ -127,16 +129,16 @@ def to_pictures(pixels: Tensor) -> list[Image.Image]:
 
 
 def approximate(latents: Tensor, map_: LatentRgb) -> Tensor:
-    """A guess at the picture, one pixel per latent: (n, channels, h, w) to (n, h, w, 3) uint8."""
+    """Decode latents (n, channels, h, w) roughly, by a linear map: (n, h, w, 3) uint8."""
     factors, bias = (torch.tensor(x, device=latents.device) for x in (map_.factors, map_.bias))
     return to_bytes(torch.einsum("nchw,cr->nhwr", latents.float(), factors) + bias).cpu()
 
 
 def latent_rgb_in(metadata: Mapping[str, str], channels: int) -> LatentRgb | None:
-    """The map a safetensors file brings in its metadata, for a VAE of `channels` latents.
+    """The colour map in a safetensors file's metadata, for latents of `channels` channels.
 
-    `latent_rgb_factors` is a JSON array of rows of three, `latent_rgb_bias` one of three numbers.
-    None where they are absent, or unusable, which is logged: a preview is not worth an error.
+    `latent_rgb_factors` is a JSON array of rows of three numbers, `latent_rgb_bias` one of three
+    numbers. None if they are absent or unusable; the latter is logged.
     """
     try:
         factors = json.loads(metadata["latent_rgb_factors"])
@@ -178,7 +180,7 @@ def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: Retry | None) -> T
 def _without_nan(
     vae: "AutoencoderKL", compute: Callable[["AutoencoderKL"], Tensor], retry: Retry | None
 ) -> Tensor:
-    """What the VAE computes, or else the one to try again with. Raises `NotANumber`."""
+    """The result of `compute(vae)`, or after NaN that of the retry VAE. Raises `NotANumber`."""
     result = compute(vae)
     if not bool(result.isnan().any()):
         return result

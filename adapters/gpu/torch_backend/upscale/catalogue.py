@@ -1,4 +1,4 @@
-"""Which upscaling networks there are files of. Source: spec images.md 9.1."""
+"""The catalogue of upscaling networks, from the files in their folders. Source: images.md 9.1."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ _EXTENSIONS = (".pt", ".pth", ".safetensors")
 
 @dataclass(frozen=True)
 class UpscalerFamily:
-    """A folder below models, what A1111 calls its typical model, and that one's scale."""
+    """A kind of upscaler: its folder below models, and A1111's model name and scale for its files.
+
+    `named` are published models with names of their own.
+    """
 
     folder: str
     model_name: str | None
@@ -34,7 +37,7 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class UpscalerSource:
-    """A network that can be used: its file, or the packaged one it is to be made from."""
+    """A usable network and its file; if `packaged`, the file is first converted from that one."""
 
     model: UpscalerModel
     family: str
@@ -43,9 +46,10 @@ class UpscalerSource:
 
 
 class Catalogue:
-    """Looks into the folders at each call: files come and go.
+    """Finds networks. The folders are read at each call, as files may change.
 
-    `folders` has each family's, the first taking precedence; what is converted goes to the last.
+    `folders` maps a family to its folders, the first taking precedence. Converted files are
+    written to the last.
     """
 
     def __init__(self, folders: Mapping[str, Sequence[Path]], files_below: FilesBelow) -> None:
@@ -53,7 +57,7 @@ class Catalogue:
         self._files_below = files_below
 
     def sources(self, settings: UpscaleSettings) -> list[UpscalerSource]:
-        """By lower-cased name. Of a name that comes twice, the family first in `FAMILIES`."""
+        """All networks, sorted by name without case; of equal names the first in `FAMILIES`."""
         found: dict[str, UpscalerSource] = {}
         for family in FAMILIES:
             for source in self._of(family, settings):
@@ -61,7 +65,10 @@ class Catalogue:
         return sorted(found.values(), key=lambda each: each.model.name.lower())
 
     def find(self, name: str, settings: UpscaleSettings) -> UpscalerSource:
-        """Raises `NotFound`, `ModelUnavailable` for a published model whose file is missing."""
+        """The network of that name.
+
+        Raises `NotFound`, and `ModelUnavailable` for a published model whose file is missing.
+        """
         for source in self.sources(settings):
             if source.model.name == name:
                 return source

@@ -15,7 +15,7 @@ from hexfusion.domain.errors import CheckpointError
 
 
 class Compact(nn.Module):
-    """(B, 3, H, W) -> (B, 3, H scale, W scale): what the network adds to the enlarged pixels."""
+    """Upscales (B, 3, H, W) to (B, 3, H * scale, W * scale): nearest-neighbour plus detail."""
 
     def __init__(self, features: int, hidden: int, scale: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Compact(nn.Module):
 
 
 def detect(state: StateDict) -> bool:
-    """Whether the tensors alternate between convolutions and slopes, as these files' do."""
+    """Whether these are a Compact's tensors: convolutions alternate with PReLU slopes."""
     first, slopes = state.get("body.0.weight"), state.get("body.1.weight")
     if first is None or slopes is None or "conv_first.weight" in state:
         return False
@@ -40,7 +40,7 @@ def detect(state: StateDict) -> bool:
 
 
 def build(state: StateDict, file: str) -> Built:
-    """Raises `CheckpointError`."""
+    """The network with these tensors. Raises `CheckpointError`."""
     last = max(_place(name) for name in state)
     if last > len(state):  # before so many are built
         raise CheckpointError(file, f"has not the tensors of {last} layers")
@@ -56,7 +56,7 @@ def build(state: StateDict, file: str) -> Built:
 
 
 def _place(name: str) -> int:
-    """Where in the body a tensor belongs; 0 for others, which are told of later."""
+    """The number of a tensor's layer in the body; 0 for other tensors."""
     match name.split("."):
         case ["body", place, _] if place.isdecimal():
             return int(place)

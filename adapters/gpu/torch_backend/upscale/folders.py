@@ -1,4 +1,4 @@
-"""Where the files of upscaling networks lie. Source: spec images.md 9.1."""
+"""The folders of upscaling networks' files. Source: spec images.md 9.1."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,10 +8,10 @@ _MORE = ("HAT",)
 
 
 def upscaler_folders(models: Path, given: Mapping[str, Path]) -> Mapping[str, Sequence[Path]]:
-    """Each family's folders, the first to be looked into first.
+    """Each family's folders, in order of precedence.
 
-    `given` has those that flags name; where that is a checkout of the family's own program, the
-    folder in it that keeps models counts. The usual folder, below `models`, is always the last.
+    `given` has the folders named by flags. If one is a checkout of the family's own program, the
+    models folder in it is used. The usual folder, below `models`, is always the last.
     """
     folders = {family: _folders(models / family, folder) for family, folder in given.items()}
     return folders | {family: [models / family] for family in _MORE}

@@ -1,4 +1,4 @@
-"""A file to an upscaling network, whichever it holds."""
+"""Loading an upscaling network of any supported architecture from a file."""
 
 from pathlib import Path
 
@@ -12,20 +12,23 @@ from hexfusion.domain.errors import CheckpointError
 
 #: Where training programs put the tensors in a `.pth`, the better ones first.
 _INSIDE = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
-#: What they put before every name.
+#: Their prefixes of every name.
 _PREFIXES = ("module.", "netG.")
 
-#: Those that are built here; anything else is spandrel's.
+#: Architectures that are built here; spandrel builds any other.
 _OWN = (rrdb, compact)
 
 
 def load_network(file: Path) -> Built:
-    """Raises `CheckpointError`, `ModelUnavailable` where spandrel is needed and absent."""
+    """The network in the file.
+
+    Raises `CheckpointError`, and `ModelUnavailable` if spandrel is needed and not installed.
+    """
     return build(read_weights(file, mmap=False, inside=_INSIDE).tensors, str(file))
 
 
 def build(state: StateDict, file: str) -> Built:
-    """The network that these tensors are of. Raises as `load_network` does."""
+    """The network with these tensors. Raises as `load_network`."""
     state = _unprefixed(state)
     try:
         for own in _OWN:

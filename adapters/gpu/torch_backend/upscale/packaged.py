@@ -1,4 +1,4 @@
-"""Real-ESRGAN's weights out of a package of data, in the format of ncnn.
+"""Reading Real-ESRGAN's weights from an installed Python package that holds them in ncnn's format.
 
 Source: ncnn's wiki, "param and model file structure". A `.param` is text, one layer a line; a
 `.bin` has the layers' numbers in the same order. Nothing in either is executed.
@@ -30,12 +30,12 @@ _OUTSIDE, _INSIDE = 6, 15
 
 
 def is_packaged(stem: str) -> bool:
-    """Whether the package has that model."""
+    """Whether the package contains the model of that file name without ending."""
     return stem in _FILES
 
 
 def packaged_file(stem: str) -> Path | None:
-    """The `.param` of that model, if the package has it and is installed."""
+    """The model's `.param` file; None if the package lacks it or is not installed."""
     spec = importlib.util.find_spec(_PACKAGE)
     if stem not in _FILES or spec is None or not spec.submodule_search_locations:
         return None
@@ -73,7 +73,7 @@ _Read = tuple[dict[str, Tensor], int]
 
 
 def _layers(text: str, file: str) -> Iterator[tuple[str, Mapping[int, int]]]:
-    """Those with numbers in the `.bin`: their kind and whole-numbered parameters."""
+    """The layers with weights in the `.bin`: their kind and integer parameters, in order."""
     lines = text.splitlines()
     if not lines or lines[0].strip() != _MAGIC:
         raise CheckpointError(file, "is no ncnn network")

@@ -16,9 +16,9 @@ from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, fill_m
 from hexfusion.adapters.gpu.torch_backend.upscale.upscaling_network import Built
 from hexfusion.domain.errors import CheckpointError
 
-_SLOPE = 0.2  # of the leaky ReLUs, and the share that residual branches add
+_SLOPE = 0.2  # slope of the leaky ReLUs, and factor of residual branches
 
-#: What the sides of a picture that is unshuffled are filled up to a multiple of, pixels.
+#: A picture's sides are padded to a multiple of this before the pixel unshuffle, in pixels.
 _MULTIPLE = 4
 
 #: Names of other training programs -> Real-ESRGAN's.
@@ -34,7 +34,7 @@ _RENAMED = (
 
 
 class _DenseBlock(nn.Module):
-    """Five convolutions, each of which sees what all before it made."""
+    """A dense block: five convolutions, each of which takes the outputs of all before it."""
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class _Block(nn.Module):
 
 
 class RRDBNet(nn.Module):
-    """(B, 3, H, W) -> (B, 3, H s, W s), where s is 2 ** `doublings` / `unshuffle`."""
+    """Upscales (B, 3, H, W) to (B, 3, H * s, W * s), with s = 2 ** `doublings` / `unshuffle`."""
 
     def __init__(
         self, features: int, growth: int, blocks: int, doublings: int, unshuffle: int
@@ -116,14 +116,14 @@ def real_esrgan_names(state: StateDict) -> dict[str, Tensor]:
 
 
 def detect(state: StateDict) -> bool:
-    """Whether this is an RRDBNet that is built here; ESRGAN+ has further convolutions."""
+    """Whether these are an RRDBNet's tensors; not ESRGAN+'s, which has further convolutions."""
     named = real_esrgan_names(state)
     own = "conv_first.weight" in named and "body.0.rdb1.conv1.weight" in named
     return own and not any(".conv1x1." in name for name in named)
 
 
 def build(state: StateDict, file: str) -> Built:
-    """Raises `CheckpointError`."""
+    """The network with these tensors. Raises `CheckpointError`."""
     named = real_esrgan_names(state)
     features, channels = named["conv_first.weight"].shape[:2]
     unshuffle = math.isqrt(channels // 3)

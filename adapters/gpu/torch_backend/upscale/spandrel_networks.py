@@ -1,4 +1,4 @@
-"""SwinIR, DAT, ScuNET and some forty others: the networks of the library spandrel, if it is here.
+"""SwinIR, DAT, ScuNET and some forty other networks, built by the optional library spandrel.
 
 It is no dependency of ours: it requires torchvision, whose wheel breaks diffusers beside a torch
 from elsewhere (docs/adr/0009). Two of its networks use torchvision; without those two it works.
@@ -18,14 +18,17 @@ from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 
 INSTALL = "pip install 'hexfusion[upscalers]' && pip install --no-deps spandrel"
 
-#: Networks that fill holes and mend faces: not ours to use, and in need of torchvision.
+#: Networks for inpainting and faces, which are not used here and need torchvision.
 _LEFT_OUT = ("LaMa", "RestoreFormer")
 
 _importing = threading.Lock()
 
 
 def build(state: StateDict, file: str) -> Built:
-    """Raises `ModelUnavailable` without spandrel, `CheckpointError` for what it does not know."""
+    """The network with these tensors, built by spandrel.
+
+    Raises `ModelUnavailable` without spandrel, `CheckpointError` for an unknown architecture.
+    """
     spandrel = library(file)
     try:
         model = spandrel.MAIN_REGISTRY.load(dict(state))
@@ -46,7 +49,7 @@ def _find() -> ModuleSpec | None:
 
 
 def library(file: str) -> Any:
-    """The library, for what that file holds. Raises `ModelUnavailable`."""
+    """The spandrel library, for loading `file`. Raises `ModelUnavailable` if not installed."""
     with _importing:
         if _find() is None:
             message = f"{file} is no ESRGAN; other networks need spandrel: {INSTALL}"
@@ -57,7 +60,7 @@ def library(file: str) -> Any:
 
 
 def _left_out(name: str) -> ModuleType:
-    """A module with an architecture that recognises nothing."""
+    """A stand-in module whose architecture detects no file."""
     module = ModuleType(f"spandrel.architectures.{name}")
 
     class Nothing:

@@ -1,4 +1,4 @@
-"""A picture through a network, whole or in tiles. Source: spec images.md 9.3 and 9.4."""
+"""Upscaling a picture by a network, whole or in tiles. Source: spec images.md 9.3 and 9.4."""
 
 import threading
 
@@ -16,7 +16,7 @@ from hexfusion.domain.upscalers import Tiling
 
 
 def run_whole(network: UpscalingNetwork, picture: Image, turn: threading.Lock) -> Image:
-    """What the network makes of an RGB picture. Whoever holds `turn` has the device."""
+    """An RGB picture upscaled in one call, holding the device's lock `turn`."""
     return to_picture(_call(network, to_pixels(picture), turn))
 
 
@@ -27,7 +27,11 @@ def run_in_tiles(
     turn: threading.Lock,
     advance: Advance,
 ) -> Image:
-    """The mean of overlapping tiles' results; the picture itself if it was stopped."""
+    """An RGB picture upscaled in overlapping tiles, whose results are averaged.
+
+    `tiling` has size and overlap in pixels; size 0 upscales it whole. `advance` is called after
+    each tile; if it stops the job, `picture` itself is returned. Raises `NotANumber`.
+    """
     pixels, scale = to_pixels(picture), network.scale
     height, width = pixels.shape[-2:]
     size = min(tiling.size, height, width)
@@ -57,7 +61,7 @@ def run_in_tiles(
 
 
 def _call(network: UpscalingNetwork, pixels: Tensor, turn: threading.Lock) -> Tensor:
-    """Pixels on the CPU, 0 to 1, in single precision. Raises `NotANumber`."""
+    """Run the network on pixels (1, 3, H, W), 0 to 1; float32 on the CPU. Raises `NotANumber`."""
     with turn, torch.inference_mode():
         made = network.run(pixels.to(network.device, network.dtype)).float().cpu().clamp_(0, 1)
     if made.isnan().any():
@@ -67,13 +71,15 @@ def _call(network: UpscalingNetwork, pixels: Tensor, turn: threading.Lock) -> Te
 
 
 def to_pixels(picture: Image) -> Tensor:
-    """(1, 3, H, W), 0 to 1, in the order blue, green, red: as A1111 does for every network,
-    whichever order it was trained on."""
+    """A picture as BGR pixels (1, 3, H, W), 0 to 1.
+
+    A1111 uses this order for every network, whichever it was trained on.
+    """
     pixels = torch.from_numpy(np.array(picture)[:, :, ::-1].copy())
     return pixels.permute(2, 0, 1).unsqueeze(0).float().div_(255)
 
 
 def to_picture(pixels: Tensor) -> Image:
-    """The reverse, rounded half to even."""
+    """The inverse of `to_pixels`; levels are rounded half to even."""
     levels = pixels.squeeze(0).clamp(0, 1).mul(255).round().to(torch.uint8)
     return fromarray(levels.permute(1, 2, 0).flip(-1).contiguous().numpy())

@@ -1,4 +1,4 @@
-"""The upscaling port on torch."""
+"""`TorchUpscaler`: the upscaling port on torch."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,18 +21,18 @@ from hexfusion.application.ports.upscale import Advance, go_on
 from hexfusion.domain.errors import CheckpointError, InvalidRequest, NotANumber
 from hexfusion.domain.upscalers import PLAIN_UPSCALERS, UpscalerModel, UpscaleSettings
 
-#: Pixels that a round may make, 8 bits to a channel: 768 MiB.
+#: Pixels of a network's output at most: 768 MiB at 8 bits per channel.
 MAX_PIXELS = 16384 * 16384
 #: Families whose networks A1111 runs in half precision where the checkpoint's are.
 _HALF = frozenset({"RealESRGAN", "DAT", "SwinIR"})
 
 
 class TorchUpscaler:
-    """`Upscaler` over one device, with the networks that lie in `folders` by family.
+    """`Upscaler` on one device, with the networks in `folders` (by family).
 
-    The network used last stays in memory. `dtype` is what half-precision families compute in;
-    whoever holds `turn` has the device. `write` puts bytes into a file as a whole. `free` lets go
-    of what nobody uses, when memory runs out, and returns the bytes freed.
+    The network used last stays in memory. `dtype` is that of half-precision families; `turn` is the
+    lock on the device. `write` writes a file atomically. `free` is called when memory runs out, and
+    returns the bytes it freed. Safe to use from many threads.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class TorchUpscaler:
             raise NotANumber(f"{source.file.name}: {error}") from error
 
     def size(self) -> int:
-        """Bytes of the network that is held."""
+        """Bytes of the network that is kept."""
         return self._size if self._held else 0
 
     def drop(self) -> int:
-        """Let go of it; returns its bytes."""
+        """Drop it; returns its bytes."""
         with self._loading:
             size, self._held = self.size(), None
         return size
@@ -112,7 +112,10 @@ class TorchUpscaler:
         settings: UpscaleSettings,
         advance: Advance,
     ) -> Image:
-        """One round (spec images.md 9.3 and 9.4). Raises `InvalidRequest` for too much."""
+        """Run the network over a picture once (spec images.md 9.3 and 9.4).
+
+        Raises `InvalidRequest` for one that is too large.
+        """
         if image.width * image.height * network.scale**2 > MAX_PIXELS:
             size, sides = "{}x{}".format(*image.size), f"{network.scale} times its sides"
             message = f"{size} is too large for a network that makes {sides}"
@@ -124,7 +127,10 @@ class TorchUpscaler:
         return by_tiles(image, tiling, lambda tile: run_whole(network, tile, self._turn), advance)
 
     def _network(self, source: UpscalerSource) -> UpscalingNetwork:
-        """Raises `CheckpointError`; the network held before then stays."""
+        """The network, loaded if it is not held or its file changed.
+
+        Raises `CheckpointError`; the network held before is then kept.
+        """
         with self._loading:
             if source.packaged and not source.file.exists():
                 self._convert(source.packaged, source.file)

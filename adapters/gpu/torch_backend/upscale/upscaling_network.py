@@ -1,4 +1,4 @@
-"""What every upscaling network is to the rest of this package."""
+"""`UpscalingNetwork`: the common interface of all upscaling networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class UpscalingNetwork:
     """A network on its device.
 
-    `run` takes pixels (1, 3, H, W) in `dtype`, 0 to 1, of any size, and answers (1, 3, H scale,
-    W scale), about 0 to 1. `architecture` is its name for people.
+    `run` takes pixels (1, 3, H, W) in `dtype`, 0 to 1, of any size, and returns (1, 3, H * scale,
+    W * scale), about 0 to 1. `architecture` is its name for messages.
     """
 
     architecture: str
@@ -24,16 +24,19 @@ class UpscalingNetwork:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A network still on the CPU, in single precision. `half` says whether half serves it."""
+    """A network on the CPU in float32. `half`: it also works in half precision.
+
+    `run` replaces calling the `module`, where that is not enough.
+    """
 
     architecture: str
     module: nn.Module
     scale: int
     half: bool = True
-    run: Callable[[Tensor], Tensor] | None = None  # where it is more than calling the module
+    run: Callable[[Tensor], Tensor] | None = None
 
     def on(self, device: torch.device, dtype: torch.dtype) -> UpscalingNetwork:
-        """The same, ready to use; in single precision if `dtype` does not serve it."""
+        """Move it to `device` and `dtype`; to float32 if it does not work in half precision."""
         dtype = (
             dtype if self.half or dtype not in (torch.float16, torch.bfloat16) else torch.float32
         )

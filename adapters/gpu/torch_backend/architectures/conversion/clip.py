@@ -1,11 +1,12 @@
-"""Layers of a CLIP text model: transformers' path to the path in the file."""
+"""CLIP text models: transformers' module paths to the paths in the file."""
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import CLIP_TEXT
 
 
 def clip_text_modules(prefix: str = CLIP_TEXT) -> dict[str, str]:
-    """The file holds transformers' own names under a prefix, and always with `text_model.`, which
-    transformers dropped in version 5.
+    """The map for a file with transformers' names under `prefix`.
+
+    Paths may start with `text_model.`, as before transformers 5, or not.
     """
     parts = ("embeddings", "encoder", "final_layer_norm")
     return {ours + part: prefix + part for part in parts for ours in ("", "text_model.")}

@@ -1,8 +1,8 @@
-"""Parameters of MiDaS' DPT-hybrid, found for transformers' `DPTForDepthEstimation`.
+"""MiDaS' DPT-hybrid: parameters of transformers' `DPTForDepthEstimation` to tensors in the file.
 
-Ranftl et al. 2021 (arXiv:2103.13413). The file's names are the original's: a timm ViT whose patches
-come out of a ResNet, under `pretrained`, and what fuses their features, under `scratch`. Query, key
-and value of an attention are one matrix there.
+Ranftl et al. 2021 (arXiv:2103.13413). The file has the original's names: a timm ViT on patches of a
+ResNet's features under `pretrained`, and the fusion layers under `scratch`. Query, key and value of
+an attention are one matrix in the file.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _BACKBONE = "dpt.embeddings.backbone.bit."
 
 
 def locate_dpt(depth: DepthArchitecture) -> Locate:
-    """Of tensors named from the architecture's prefix on."""
+    """Locates the parameters of that network."""
     modules = _modules(depth)
 
     def locate(parameter: str) -> Origin:
@@ -65,7 +65,8 @@ def _modules(depth: DepthArchitecture) -> Mapping[str, str]:
             f"{ours}.output.dense": f"{theirs}.mlp.fc2",
         }
     for level in range(4):
-        # the lowest resolution is fused first: transformers counts so, the original from the other
+        # transformers counts from the lowest resolution, which is fused first; the file from the
+        # highest
         ours, theirs = f"neck.fusion_stage.layers.{3 - level}", f"scratch.refinenet{level + 1}"
         names[f"neck.convs.{level}"] = f"scratch.layer{level + 1}_rn"
         names[f"{ours}.projection"] = f"{theirs}.out_conv"

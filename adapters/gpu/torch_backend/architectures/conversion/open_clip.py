@@ -1,8 +1,8 @@
-"""Parameters of CLIP models in OpenCLIP's layout, found for transformers' CLIP classes.
+"""CLIP models in OpenCLIP's layout: parameters of transformers' CLIP classes to tensors.
 
-OpenAI's own image encoders are laid out the same way. Both are the transformer of Radford et al.
-2021 (arXiv:2103.00020). OpenCLIP keeps query, key and value of an attention in one matrix, one
-below the other, and multiplies by its projection from the right.
+OpenAI's own image encoders have the same layout. Both are the transformer of Radford et al. 2021
+(arXiv:2103.00020). OpenCLIP stacks query, key and value of an attention in one matrix, and its
+projection matrices are transposed.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _VISION_TOP = {
     "embeddings.class_embedding": Origin("class_embedding"),
     "embeddings.patch_embedding.weight": Origin("conv1.weight"),
     "embeddings.position_embedding.weight": Origin("positional_embedding"),
-    # so misspelt in transformers
+    # transformers' spelling
     "pre_layrnorm.weight": Origin("ln_pre.weight"),
     "pre_layrnorm.bias": Origin("ln_pre.bias"),
     "post_layernorm.weight": Origin("ln_post.weight"),
@@ -38,12 +38,12 @@ _ATTENTION = {"self_attn.q_proj": 0, "self_attn.k_proj": 1, "self_attn.v_proj": 
 
 
 def locate_open_clip(prefix: str) -> Locate:
-    """For `CLIPTextModel` and `CLIPTextModelWithProjection`, of tensors named from `prefix` on."""
+    """Locates parameters of `CLIPTextModel`, with or without projection, under `prefix`."""
     return _locate(prefix, "text_model.", _TOP)
 
 
 def locate_open_clip_vision(prefix: str) -> Locate:
-    """For `CLIPVisionModelWithProjection`."""
+    """Locates parameters of `CLIPVisionModelWithProjection`, under `prefix`."""
     return _locate(prefix, "vision_model.", _VISION_TOP)
 
 

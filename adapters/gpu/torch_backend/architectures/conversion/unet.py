@@ -1,4 +1,4 @@
-"""Layers of a UNet: diffusers' path to the path in the file."""
+"""UNets: diffusers' module paths to the paths in the file."""
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import UNET, UNetArchitecture
 
@@ -13,11 +13,11 @@ _RESNET = {
 
 
 def unet_modules(unet: UNetArchitecture) -> dict[str, str]:
-    """Every module with weights, and some that not every network has. Attention layers are one
-    entry: inside, the names agree.
+    """The map of a UNet's modules, including some that not every UNet has.
 
-    The file numbers blocks in the order they run, convolution and down-samplers included;
-    diffusers groups them by resolution level.
+    The file numbers blocks in the order they run, including the first convolution and
+    down-samplers; diffusers groups them by resolution. Attention layers are one entry each, as the
+    names inside are equal.
     """
     names = {
         "conv_in": "input_blocks.0.0",

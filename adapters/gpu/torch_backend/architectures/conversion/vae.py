@@ -1,4 +1,4 @@
-"""Layers of an autoencoder: diffusers' path to the path in the file."""
+"""VAEs: diffusers' module paths to the paths in the file."""
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import VAE, VaeArchitecture
 
@@ -19,9 +19,10 @@ _ATTENTION = {
 
 
 def vae_modules(vae: VaeArchitecture, prefix: str = VAE) -> dict[str, str]:
-    """Every module with weights. The file numbers levels by resolution in both halves, highest
-    first; diffusers numbers the decoder's in the order they run. `prefix` is empty for a VAE in
-    a file of its own.
+    """The map of a VAE's modules; `prefix` is empty for a VAE in a file of its own.
+
+    The file numbers levels from the highest resolution in encoder and decoder; diffusers numbers
+    the decoder's from the lowest, in the order they run.
     """
     levels = len(vae.channels)
     names = {"quant_conv": "quant_conv", "post_quant_conv": "post_quant_conv"}

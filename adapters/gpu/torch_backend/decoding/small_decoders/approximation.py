@@ -1,4 +1,4 @@
-"""Approx NN: eight convolutions from a latent to a picture of a quarter of the size.
+"""Approx NN: eight convolutions that decode a latent to a quarter of the picture's sides.
 
 The network and its file are A1111's (`models/VAE-approx/model.pt`). Source: spec images.md 14.
 """
@@ -9,17 +9,17 @@ from torch.nn import functional
 
 from hexfusion.adapters.gpu.torch_backend.files.filling import StateDict, fill_module
 
-#: Side and width of each convolution, behind the latent's own channels.
+#: Kernel side and output channels of each convolution.
 _LAYERS = ((7, 8), (5, 16), (3, 32), (3, 64), (3, 32), (3, 16), (3, 8), (3, 3))
-#: No convolution pads: this is what all of them together take off each side.
+#: Cells that the convolutions, which have no padding, take off each side together.
 _BORDER = sum(side // 2 for side, _ in _LAYERS)
 _SLOPE = 0.1
 
 
 class Approximation(nn.Module):
-    """Latents (n, channels, h, w) as the UNet sees them to colours (n, 3, 2h, 2w), about -1 to 1.
+    """Decodes scaled latents (n, channels, h, w) to colours (n, 3, 2h, 2w), about -1 to 1.
 
-    The last layer too is followed by LeakyReLU: what is dark has to be far below zero before it.
+    As in A1111 a LeakyReLU follows the last layer too.
     """
 
     def __init__(self, channels: int = 4) -> None:
@@ -38,7 +38,7 @@ class Approximation(nn.Module):
 
 
 def build_approximation(state: StateDict, file: str, channels: int) -> nn.Module:
-    """With these weights, for latents of that many channels. Errors as `fill_module`."""
+    """An `Approximation` with these weights, for `channels` latents. Raises as `fill_module`."""
     with torch.device("meta"):
         network = Approximation(channels)
     return fill_module(network, state, file, copy=True)

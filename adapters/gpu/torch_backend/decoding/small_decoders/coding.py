@@ -1,4 +1,4 @@
-"""Small networks at work. Source: spec images.md 14, sampling.md 6.7 and 6.8."""
+"""Decoding and encoding by small networks. Source: spec images.md 14, sampling.md 6.7 and 6.8."""
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,9 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import refuse_nan, to_byte
 
 @torch.inference_mode()
 def decode_small(decoder: nn.Module, latents: Tensor) -> Tensor:
-    """Latents (n, channels, h, w) by TAESD to (n, 8h, 8w, 3) uint8 on the CPU.
+    """Decode latents (n, channels, h, w) by TAESD to (n, 8h, 8w, 3) uint8 on the CPU.
 
-    One picture at a time, so that each is the same in any batch. Raises `NotANumber`.
+    One picture at a time, so that a picture does not depend on its batch. Raises `NotANumber`.
     """
     refuse_nan(latents)
     return torch.stack([_pixels(2 * _run(decoder, each[None]) - 1)[0] for each in latents])
@@ -18,21 +18,21 @@ def decode_small(decoder: nn.Module, latents: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def encode_small(encoder: nn.Module, picture: Tensor) -> Tensor:
-    """A picture (8h, 8w, 3), floats from 0 to 1, by TAESD to a latent (1, channels, h, w) float32.
+    """Encode a picture (8h, 8w, 3), floats from 0 to 1, by TAESD: (1, channels, h, w) float32.
 
-    It comes out as the UNet sees it; nothing is drawn.
+    The latent is scaled for the UNet. No noise is drawn.
     """
     return _run(encoder, picture.permute(2, 0, 1)[None])
 
 
 @torch.inference_mode()
 def decode_approximately(network: nn.Module, latents: Tensor) -> Tensor:
-    """Latents (n, channels, h, w) by Approx NN to (n, 2h, 2w, 3) uint8 on the CPU."""
+    """Decode latents (n, channels, h, w) by Approx NN to (n, 2h, 2w, 3) uint8 on the CPU."""
     return _pixels(_run(network, latents))
 
 
 def _run(network: nn.Module, given: Tensor) -> Tensor:
-    """In the network's dtype, on its device."""
+    """Run the network in its dtype, on its device; the result is float32."""
     weight = next(network.parameters())
     return network(given.to(weight.device, weight.dtype)).float()
 

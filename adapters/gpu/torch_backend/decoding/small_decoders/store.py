@@ -1,4 +1,4 @@
-"""Which file has the small network for a checkpoint's latents, and the networks in memory.
+"""`SmallDecoders`: finds, loads and keeps the small networks for a checkpoint's latents.
 
 Source: spec images.md 14.
 """
@@ -29,7 +29,7 @@ from hexfusion.domain.errors import CheckpointError, ModelUnavailable
 Build = Callable[[StateDict, str, int], nn.Module]
 _Stamp = tuple[int, int]
 
-#: Of the latents that what ships is for.
+#: Latent channels of the network that is shipped.
 _SHIPPED_CHANNELS = 4
 _SUFFIXES = (".pth", ".safetensors")
 
@@ -39,27 +39,25 @@ log = logging.getLogger(__name__)
 
 
 class SmallDecoders:
-    """Finds and keeps them: they are small, so all that were asked for stay.
+    """Loads small networks and keeps all of them, as they are small.
 
-    Files are looked for at each call; one that was replaced is read again. Safe to use from many
-    threads.
+    Files are looked up at each call; one that changed is read again. Safe to use from many threads.
     """
 
     def __init__(self, models: Path | None, device: torch.device, dtype: torch.dtype) -> None:
-        """`models` is the folder of models; without it there is only what ships."""
+        """`models` is the folder of models; None leaves only the network that is shipped."""
         self._models = models
         self._device = device
         self._dtype = dtype
         self._loading = threading.Lock()
-        self._lock = threading.Lock()  # of what is held; never for as long as a load takes
+        self._lock = threading.Lock()  # for the attributes below; never held while a file is loaded
         self._held: dict[Path, tuple[_Stamp, nn.Module | CheckpointError]] = {}
         self._shipped: tuple[LatentRgb, nn.Module] | None = None
 
     def approximation(self, model: LoadedCheckpoint) -> nn.Module | None:
-        """The network of "Approx NN" for these latents, if there is one.
+        """The network of "Approx NN" for the model's latents, None if there is none.
 
-        A file that cannot be used is none, and is told in the log once: a preview is not worth an
-        error.
+        A file that cannot be used is logged once and counts as none, as previews raise no errors.
         """
         if model.latent_rgb is not None:
             own, network = self._starters()
@@ -75,10 +73,10 @@ class SmallDecoders:
         return None
 
     def taesd(self, model: LoadedCheckpoint, part: str) -> nn.Module:
-        """The "decoder" or the "encoder" of TAESD for these latents.
+        """TAESD's "decoder" or "encoder" (`part`) for the model's latents.
 
-        Raises `ModelUnavailable`, saying which file belongs where, and `CheckpointError` for one
-        that cannot be used.
+        Raises `ModelUnavailable`, naming the missing file and its folder, and `CheckpointError` for
+        one that cannot be used.
         """
         if model.latent_rgb is not None:
             raise ModelUnavailable(
@@ -93,13 +91,13 @@ class SmallDecoders:
         raise ModelUnavailable(f"TAESD is not installed: put its file at {folder / name}.pth")
 
     def size(self) -> int:
-        """Bytes of those that are held."""
+        """Bytes of the networks that are kept."""
         with self._lock:
             held = self._networks()
         return _bytes(held)
 
     def drop(self) -> int:
-        """Let go of them all; returns their bytes."""
+        """Drop them all; returns their bytes."""
         with self._lock:
             held = self._networks()
             self._held.clear()
@@ -107,7 +105,7 @@ class SmallDecoders:
         return _bytes(held)
 
     def _networks(self) -> list[nn.Module]:
-        """Those that are held. Call with `_lock` held."""
+        """The networks that are kept. Call with `_lock` held."""
         held = [network for _, network in self._held.values() if isinstance(network, nn.Module)]
         return held + ([self._shipped[1]] if self._shipped else [])
 
@@ -136,7 +134,7 @@ class SmallDecoders:
         return network.to(self._device, self._dtype)
 
     def _starters(self) -> tuple[LatentRgb, nn.Module]:
-        """The one that ships, and the map of the latents it is for."""
+        """The shipped Approx NN, and the colour map of the latents it is for."""
         with self._loading:
             with self._lock:
                 shipped = self._shipped

@@ -1,7 +1,7 @@
-"""TAESD: a small autoencoder for the latents of a family, in the layout its files are published in.
+"""TAESD: a small autoencoder for the latents of a family, in the layout of its published files.
 
-The tensors are numbered by their places in two plain chains (`taesd_encoder.pth`,
-`taesd_decoder.pth`). Source: spec images.md 14, sampling.md 6.7 and 6.8.
+Tensors are numbered by their layers in two sequences (`taesd_encoder.pth`, `taesd_decoder.pth`).
+Source: spec images.md 14, sampling.md 6.7 and 6.8.
 """
 
 import torch
@@ -15,7 +15,7 @@ _ENCODER, _DECODER = (1, 3, 3, 3), (3, 3, 3, 1)
 
 
 class TaesdBlock(nn.Module):
-    """Three convolutions beside the identity."""
+    """A residual block of three convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Squash(nn.Module):
 
 
 def encoder(channels: int = 4) -> nn.Sequential:
-    """Pictures (n, 3, 8h, 8w) from 0 to 1 to latents (n, channels, h, w) as the UNet sees them."""
+    """The encoder: pictures (n, 3, 8h, 8w), 0 to 1, to scaled latents (n, channels, h, w)."""
     first, *others = _ENCODER
     layers: list[nn.Module] = [_conv(3, WIDTH), *_blocks(first)]
     for count in others:
@@ -44,7 +44,7 @@ def encoder(channels: int = 4) -> nn.Sequential:
 
 
 def decoder(channels: int = 4) -> nn.Sequential:
-    """Latents (n, channels, h, w) as the UNet sees them to pictures (n, 3, 8h, 8w), 0 to 1."""
+    """The decoder: scaled latents (n, channels, h, w) to pictures (n, 3, 8h, 8w), 0 to 1."""
     *others, last = _DECODER
     layers: list[nn.Module] = [Squash(), _conv(channels, WIDTH), nn.ReLU()]
     for count in others:
@@ -53,14 +53,14 @@ def decoder(channels: int = 4) -> nn.Sequential:
 
 
 def build_encoder(state: StateDict, file: str, channels: int) -> nn.Module:
-    """With these weights. Errors as `fill_module`."""
+    """An encoder with these weights. Raises as `fill_module`."""
     with torch.device("meta"):
         network = encoder(channels)
     return fill_module(network, state, file, copy=True)
 
 
 def build_decoder(state: StateDict, file: str, channels: int) -> nn.Module:
-    """With these weights. Errors as `fill_module`."""
+    """A decoder with these weights. Raises as `fill_module`."""
     with torch.device("meta"):
         network = decoder(channels)
     return fill_module(network, state, file, copy=True)

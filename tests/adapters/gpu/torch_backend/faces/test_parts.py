@@ -136,7 +136,7 @@ def test_fusion() -> None:
         convolutions = [nn.Conv2d(32, 32, 3, padding=1) for _ in range(2)]
         fusion.add_module(part, nn.Sequential(convolutions[0], nn.LeakyReLU(0.2), convolutions[1]))
     numbers = filled(fusion)
-    state = codeformer.State("x.pth", {f"f.{name}": each for name, each in numbers.items()})
+    state = codeformer.FaceTensors("x.pth", {f"f.{name}": each for name, each in numbers.items()})
     made = codeformer._Fusion(state, "f.")
     made.load_state_dict(numbers)
     seen, x = drawn(2, 1, 32, 5, 4)

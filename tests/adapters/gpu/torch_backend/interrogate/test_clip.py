@@ -8,7 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
-from hexfusion.adapters.gpu.torch_backend.interrogate.clip import fits, load_clip, meant, seen
+from hexfusion.adapters.gpu.torch_backend.interrogate.clip import (
+    load_clip,
+    picture_vector,
+    text_probabilities,
+    text_vectors,
+)
 from hexfusion.adapters.gpu.torch_backend.interrogate.pixels import MEAN, SPREAD, middle, normalised
 from hexfusion.domain.errors import CheckpointError
 from tests.adapters.gpu.torch_backend.interrogate.networks import clip, script_module
@@ -82,7 +87,9 @@ def test_it_sees_what_the_layout_says(state, network):
     x = norm(state, "visual.ln_pre", x + state["visual.positional_embedding"])
     x = transformer(state, "visual.", x, 2)
     x = norm(state, "visual.ln_post", x[:, 0]) @ state["visual.proj"]
-    assert torch.allclose(seen(network, picture()), functional.normalize(x, dim=-1), atol=1e-5)
+    assert torch.allclose(
+        picture_vector(network, picture()), functional.normalize(x, dim=-1), atol=1e-5
+    )
 
 
 @torch.inference_mode()
@@ -97,7 +104,7 @@ def test_it_means_what_the_layout_says(state, network, tokenize):
         mask = torch.full((77, 77), -torch.inf).triu(1)
         x = norm(state, "ln_final", transformer(state, "", x, 2, mask))
         expected.append(functional.normalize(x[:, end] @ state["text_projection"], dim=-1))
-    assert torch.allclose(meant(network, TEXTS), torch.cat(expected), atol=1e-5)
+    assert torch.allclose(text_vectors(network, TEXTS), torch.cat(expected), atol=1e-5)
 
 
 def test_layouts_are_the_same_network(state, network, tokenize, tmp_path):
@@ -110,15 +117,19 @@ def test_layouts_are_the_same_network(state, network, tokenize, tmp_path):
     save_file(theirs, tmp_path / "model.safetensors")
     for name in ("ViT-L-14.pt", "open_clip.safetensors", "model.safetensors"):
         other = load_clip(tmp_path / name, tokenize)
-        assert torch.equal(seen(other, picture()), seen(network, picture())), name
-        assert torch.equal(meant(other, TEXTS), meant(network, TEXTS)), name
+        assert torch.equal(picture_vector(other, picture()), picture_vector(network, picture())), (
+            name
+        )
+        assert torch.equal(text_vectors(other, TEXTS), text_vectors(network, TEXTS)), name
     torch.save({n: t.half() for n, t in state.items()}, tmp_path / "half.pt")
     other = load_clip(tmp_path / "half.pt", tokenize)
-    assert torch.allclose(seen(other, picture()), seen(network, picture()), atol=2e-2)
+    assert torch.allclose(
+        picture_vector(other, picture()), picture_vector(network, picture()), atol=2e-2
+    )
 
 
 def test_texts_are_encoded_once(network, tokenize):
-    meant(network, ["one", "two"])
+    text_vectors(network, ["one", "two"])
     asked = []
 
     def watched(texts):
@@ -127,7 +138,7 @@ def test_texts_are_encoded_once(network, tokenize):
 
     network.tokenize = watched
     try:
-        again = meant(network, ["two", "three", "two"])
+        again = text_vectors(network, ["two", "three", "two"])
     finally:
         network.tokenize = tokenize
     assert asked == [["three"]]
@@ -136,15 +147,15 @@ def test_texts_are_encoded_once(network, tokenize):
 
 def test_company_changes_nothing(network):
     network.terms.clear()
-    alone = meant(network, ["x"])
+    alone = text_vectors(network, ["x"])
     network.terms.clear()
-    assert torch.allclose(meant(network, TEXTS)[1], alone[0], atol=1e-6)
+    assert torch.allclose(text_vectors(network, TEXTS)[1], alone[0], atol=1e-6)
 
 
 def test_probabilities():
     """Spec images.md 12.1: softmax of a hundred times the product."""
     texts = functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), dim=-1)
-    found = fits(torch.tensor([[1.0, 0.0]]), texts)
+    found = text_probabilities(torch.tensor([[1.0, 0.0]]), texts)
     expected = (100 * texts[:, 0]).softmax(0)
     assert found == pytest.approx(expected.tolist(), abs=1e-6)
 
@@ -194,6 +205,8 @@ def test_the_network_at_its_true_size(tokenize, tmp_path):
     torch.jit.script(script_module(state)).save(tmp_path / "ViT-L-14.pt")
     network = load_clip(tmp_path / "ViT-L-14.pt", tokenize)
     assert sum(each.numel() for each in network.network.parameters()) == 427_616_513
-    places = meant(network, TEXTS)
+    places = text_vectors(network, TEXTS)
     assert places.shape == (len(TEXTS), 768)
-    assert sum(fits(seen(network, picture()), places)) == pytest.approx(1, abs=1e-5)
+    assert sum(text_probabilities(picture_vector(network, picture()), places)) == pytest.approx(
+        1, abs=1e-5
+    )
