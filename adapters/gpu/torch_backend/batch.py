@@ -1,4 +1,4 @@
-"""One plan becomes pictures: its passes one after the other, what lies between them, the end."""
+"""`Batch`: renders one plan: first pass, upscaling, second pass, decoding."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -56,10 +56,10 @@ from hexfusion.domain.sampling.steps import expected_calls, sampling_step
 
 
 class Batch:
-    """The making of one plan's pictures; serves one render.
+    """Renders one plan, once.
 
-    `models` has the plan's checkpoints by file name, `sources` the pictures a plan with `init`
-    starts from. Whoever holds `turn` has the device.
+    `models` has the plan's checkpoints by file name, `sources` the pictures of a plan with `init`.
+    `turn` is the lock on the device, held for each network call.
     """
 
     def __init__(
@@ -94,7 +94,9 @@ class Batch:
         self._model = models[plan.checkpoint.filename]
         self._channels = self._model.family.latents.channels
         if low_memory:
-            with turn:  # what is added to a network is made where it lies while nobody calls it
+            with (
+                turn
+            ):  # LoRAs are read to where the networks are kept, so none may be on the device
                 placing.slot.clear()
                 self._adding = JobAdditions(networks, plan, models)
         else:
@@ -104,11 +106,11 @@ class Batch:
         """See `Inference.render`."""
         try:
             return self._render()
-        except NotANumber as error:  # whose numbers they were nobody can tell
+        except NotANumber as error:  # any of the files may be the cause
             raise NotANumber(f"{error}; in use: {', '.join(self._in_use())}") from error
 
     def _in_use(self) -> Iterator[str]:
-        """The names of all files that took part."""
+        """Names of all checkpoints, VAEs and extra networks of the plan."""
         for checkpoint, vae in self._plan.models:
             yield checkpoint.name
             if vae is not None:
@@ -126,7 +128,7 @@ class Batch:
         return self._rendered(self._second_pass(hires, init))
 
     def _begin(self, each: Pass) -> None:
-        """The pass's tweaks are those of its network calls and of what is coded meanwhile."""
+        """Start a pass: its tweaks apply to its network calls, and to encoding and decoding."""
         self._codec.tweaks = computation_of(each.tweaks, each.width, each.height)
 
     def _rendered(self, latents: Tensor) -> Rendered:
@@ -180,7 +182,7 @@ class Batch:
         return final
 
     def _find_noise(self, how: Inversion, latents: Tensor, model: LoadedCheckpoint) -> Tensor:
-        """The noise that leads to these latents, as `how` looks for it."""
+        """The first noise that samples to these latents, found by inversion (see `find_noise`)."""
         plan, size = self._plan, (latents.shape[-2], latents.shape[-1])
         described = msgspec.structs.replace(plan, text=how.text or plan.text)
         return find_noise(
@@ -195,10 +197,10 @@ class Batch:
     def _start(
         self, init: InitPlan, sources: Sources, model: LoadedCheckpoint
     ) -> tuple[Tensor, LatentMask | SoftMask | None]:
-        """The clean latents (B, C, H, W) that the run starts from, and what it leaves of them."""
+        """The clean first latents (B, C, H, W) of img2img, and the mask of what is kept."""
         size = self._plan.height // CELL, self._plan.width // CELL
-        # A1111 draws from a global generator that nothing in the request seeded, save by chance
-        # (spec sampling.md 6.7): what we seed it with is what it has after a job of this seed.
+        # A1111 draws from its global generator, which the request does not seed (spec sampling.md
+        # 6.7). We seed it as it is after a job of the same seed.
         self._encoding = torch.Generator().manual_seed(init.seed)
         latents = self._codec.start(model, sources.pictures, size, self._encoding)
         if sources.mask is None:
@@ -235,7 +237,7 @@ class Batch:
         )
 
     def _enlarged(self, latents: Tensor, hires: HiresPlan) -> Tensor:
-        """What the second pass starts from, (B, C, H, W): enlarged as latents or as pictures."""
+        """The second pass's first latents (B, C, H, W): upscaled as latents or as pictures."""
         by_latents = hires.upscaler in MODES
         keep = hires.keep_first_pass and self._verdict is Verdict.CONTINUE
         decoded = [] if by_latents and not keep else self._pictures(latents)
@@ -248,7 +250,7 @@ class Batch:
             size = hires.width, hires.height
 
             def advance(done: int, of: int) -> Verdict:
-                # The first pass's last step again, so that the job can be stopped here too.
+                # Reports the first pass's last step again, so that the job can be stopped here.
                 self._verdict = self._observer(
                     self._plan.sampling.steps, self._plan.steps, lambda: decoded[0]
                 )
@@ -266,13 +268,13 @@ class Batch:
         return self._codec.encode(model, pictures, generator)
 
     def _pictures(self, latents: Tensor) -> list[Image]:
-        """Decoded by the model that denoised last, which may be a refiner."""
+        """Decode with the VAE of the model that denoised last, which may be a refiner."""
         if self._verdict is Verdict.INTERRUPT:
             return self._codec.decode_interrupted(self._model, latents)
         return self._codec.decode(self._model, latents)
 
     def _use(self, each: Pass) -> LoadedCheckpoint:
-        """The pass's model, from now on the one for previews and decoding."""
+        """The pass's model, which from now on is used for previews and decoding."""
         self._model = self._models[each.checkpoint.filename]
         return self._model
 
@@ -303,7 +305,7 @@ class Batch:
             return with_image_vectors(texts, self._embedded(each, embedder)) if embedder else texts
 
     def _embedded(self, each: Pass, embedder: ImageEmbedder) -> Tensor:
-        """What an unCLIP is told of each picture: nothing where there is none."""
+        """unCLIP's image vectors (B, width): zeros without pictures."""
         sources = self._sources_of(each)
         if sources is None:
             vectors = torch.zeros(self._plan.batch_size, embedder.vector_width)
@@ -312,15 +314,15 @@ class Batch:
         return vectors.to(self._device)
 
     def _sources_of(self, each: Pass) -> Sources | None:
-        """The pictures that a pass starts from; a second pass is told of none."""
+        """The pictures that condition a pass; None in a second pass, as in A1111."""
         return None if isinstance(each, HiresPlan) else self._sources
 
     def _image_channels(
         self, each: Pass, model: LoadedCheckpoint, size: tuple[int, int]
     ) -> Tensor | None:
-        """What the model's UNet sees beside a latent of that (height, width) in cells, if anything.
+        """The UNet's image channels, for latents of `size` (height, width) in cells, or None.
 
-        In a second pass it is shown what it is shown where there is no picture.
+        A second pass gets the channels of a pass without pictures.
         """
         plan, sources = self._plan, self._sources_of(each)
         if model.image_input is None:
@@ -344,8 +346,10 @@ class Batch:
             return model.image_input(images)
 
     def _conditioning_generator(self) -> torch.Generator:
-        """As A1111's global one is then (spec sampling.md 6.7): going on from the first encoding,
-        or seeded by the last noise that was drawn."""
+        """A generator in the state of A1111's global one (spec sampling.md 6.7).
+
+        It continues after encoding the first latents, or is seeded by the noise drawn last.
+        """
         init = self._plan.init
         if init is None:
             return torch.Generator().manual_seed(self._plan.noise.seeds[-1])
@@ -356,7 +360,7 @@ class Batch:
     def _network(
         self, each: Pass, model: LoadedCheckpoint, image_channels: Tensor | None
     ) -> Network:
-        """The model's UNet as this pass has it: the chain that every call of it goes through."""
+        """The model's UNet behind this pass's links: channels, lock, tweaks, extra networks."""
         tweaks = self._codec.tweaks
         return linked(
             answering(model.unet),
@@ -367,7 +371,7 @@ class Batch:
         )
 
     def _taking_turns(self, call: Call, answer: Network) -> Tensor:
-        """A link: one job's call at a time."""
+        """A link that holds the device's lock during the call."""
         with self._turn:
             return answer(call)
 
@@ -400,7 +404,7 @@ class Batch:
         return init.image_cfg_scale
 
     def _noise(self, height: int, width: int) -> ImageNoise:
-        """A fresh source for latents of that size, in cells (spec sampling.md 1.3 and 1.7)."""
+        """A new noise source for latents of that size in cells (spec sampling.md 1.3 and 1.7)."""
         noise, options = self._plan.noise, self._plan.sampling.options
         return ImageNoise(
             (self._channels, height, width),
@@ -416,8 +420,7 @@ class Batch:
     def _watch(
         self, each: Pass, steps: int, steps_before: int = 0
     ) -> Callable[[int, Prediction], bool]:
-        """The port's observer as the sampling loop wants it: calls become steps, predictions
-        previews."""
+        """The port's observer as that of a sampling loop: converts calls to steps."""
         sampler = each.sampling.sampler
         last = expected_calls(sampler, steps)
         of, content = self._plan.steps, self._plan.preview.content
@@ -427,7 +430,7 @@ class Batch:
             model = self._model
 
             def picture() -> Image:
-                # Tweaks of its own: whoever looks on must not use up the picture's draws.
+                # A new computation: a preview must not advance the pass's random draws.
                 with computing(each.tweaks, each.width, each.height):
                     return self._codec.preview(model, latest, content)
 

@@ -1,4 +1,4 @@
-"""One file to a checkpoint that is ready to generate."""
+"""Loading a checkpoint file into networks that are ready to generate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ TIMESTEPS = 1000
 
 @dataclass(frozen=True, eq=False)
 class LoadedCheckpoint:
-    """A checkpoint's networks on their device, and how to use them.
+    """A checkpoint's networks on their device, and what is needed to use them.
 
-    `alphas_cumprod` is (1000,) float32 on the CPU where the file or its `.yaml` sets the noise
-    table, None where the standard one applies (spec sampling.md 2.1). `prediction` is "epsilon"
-    or "v". `latent_rgb` is the file's own map for previews, if it brings one. `image_input` is what
-    its UNet sees beside the latent, if anything; an unCLIP has an `embedder` of pictures.
+    `alphas_cumprod` is (1000,) float32 on the CPU if the file or its `.yaml` sets the noise table,
+    None for the standard one (spec sampling.md 2.1). `prediction` is "epsilon" or "v". `latent_rgb`
+    is the file's own colour map for previews, if it has one. `image_input` makes the UNet's image
+    channels, if it takes any; `embedder` encodes pictures for an unCLIP.
     """
 
     file: str
@@ -78,10 +78,11 @@ def load_checkpoint(
     home: Callable[[Family], torch.device] | None = None,
     mmap: bool = True,
 ) -> LoadedCheckpoint:
-    """Read, recognise and build. All-or-nothing; needs no network and no other file.
+    """Load a checkpoint from one file; nothing is downloaded.
 
-    `home` says, instead of `device`, where the networks of a family are to lie.
-    Raises `CheckpointError`, naming the file and the tensor if one is to blame.
+    `precision` has the dtype of each network. `home`, if given, chooses the device by the family,
+    instead of `device`. `mmap` as for `read_weights`. Raises `CheckpointError` naming the file,
+    and the tensor if one causes the error.
     """
     device = torch.device(device)
     weights = read_weights(path, mmap=mmap)
@@ -117,7 +118,7 @@ def load_checkpoint(
 def build_conditioner(
     architecture: Architecture, weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> TextConditioner:
-    """The checkpoint's text encoders, put together as its family does. Errors as `build_unet`."""
+    """Build the text encoders and the family's conditioner. Raises as `build_unet`."""
     encoders = [_encoder(text, weights, device, dtype) for text in architecture.texts]
     return architecture.family.conditioner(architecture, encoders)
 
@@ -146,7 +147,7 @@ def _open_clip_tokenizer() -> ClipTokenizer:
 
 
 def _noise_table(weights: Weights, config: OriginalConfig) -> Tensor | None:
-    """The file's table wins over one computed from the `.yaml`'s betas (spec sampling.md 2.1)."""
+    """The noise table: the file's, else by the `.yaml`'s betas, else None (spec sampling.md 2.1)."""
     name = "alphas_cumprod"
     if name in weights:
         table = weights[name]

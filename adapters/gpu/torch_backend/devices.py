@@ -1,4 +1,4 @@
-"""Which device computes, and how much memory it has."""
+"""Choosing the device, torch's number of threads, and measuring memory."""
 
 import logging
 import threading
@@ -12,7 +12,10 @@ log = logging.getLogger(__name__)
 
 
 def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.device:
-    """CUDA if there is one (number `index`), else Apple's MPS, else the CPU."""
+    """The CUDA device number `index` (default 0) if there is CUDA, else MPS, else the CPU.
+
+    `cpu` chooses the CPU.
+    """
     if not cpu and torch.cuda.is_available():
         return torch.device("cuda", int(index or 0))
     if not cpu and torch.backends.mps.is_available():
@@ -21,16 +24,19 @@ def choose_device(index: str | None = None, *, cpu: bool = False) -> torch.devic
 
 
 class ProcessThreads:
-    """How many threads torch computes with: one setting for the whole process, so one for all the
-    backends in it. Whoever comes first decides."""
+    """The number of threads that torch computes with, which is one setting for the whole process.
+
+    The first backend in a process sets it. Safe to use from many threads.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._decided = False
 
     def use(self, count: int | None) -> None:
-        """`count` threads from now on; None leaves the choice to torch. Where a backend before this
-        one decided otherwise, that stays, and a line in the log says so.
+        """Use `count` threads; None leaves the choice to torch.
+
+        If an earlier backend set another number, that stays, and a warning is logged.
         """
         with self._lock:
             if count is not None and not self._decided:
@@ -46,12 +52,12 @@ class ProcessThreads:
             )
 
 
-#: Those of this process.
+#: The setting of this process.
 THREADS = ProcessThreads()
 
 
 def spare_memory(network: nn.Module) -> int:
-    """Bytes that may be taken beside `network` on its device: half of what is free there."""
+    """Bytes that merged weights may take on the network's device: half of its free memory."""
     device = next(network.parameters()).device
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -63,7 +69,7 @@ def spare_memory(network: nn.Module) -> int:
 
 
 def total_ram() -> int:
-    """Bytes of RAM that this process may have: the machine's, or its container's."""
+    """Bytes of RAM that this process may use: the machine's, or its container's limit."""
     import psutil
 
     total = psutil.virtual_memory().total
@@ -75,14 +81,14 @@ def total_ram() -> int:
 
 
 def total_memory(device: torch.device) -> int:
-    """Bytes of the device's memory."""
+    """Total bytes of the device's memory."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
     return total_ram()
 
 
 def cuda_memory(device: torch.device) -> Mapping[str, Mapping[str, int]] | None:
-    """Bytes, in the groups that `/memory` shows (spec api.md 14); None without CUDA."""
+    """CUDA memory statistics in bytes, grouped as in `/memory` (spec api.md 14); None elsewhere."""
     if device.type != "cuda":
         return None
     free, total = torch.cuda.mem_get_info(device)

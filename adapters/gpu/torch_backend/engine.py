@@ -1,4 +1,4 @@
-"""The inference port on torch."""
+"""`TorchInference`: the inference port on torch."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +29,10 @@ from hexfusion.domain.vaes import VaeFile
 
 
 class TorchInference:
-    """`Inference` and `ModelHost` over one device.
+    """`Inference` and `ModelHost` on one device. Safe to use from many threads.
 
-    Any number of jobs may be under way; their network calls take turns, so that two jobs share
-    the device step by step instead of fighting over it. Each call holds one job's rows only, which
-    keeps every picture the same whoever else is drawing.
+    Any number of jobs may run; a lock makes their network calls alternate. Each call has the rows
+    of one job only, so that a picture does not depend on other jobs.
     """
 
     def __init__(
@@ -50,13 +49,14 @@ class TorchInference:
         placing: Placing | None = None,
         turn: "threading.Lock | None" = None,
     ) -> None:
-        """`limits` is asked how many checkpoints to keep, and where; `cached_vaes` how many VAEs
-        besides the one last used, and `cached_loras` how many sets of merged LoRAs. `caches` are
-        of others on the device, to be let go of when memory is short.
+        """Loads nothing yet.
 
-        Below the folder `models` small decoders are looked for. `upscaler` enlarges for hires fix;
-        whoever else computes on the device shares `turn`. `placing` says where networks lie, if not
-        on the device.
+        `limits()`, `cached_vaes()` and `cached_loras()` are read at each use: the limits on
+        checkpoints, and how many VAEs and sets of merged LoRAs to keep besides the last used.
+        `caches` are other caches on the device, dropped when memory is short. `models` is the
+        folder of small decoders, `upscaler` is for hires fix. `placing` is the placement of
+        networks, by default on `device`. `turn` is the lock on the device, shared with all others
+        that compute on it.
         """
         self._device = device
         self._turn = turn or threading.Lock()
@@ -101,7 +101,7 @@ class TorchInference:
     def _with_vaes(
         self, plan: Plan, loaded: Sequence[LoadedCheckpoint]
     ) -> Mapping[str, LoadedCheckpoint]:
-        """The plan's checkpoints by file name, each with the VAE it goes with here."""
+        """The plan's checkpoints by file name, each with the VAE that the plan chooses for it."""
         return {
             checkpoint.filename: replace(model, vae=self._vaes.get(vae, model))
             for (checkpoint, vae), model in zip(plan.models, loaded, strict=True)
@@ -120,7 +120,7 @@ class TorchInference:
         with_memory(f"the checkpoint {checkpoint.name}", take, self._residency.free)
 
     def free(self) -> int:
-        """Let go of all that no job uses, when memory runs out; returns how many bytes."""
+        """Drop all that no job uses, when memory runs out; returns the bytes freed."""
         return self._residency.free()
 
     def loaded(self) -> Checkpoint | None:

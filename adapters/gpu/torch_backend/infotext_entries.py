@@ -1,4 +1,4 @@
-"""What is known of a picture only once it is made. Source: spec prompts.md 8.2."""
+"""Infotext entries that are known only after sampling. Source: spec prompts.md 8.2."""
 
 from collections.abc import Mapping, Set
 
@@ -7,7 +7,10 @@ from hexfusion.domain.plan import Plan
 
 
 def infotext_entries(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
-    """Infotext's entries for what happened (see `GuidedDenoiser.happened`), in its order."""
+    """Entries by label, in infotext's order, for the labels in `happened`.
+
+    See `GuidedDenoiser.happened`.
+    """
     options = plan.sampling.options
     facts: dict[str, Extra] = {}
     if "Conditional mask weight" in happened:

@@ -1,4 +1,4 @@
-"""Telling that memory ran out from everything else that goes wrong, and what to do about it."""
+"""Recognising out-of-memory errors, and retrying after freeing memory."""
 
 import errno
 import logging
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: What torch and its libraries say where they raise a plain RuntimeError, in lower case.
+#: Parts of messages, in lower case, of RuntimeErrors by torch and its libraries.
 _SAYINGS = (
     "out of memory",  # CUDA, MPS, XPU
     "defaultcpuallocator",  # "can't allocate memory" or "not enough memory"
-    "cannot allocate memory",  # what the system says to whoever maps a file
+    "cannot allocate memory",  # the operating system's, for mapped files
     "unable to mmap",
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
@@ -26,7 +26,7 @@ _SAYINGS = (
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether this error says that there is not enough memory, on the device or in RAM."""
+    """Whether the error means that memory ran out, on the device or in RAM."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     if isinstance(error, OSError):
@@ -36,11 +36,10 @@ def ran_out(error: BaseException) -> bool:
 
 
 def with_memory(task: str, work: Callable[[], T], free: Callable[[], int]) -> T:
-    """What `work` gives. If memory runs out, `free` lets go of what nobody uses, and if that was
-    anything, `work` is begun once more.
+    """Return `work()`; if memory runs out, call `free()` and try once more.
 
-    `free` returns the bytes it freed. A second time helps only then: work asks for the same memory
-    again. Raises `OutOfMemory` saying what `task` was, and whatever else `work` raises.
+    `free` returns the bytes it freed; without any there is no second try. Raises `OutOfMemory`
+    naming `task`, and any other error of `work`.
     """
     try:
         return work()
@@ -48,7 +47,7 @@ def with_memory(task: str, work: Callable[[], T], free: Callable[[], int]) -> T:
         if not ran_out(error):
             raise
         told = _told(error)
-    # Out here the error is gone, and with it the frames that held what was allocated so far.
+    # Outside of `except`, as the error's traceback holds frames with the memory allocated so far.
     freed = free()
     log.warning("out of memory for %s (%s): freed %d MiB", task, told, freed >> 20)
     if not freed:
@@ -64,7 +63,7 @@ def with_memory(task: str, work: Callable[[], T], free: Callable[[], int]) -> T:
 
 
 def _told(error: Exception) -> str:
-    """The allocator's words, without the advice behind them."""
+    """The first sentence of the allocator's message."""
     words = " ".join(str(error).split()) or type(error).__name__
     *_, said = words.partition("DefaultCPUAllocator: ")
     return (said or words).partition(". ")[0]

@@ -1,4 +1,4 @@
-"""What this backend consists of, made as the flags say."""
+"""`TorchParts`: this backend's adapters, configured by the command-line flags."""
 
 import threading
 from functools import cached_property
@@ -29,7 +29,7 @@ from hexfusion.domain.flags import Flags
 
 
 class TorchParts:
-    """Its adapters, over one device that they take turns on. Nothing is loaded yet."""
+    """The backend's adapters. They share the lock on the device; nothing is loaded yet."""
 
     def __init__(self, flags: Flags, options: OptionsStore, files: Files, /) -> None:
         self._flags = flags
@@ -40,7 +40,7 @@ class TorchParts:
 
     @cached_property
     def inference(self) -> TorchInference:
-        """Makes pictures."""
+        """Generates pictures."""
         return TorchInference(
             self._device,
             self._precision,
@@ -56,7 +56,7 @@ class TorchParts:
 
     @cached_property
     def upscaler(self) -> TorchUpscaler:
-        """Enlarges them."""
+        """Upscales pictures."""
         flags = self._flags
         given = {
             "ESRGAN": Path(flags.text("esrgan_models_path")),
@@ -77,7 +77,7 @@ class TorchParts:
         )
 
     def _limits(self) -> MemoryLimits:
-        """How many checkpoints to keep, as the options are now (spec networks.md 1.5)."""
+        """The limits on checkpoints, by the current options (spec networks.md 1.5)."""
         options, (device, ram) = self._options.snapshot(), self._budgets
         return MemoryLimits(
             count=options.integer("sd_checkpoints_limit"),
@@ -98,7 +98,7 @@ class TorchParts:
 
     @cached_property
     def interrogator(self) -> TorchInterrogator:
-        """Finds words for them."""
+        """Captions and tags pictures."""
         flags = self._flags
         given = flags.text("clip_models_path")
         device = self._device_for("interrogate")
@@ -114,7 +114,7 @@ class TorchParts:
 
     @cached_property
     def faces(self) -> TorchFaceRestorer:
-        """Mends the faces in them."""
+        """Restores faces in pictures."""
         flags = self._flags
         folders = {
             CODEFORMER: [Path(flags.text("codeformer_models_path"))],

@@ -1,4 +1,4 @@
-"""The dtype that each network computes in, as the flags and the device decide."""
+"""Choosing the dtype of each network, by the flags and the device."""
 
 from dataclasses import dataclass
 
@@ -25,11 +25,11 @@ def choose_precision(
     no_half_vae: bool = False,
     precision: str = "autocast",
 ) -> Precision:
-    """The flags' (spec networks.md 1.4): "full" and "half" are so everywhere.
+    """The precision that the flags choose (spec networks.md 1.4).
 
-    "autocast" is half where it is fast and whole: on the CPU it is single. Latents and what
-    samplers compute are single always, so there is nothing for torch's autocast to do: matrix
-    products take what weights are, and torch's sums are single within.
+    "full" is float32 and "half" float16 on every device. "autocast" is float16 on a GPU and float32
+    on the CPU. torch's autocast is not used: samplers always compute in float32, and a network
+    computes in the dtype of its weights.
     """
     if precision == "half":
         return HALF

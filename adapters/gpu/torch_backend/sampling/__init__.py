@@ -1,4 +1,4 @@
-"""Samplers, schedules, noise and guidance. Knows no checkpoint, no file and no HTTP.
+"""Samplers, schedules, noise and guidance, independent of checkpoints, files and HTTP.
 
-It can be used alone: `passes.sample_from_noise` with a function for a network.
+It can be used alone, by `passes.sample_from_noise` with a function as the network.
 """

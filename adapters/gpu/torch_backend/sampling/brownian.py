@@ -1,8 +1,8 @@
-"""Brownian noise: the SDE samplers' steps, cut from one path per image.
+"""Brownian noise for SDE samplers: increments of one Brownian path per image.
 
-However the steps fall, two runs with the same seed walk the same path, so a picture changes little
-with the number of steps. The path is a virtual tree that is unfolded only where it is asked (the
-idea: Li et al. 2020, arXiv:2001.01328; the numbers: torchsde's BrownianTree, spec sampling.md 1.8).
+Runs with the same seed use the same path for any number of steps, so a picture changes little with
+the number of steps. The path is a virtual Brownian tree, computed only where needed (Li et al.
+2020, arXiv:2001.01328). Its numbers are those of torchsde's BrownianTree (spec sampling.md 1.8).
 """
 
 import math
@@ -27,8 +27,8 @@ Node = tuple[int, int]
 class BrownianTree:
     """One Brownian path W of tensors of `shape`, on the times [start, end].
 
-    The increments of all dyadic intervals follow from `entropy` alone; those met in the latest
-    question are kept, because the next question mostly meets them again.
+    All increments are determined by `entropy`. Those computed for the latest query are cached,
+    as the next query mostly needs them again.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class BrownianTree:
         left, right = (2 * key, depth + 1), (2 * key + 1, depth + 1)
         if left not in self._known:
             self._split(node, start, middle, end)
-        # Both halves are kept: the next question is the neighbour of this one.
+        # Both halves are cached: the next query is of a neighbouring interval.
         seen[left], seen[right] = self._known[left], self._known[right]
         if low < middle:
             self._collect(left, start, middle, low, min(high, middle), seen, pieces)
@@ -104,10 +104,10 @@ class BrownianTree:
 
 
 class ImageBrownian:
-    """Unit-variance Brownian noise between two sigmas: called with them, gives (B, C, H, W).
+    """Unit-variance Brownian noise (B, C, H, W) between two sigmas.
 
-    One tree per image, grown from that image's seed over [sigma_min, sigma_max], the range of the
-    schedule before img2img cuts it. The sign is A1111's, which asks with falling sigmas.
+    It has one tree per image, from the image's seed, over [sigma_min, sigma_max], the range of the
+    whole schedule (img2img may use a part). The sign is as in A1111 for falling sigmas.
     """
 
     def __init__(
@@ -133,10 +133,10 @@ class ImageBrownian:
 
 
 class BatchBrownian:
-    """The same, from one tree for the whole batch: option no_dpmpp_sde_batch_determinism.
+    """`ImageBrownian` with one tree for the whole batch (option no_dpmpp_sde_batch_determinism).
 
-    `generator` stands for A1111's global one and gives the tree its entropy; pictures then depend
-    on their batch.
+    Pictures then depend on their batch. The tree's entropy is drawn from `generator`, in place of
+    A1111's global one.
     """
 
     def __init__(

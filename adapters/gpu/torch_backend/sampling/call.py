@@ -1,8 +1,8 @@
-"""One call of a denoising network, and the chain of links that answers it.
+"""`Call`, one call of a denoising network, and `Link`, which wraps the network.
 
-This is the seam around the network: whatever a job adds to a call is a link of the chain, which may
-change what is asked, ask more than once, change the answer, or hold something meanwhile. Sampling
-itself puts in no link; whoever has the network puts together the chain (`batch.py`).
+This is the extension point around the network: a link may change the call, call the network more
+than once, change its output, or hold a lock or context meanwhile. Links are chained by `linked`;
+the sampling package adds none itself, `batch.py` does.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from hexfusion.domain.plan import SamplingPlan
 
 @dataclass(frozen=True)
 class Row:
-    """What one row of a call is.
+    """What one row of a call is for.
 
-    `image` is the picture's place in the batch and `part` that of the text among the parts of its
-    prompt, both from 0. `positive` rows have a part of the prompt, the others the negative prompt.
-    A `blind` row is shown nothing beside the latent (InstructPix2Pix, arXiv:2211.09800).
+    `image` is the index of the picture in the batch, `part` that of the text among the AND parts of
+    its prompt. `positive` rows have a part of the prompt, others the negative prompt. A `blind`
+    row's image channels are zeros (InstructPix2Pix, arXiv:2211.09800).
     """
 
     image: int
@@ -51,12 +51,12 @@ class Call:
 
     @property
     def share(self) -> float:
-        """How much of the run is done, from 0: `step` of `of`."""
+        """The share of the run that is done: `step` / `of`, from 0."""
         return self.step / self.of
 
     @property
     def images(self) -> list[int]:
-        """Each row's picture."""
+        """The index of each row's picture."""
         return [row.image for row in self.rows]
 
 
@@ -67,11 +67,11 @@ Casting to a lower precision and back is the network's own business.
 """
 
 Link = Callable[[Call, Network], Tensor]
-"""A call, and who answers it further on -> the answer, shaped as the network's."""
+"""(call, the network or the next link) -> the prediction, shaped as the network's."""
 
 
 def linked(network: Network, *links: Link) -> Network:
-    """The network behind these links, the first of which hears of a call first."""
+    """The network wrapped by these links; the first link is the outermost."""
     for link in reversed(links):
         network = _behind(link, network)
     return network
@@ -82,8 +82,7 @@ def _behind(link: Link, network: Network) -> Network:
 
 
 def inside(enter: Callable[[], AbstractContextManager[object]]) -> Link:
-    """A link that has every call answered inside a context of its own: a lock that is held, a
-    context variable that is set."""
+    """A link that makes every call inside a new context from `enter`, such as a lock."""
 
     def link(call: Call, answer: Network) -> Tensor:
         with enter():

@@ -1,4 +1,4 @@
-"""The guided denoiser: one network call answers a sampler's question (spec sampling.md 5.1)."""
+"""`GuidedDenoiser`: a network with classifier-free guidance (spec sampling.md 5.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,24 +23,24 @@ from hexfusion.adapters.gpu.torch_backend.sampling.preconditioning import Precon
 from hexfusion.domain.plan import PreviewContent, SamplingPlan
 
 CFGPP_SCALE = 1 / 12.5
-"""CFG++ takes scales around 0 to 1; A1111 lets one type the usual numbers."""
+"""Factor of the cfg scale for CFG++, whose own scales are 0 to 1; A1111 takes the usual ones."""
 
 
 class Mask(Protocol):
-    """Keeps a part of the clean latent that a run started from. Tensors are (B, C, H, W)."""
+    """Keeps a part of the clean latent that a run starts from. Tensors are (B, C, H, W)."""
 
     def blend(self, x: Tensor, level: Tensor) -> Tensor:
-        """A question or an answer of the call at that level, with the kept part put in."""
+        """The denoiser's input or output at that noise level, with the kept part restored."""
 
     def finish(self, x: Tensor) -> Tensor:
-        """What the run ended with, the same way."""
+        """The run's final latent, with the kept part restored."""
 
 
 @dataclass(frozen=True, eq=False)
 class LatentMask:
-    """The part that is kept stays as it is.
+    """A `Mask` that keeps a part exactly.
 
-    `repaint` is 1 where the run may paint, 0 where `init`, the clean latent, stays; it broadcasts
+    `repaint` is 1 where the run may paint, 0 where `init`, the clean latent, is kept; it broadcasts
     to (B, C, H, W).
     """
 
@@ -58,10 +58,10 @@ class LatentMask:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one model call made of a latent, for whoever looks on.
+    """The predictions of one model call, for previews.
 
-    `first` is the prediction for each prompt's first part, `unwanted` that for the negative prompt
-    and `guided` what the sampler is sent, each (B, C, H, W) as the network's space has it.
+    `first` is the prediction for each prompt's first part, `unwanted` for the negative prompt, and
+    `guided` the one sent to the sampler; each (B, C, H, W), in the `space` of the sampler.
     """
 
     space: Preconditioning
@@ -83,9 +83,9 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """The network input of one selection: what each row is, and the texts by chunks.
+    """The network's rows for one selection of texts, and the texts in chunks.
 
-    A chunk is one network call; ordinarily there is one, conditional rows first.
+    A chunk is one network call; usually there is one, with the conditional rows first.
     """
 
     rows: tuple[Row, ...]
@@ -94,11 +94,11 @@ class _Batch:
 
 
 class GuidedDenoiser:
-    """Called with what a sampler yields, gives what it wants to be sent.
+    """Calls the network for a sampler, and combines its predictions by guidance.
 
-    In sigma space that is the denoised latent, in timestep space the noise, (B, C, H, W) float32;
-    for a sampler that wants the unconditional one, too, guided and unconditional prediction
-    stacked, (2, B, C, H, W).
+    Called with a latent and a noise level. Returns the denoised latent in sigma space, the noise in
+    timestep space, (B, C, H, W) float32. For a sampler that also takes the unconditional
+    prediction, both are stacked, guided first: (2, B, C, H, W).
 
     `sampling` is the pass's; `total_calls` the expected number of calls, for the options that
     count in shares of it. Holds the run's call counter, so one denoiser serves one run;
@@ -244,7 +244,7 @@ class GuidedDenoiser:
 
 
 def _first_rows(weights: Sequence[Sequence[float]]) -> slice | list[int]:
-    """The conditional row of each image's first part."""
+    """The index of the conditional row of each image's first part."""
     counts = [len(parts) for parts in weights]
     if all(count == 1 for count in counts):
         return slice(None)

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: which texts a call uses, in what rows, and how answers are combined.
+"""Classifier-free guidance: choosing and padding a call's texts, and combining its predictions.
 
 Ho and Salimans 2022 (arXiv:2207.12598), in A1111's form: prompt parts joined by AND with weights
 (Liu et al. 2022, arXiv:2206.01714), and texts that change during the run (spec sampling.md 5).
@@ -63,7 +63,7 @@ def pick(schedule: Schedule, step: int) -> int:
 
 
 Selection = tuple[tuple[int, ...], tuple[int, ...]]
-"""Entry chosen for each positive part in order, and for each negative: what a call's texts are."""
+"""Indices of the schedule entries that a call uses: of each positive part, and each negative."""
 
 
 def select(conditioning: Conditioning, step: int) -> Selection:
@@ -76,9 +76,8 @@ def select(conditioning: Conditioning, step: int) -> Selection:
 
 @dataclass(frozen=True, eq=False)
 class TextRows:
-    """What the network is told in each row: contexts (rows, tokens, width), vectors (rows, width)
-    or None.
-    """
+    """Encoded texts for rows of a call: `context` (rows, tokens, width), `vector` (rows, width) or
+    None."""
 
     context: Tensor
     vector: Tensor | None = None

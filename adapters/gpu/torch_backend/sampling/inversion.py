@@ -1,7 +1,6 @@
-"""The noise that leads to a picture, found by sampling backwards. Source: spec scripts.md 12.
+"""Inversion: finds the noise that samples to a given picture. Source: spec scripts.md 12.
 
-Euler's method over the model's own levels from none to the highest: a sampler like the others,
-whose levels rise.
+Euler's method over the model's sigmas in rising order, from 0 to the highest.
 """
 
 from itertools import pairwise
@@ -33,10 +32,10 @@ def find_noise(
     noise: Tensor,
     inversion: Inversion,
 ) -> Tensor:
-    """What to start a pass from `latents` (B, C, H, W) with, so that it leads back to them.
+    """The first noise (B, C, H, W) of a pass that starts from `latents` and returns to them.
 
-    `sampling` is the pass's, `conditioning` the texts that describe the picture, `noise` is mixed
-    in by the share `inversion.randomness`.
+    `sampling` is the pass's, `conditioning` has the texts that describe the picture. `noise` is
+    mixed in by the share `inversion.randomness`, 0 to 1.
     """
     finding = SamplingPlan(
         sampler=BY_NAME["Euler"],
@@ -55,7 +54,7 @@ def find_noise(
 
 
 def _backwards(x: Tensor, levels: Tensor) -> Trajectory:
-    """Each step is taken by the slope at the level that it leads to."""
+    """Each step uses the slope at the sigma where it ends."""
     for level, following in pairwise(levels):
         denoised = yield x, following
         x = x + (x - denoised) / following * (following - level)
@@ -63,7 +62,7 @@ def _backwards(x: Tensor, levels: Tensor) -> Trajectory:
 
 
 def _adjusted(x: Tensor, levels: Tensor) -> Trajectory:
-    """Each step is taken by the slope at the level that it leaves; from none there is none."""
+    """Each step uses the slope at the sigma where it begins; there is none at sigma 0."""
     for level, following in pairwise(levels[1:]):
         denoised = yield x, level
         x = x + (x - denoised) / level * (following - level)

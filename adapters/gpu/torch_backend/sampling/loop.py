@@ -1,4 +1,4 @@
-"""The sampling loop: asks a denoiser what a sampler yields; someone may watch, and stop it."""
+"""The sampling loop: passes a sampler's latents to a denoiser, reports progress, can be stopped."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,11 +9,11 @@ from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import Trajectory
 
 Observer = Callable[[int, Prediction], bool]
-"""Hears (model calls made, what the latest predicted) after each call; True stops the run."""
+"""Called with (model calls made, latest prediction) after each call; True stops the run."""
 
 
 class Denoiser(Protocol):
-    """Answers what a sampler yields; `latest` is what its latest call predicted."""
+    """Denoises what a sampler yields; `latest` is the prediction of its latest call."""
 
     @property
     def latest(self) -> Prediction: ...
@@ -24,8 +24,8 @@ class Denoiser(Protocol):
 def sample(sampler: Trajectory, denoise: Denoiser, observe: Observer) -> Tensor:
     """Run a sampler to its end and return the final latent (B, C, H, W).
 
-    When the observer asks to stop, the next model call is not made and the clean latent seen last
-    is returned, as A1111 does on interrupt and skip (spec api.md 11.3).
+    When the observer stops the run, no more model calls are made and the latest clean latent is
+    returned, as in A1111 on interrupt and skip (spec api.md 11.3).
     """
     calls = 0
     try:

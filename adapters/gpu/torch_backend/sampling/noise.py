@@ -14,7 +14,7 @@ from hexfusion.domain.sampling.options import RandnSource
 
 Shape = tuple[int, ...]
 Stream = Callable[[Shape], Tensor]
-"""Takes a shape, gives the next standard normal numbers: float32, on the device it serves."""
+"""From a shape to the next standard normal numbers of a stream: float32, on its device."""
 
 CPU = torch.device("cpu")
 LATENT_SCALE = 8
@@ -24,7 +24,7 @@ NEARLY_PARALLEL = 0.9995
 
 
 def open_stream(source: RandnSource, seed: int, device: torch.device = CPU) -> Stream:
-    """A fresh stream of normal numbers for `seed`.
+    """A new stream of normal numbers for `seed`.
 
     "GPU" draws on `device`, "CPU" on the CPU, "NV" emulates an NVIDIA card's generator anywhere.
     """
@@ -80,8 +80,8 @@ class ImageNoise:
     def global_generator(self) -> torch.Generator:
         """A CPU generator in the state A1111's global one has after the first draw.
 
-        That is: freshly seeded with the last image's seed. What A1111 draws globally (a VAE's
-        posterior, say) is drawn from here. With source "NV" A1111 leaves its global generator
+        It is seeded with the last image's seed. What A1111 draws globally (such as a
+        VAE's posterior) is drawn from here. With source "NV" A1111 leaves its global generator
         unseeded, which no one can reproduce; we seed it all the same.
         """
         return torch.Generator().manual_seed(int(self.seeds[-1]))

@@ -1,4 +1,4 @@
-"""The model's noise table: what level of noise each training time stands for.
+"""The model's noise table: the noise level (sigma) of each training timestep.
 
 Source: spec sampling.md 2.1, 2.2 and 2.4. Everything lives on the CPU: the numbers are few, and a
 sampler that reads them must not wait for a GPU.

@@ -1,6 +1,6 @@
 """Whole sampling passes: from noise (txt2img), and from a latent (img2img, hires second pass).
 
-Here schedule, noise, sampler and denoiser meet (spec sampling.md 6.1 to 6.3).
+They combine schedule, noise, sampler and denoiser (spec sampling.md 6.1 to 6.3).
 """
 
 from collections.abc import Callable, Sequence
@@ -36,10 +36,10 @@ from hexfusion.domain.sampling.steps import expected_calls, img2img_steps, times
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LatentModel:
-    """A denoising network and what must be known to sample from it.
+    """A denoising network, and the facts needed to sample with it.
 
-    `table` is the noise table under the job's options (`noise_table`). `align_your_steps` are that
-    schedule's eleven levels for this model. `image_cfg_scale` is as `GuidedDenoiser` has it.
+    `table` is the noise table under the job's options (`noise_table`). `align_your_steps` has that
+    schedule's eleven sigmas for this model. `image_cfg_scale` is as for `GuidedDenoiser`.
     """
 
     network: Network
@@ -51,14 +51,14 @@ class LatentModel:
 
 @dataclass(frozen=True, eq=False)
 class Refiner:
-    """What takes a pass over. `load` is called then, and gives the model and its own texts."""
+    """The model that takes over a pass. `load`, called then, returns it and its encoded texts."""
 
     plan: RefinerPlan
     load: Callable[[], tuple[LatentModel, Conditioning]]
 
 
 def never_stop(calls: int, latest: Prediction) -> bool:
-    """The observer of a run nobody watches."""
+    """The default observer, which never stops a run."""
     return False
 
 
@@ -72,9 +72,9 @@ def sample_from_noise(
     refiner: Refiner | None = None,
     happened: set[str] | None = None,
 ) -> Tensor:
-    """txt2img: the latents (B, C, H, W) that a fresh noise source leads to.
+    """txt2img: sample latents (B, C, H, W) from noise.
 
-    `happened` is told, by infotext label, what guidance did (see `GuidedDenoiser`).
+    `happened`, if given, collects `GuidedDenoiser.happened`.
     """
     x = noise()
     limits = None
@@ -160,14 +160,14 @@ def _timesteps(sampling: SamplingPlan, steps: int) -> Tensor:
 
 
 def model_sigmas(model: LatentModel, sampling: SamplingPlan) -> Tensor:
-    """All levels of a pass, falling to 0."""
+    """The sigmas of a pass, falling to 0."""
     return _sigmas(model, sampling, sampling.steps)
 
 
 def guided_denoiser(
     model: LatentModel, sampling: SamplingPlan, conditioning: Conditioning
 ) -> GuidedDenoiser | RefinedDenoiser:
-    """What answers a sampler over a whole pass."""
+    """The denoiser for a whole pass."""
     return _denoiser(model, sampling, conditioning, sampling.steps, None, None)
 
 

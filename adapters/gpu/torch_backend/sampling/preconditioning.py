@@ -1,7 +1,7 @@
-"""How a sampler's question becomes a network's, and the network's answer a prediction.
+"""Preconditioning: scaling a sampler's latent for the network, and its output to a prediction.
 
-A `Preconditioning` is the difference between the spaces samplers step in and the kinds of network
-there are (spec sampling.md 2.3 and 2.4). All are cheap: scalings of whole tensors.
+A `Preconditioning` converts between a sampler's space (sigmas or timesteps) and a kind of network
+(noise, v or consistency prediction); see spec sampling.md 2.3 and 2.4.
 """
 
 from dataclasses import dataclass
@@ -16,24 +16,26 @@ from hexfusion.domain.sampling.samplers import Sampler
 
 
 class Preconditioning(Protocol):
-    """`level` is what the sampler yields: a 0-dim sigma or training time.
+    """Converts between a sampler's space and the network's.
 
-    `masks_input`: under a mask the kept part is put into the question, not into the answer.
+    `level` is what the sampler yields: a 0-dim sigma or training time. `masks_input`: a mask's kept
+    part is restored in the denoiser's input, not in its output.
     """
 
     masks_input: ClassVar[bool]
 
     def time(self, level: Tensor) -> Tensor:
-        """The network's time: 0-dim float32, possibly fractional."""
+        """The timestep passed to the network: 0-dim float32, may be fractional."""
 
     def network_input(self, x: Tensor, level: Tensor) -> Tensor:
-        """x as the network wants it scaled."""
+        """x scaled for the network."""
 
     def prediction(self, x: Tensor, output: Tensor, level: Tensor) -> Tensor:
-        """What the sampler wants to be sent: denoised latent, or noise in timestep space."""
+        """The sampler's prediction from the network's output: denoised latent, or in timestep space
+        noise."""
 
     def clean(self, x: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
-        """The clean latent that a prediction means: what a preview shows."""
+        """The clean latent that a prediction implies, for previews."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +122,7 @@ class TimestepSpace:
 
 
 def preconditioning(sampler: Sampler, table: NoiseTable, *, v_prediction: bool) -> Preconditioning:
-    """The one that a sampler and a network of either kind need."""
+    """The preconditioning for a sampler and a network of noise or, with `v_prediction`, of v."""
     if sampler.space == "timestep":
         return TimestepSpace(table, v_prediction)
     if sampler.consistency:

@@ -1,4 +1,4 @@
-"""The refiner: another checkpoint that takes a run over under way (spec sampling.md 5.4)."""
+"""The refiner: another checkpoint that takes over during a run (spec sampling.md 5.4)."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from hexfusion.domain.sampling.refiner import refiner_is_due, share_of_noise
 from hexfusion.domain.sampling.samplers import Sampler
 
 Due = Callable[[int, Tensor], bool]
-"""(model call from 0, its level) -> whether the refiner answers it."""
+"""(index of a model call, its noise level) -> whether the refiner makes it."""
 
 
 def when_due(plan: RefinerPlan, sampler: Sampler, table: NoiseTable, total_calls: int) -> Due:
-    """The rule of `plan` for a run of `total_calls` on `table`, the sampler's own."""
+    """The `Due` function of `plan`, for a run of `total_calls` on the sampler's `table`."""
 
     def due(call: int, level: Tensor) -> bool:
         if plan.by_sample_steps:
@@ -31,10 +31,10 @@ def when_due(plan: RefinerPlan, sampler: Sampler, table: NoiseTable, total_calls
 
 
 class RefinedDenoiser:
-    """A denoiser until the refiner is due, and from then on the refiner's.
+    """Uses the denoiser `first` until the refiner is due, then the refiner's.
 
-    `take_over` is called once, with the number of calls made so far, and gives the denoiser that
-    goes on counting from there.
+    `take_over` is called once, with the number of calls made so far, and returns the refiner's
+    denoiser, which continues counting from there.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RefinedDenoiser:
 
     @property
     def happened(self) -> set[str]:
-        """What both did (see `GuidedDenoiser`), and "Refiner" once it took over."""
+        """The labels of both (see `GuidedDenoiser`), and "Refiner" once it took over."""
         if self._current is self._first:
             return self._first.happened
         return self._first.happened | self._current.happened | {"Refiner"}

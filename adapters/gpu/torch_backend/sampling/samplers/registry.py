@@ -1,4 +1,4 @@
-"""The registry: samplers by the catalogue's name.
+"""The registry of samplers, by their names in the catalogue.
 
 To add one, write the function, name it here, and add its line to `domain/sampling/samplers.py`.
 """
@@ -30,7 +30,7 @@ from hexfusion.adapters.gpu.torch_backend.sampling.samplers.trajectory import Sa
 from hexfusion.adapters.gpu.torch_backend.sampling.samplers.unipc import unipc
 
 SamplerFunction = Callable[[Tensor, Tensor, SamplerRun], Trajectory]
-"""(x, sigmas or timesteps, run) -> the sampler, ready to be driven."""
+"""(x, sigmas or timesteps, run) -> the running sampler."""
 
 SAMPLERS: Mapping[str, SamplerFunction] = {
     "DPM++ 2M": dpmpp_2m,

@@ -1,4 +1,4 @@
-"""Formulas that several samplers are built from (spec sampling.md 4)."""
+"""Formulas shared by several samplers: slope, log SNR, ancestral steps, churn (sampling.md 4)."""
 
 from torch import Tensor
 

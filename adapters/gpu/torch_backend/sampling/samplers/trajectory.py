@@ -1,4 +1,4 @@
-"""What every sampler shares: the shape of the generator, and what a run hands it."""
+"""`Trajectory`, the type of a running sampler, and `SamplerRun`, its parameters."""
 
 import math
 from collections.abc import Callable, Generator
@@ -9,7 +9,7 @@ from torch import Tensor
 from hexfusion.domain.sampling.options import SamplingOptions
 
 Trajectory = Generator[tuple[Tensor, Tensor], Tensor, Tensor]
-"""A sampler at work.
+"""A running sampler, as a generator.
 
 Yields (x, level): a latent (B, C, H, W) float32 and its noise level, a 0-dim float32 CPU tensor (a
 sigma, or a training time in timestep space). Is sent the model's answer of x's shape: the denoised
