@@ -26,9 +26,9 @@ from hexfusion.application.ports.upscale import Upscaler
 from hexfusion.application.results import Encoding, Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles, SaveImages
 from hexfusion.application.scripts.always_on.reading import Given
-from hexfusion.application.scripts.selectable.tools import (
+from hexfusion.application.scripts.selectable.script_tools import (
     MatchedNoise,
-    Tools,
+    ScriptTools,
     Words,
     built_in_font,
     no_noise,
@@ -116,7 +116,7 @@ class Generate:
         self._version = version
         self._upscaler = upscaler or PlainUpscaler()
         self._networks = networks or ExtraNetworks(NoNetworks())
-        self._tools = Tools(
+        self._tools = ScriptTools(
             self._upscaler, draw_seed, models.closest, open_font, matched_noise, words
         )
         self._faces = faces or NoFaceRestorer()

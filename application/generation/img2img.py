@@ -21,8 +21,12 @@ from hexfusion.application.scripts.always_on.reading import Effects, Given, read
 from hexfusion.application.scripts.always_on.registry import SCRIPTS
 from hexfusion.application.scripts.always_on.script import Asked
 from hexfusion.application.scripts.selectable.registry import IMG2IMG
-from hexfusion.application.scripts.selectable.session import prepared, selected, setting_of
-from hexfusion.application.scripts.selectable.stage import Work
+from hexfusion.application.scripts.selectable.script_run import Work
+from hexfusion.application.scripts.selectable.selection import (
+    prepared_script,
+    script_context,
+    selected_script,
+)
 from hexfusion.domain.field_types import check_fields
 from hexfusion.domain.img2img import Img2Img
 from hexfusion.domain.options import Options
@@ -73,16 +77,18 @@ class GenerateImg2Img(Generate):
         check_fields(lists, PictureLists, "lists")
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
-        script = selected(request, IMG2IMG)
+        script = selected_script(request, IMG2IMG)
         always_on = read_always_on(request, SCRIPTS, base)
         plain = partial(self._plain, base, always_on)
         work = Work(request, pictures, lists)
         if script is None:
             return plain(work)
-        setting = setting_of(work, self._overridden(request, base, always_on), self._tools, plain)
+        context = script_context(
+            work, self._overridden(request, base, always_on), self._tools, plain
+        )
         # A script may use others, too, which it finds out as it goes.
-        models = self._choose(request, base, setting.options).files
-        return PreparedJob(prepared(script, setting, as_echoed(request)), models)
+        models = self._choose(request, base, context.options).files
+        return PreparedJob(prepared_script(script, context, as_echoed(request)), models)
 
     def _plain(self, base: Options, always_on: Given, work: Work) -> PreparedJob[Generated]:
         request, pictures = work.request, work.pictures

@@ -1,4 +1,4 @@
-"""Use-case: which scripts there are. Source: spec scripts.md 3."""
+"""Use-case: list the scripts and their arguments. Source: spec scripts.md 3."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from hexfusion.application.ports.upscale import Upscaler
 from hexfusion.application.scripts.always_on.registry import SCRIPTS
 from hexfusion.application.scripts.always_on.script import AlwaysOn
 from hexfusion.application.scripts.selectable.registry import IMG2IMG, TXT2IMG
-from hexfusion.application.scripts.selectable.stage import Selectable
+from hexfusion.application.scripts.selectable.script_run import Selectable
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
@@ -18,7 +18,7 @@ from hexfusion.domain.upscalers import upscale_settings
 
 
 class ListScripts:
-    """What `GET /scripts` and `GET /script-info` show."""
+    """Lists scripts for `GET /scripts` and `GET /script-info`."""
 
     def __init__(self, models: Models, options: OptionsStore, upscaler: Upscaler) -> None:
         self._models = models
@@ -26,8 +26,10 @@ class ListScripts:
         self._upscaler = upscaler
 
     def __call__(self) -> Sequence[Script]:
-        """Those of text-to-image, then those of image-to-image; of each those that a request may
-        select first. With the checkpoints, samplers and upscalers there are to choose from."""
+        """The scripts of txt2img, then those of img2img; of each the selectable ones first.
+
+        Arguments offer the checkpoints, samplers and upscalers that the server has now.
+        """
         options = self._options.snapshot()
         hidden = options.texts("hide_samplers")
         lists = {
@@ -41,8 +43,10 @@ class ListScripts:
 def listed_scripts(
     lists: Mapping[str, Sequence[str]], options: Options, always_on: Sequence[AlwaysOn] = SCRIPTS
 ) -> list[Script]:
-    """As they are listed where these are the options. `lists` are those that only the server knows,
-    by the names that choices are `among`."""
+    """The scripts as listed under these options.
+
+    `lists` has the choices that only the server knows, by the names in `Choice.among`.
+    """
     scripts: list[Script] = []
     kinds: tuple[tuple[type[AnyRequest], Sequence[Selectable]], ...]
     kinds = ((Txt2Img, TXT2IMG), (Img2Img, IMG2IMG))

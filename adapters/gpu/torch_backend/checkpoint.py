@@ -147,7 +147,7 @@ def _open_clip_tokenizer() -> ClipTokenizer:
 
 
 def _noise_table(weights: Weights, config: OriginalConfig) -> Tensor | None:
-    """The noise table: the file's, else by the `.yaml`'s betas, else None (spec sampling.md 2.1)."""
+    """The noise table: the file's, else by the `.yaml`'s betas (spec sampling.md 2.1)."""
     name = "alphas_cumprod"
     if name in weights:
         table = weights[name]

@@ -1,5 +1,5 @@
-"""Always-on scripts: what every request of their kind may bring arguments for.
+"""Always-on scripts, which take part in every request of their kind.
 
-`registry` says which there are, `reading` how a request's arguments reach them, `script` what one
-is. A script is a module here and a line in `registry`; see docs/adding-an-always-on-script.md.
+`registry` lists them, `reading` reads a request's arguments for them, `script` defines one. A
+script is a module here and a line in `registry`; see docs/adding-an-always-on-script.md.
 """

@@ -18,8 +18,10 @@ from hexfusion.domain.scripts.form import Number
 
 
 class OptionControl(Control, frozen=True):
-    """An option's: any value passes, for the option to judge. It is listed with the `value` that
-    there is without the argument."""
+    """The control of an option. Any value is accepted here; the option checks it.
+
+    It is listed with `value`, the option's current value.
+    """
 
     key: str
     value: Any = None
@@ -34,7 +36,7 @@ class OptionControl(Control, frozen=True):
 
 
 def extra_options(kind: type[AnyRequest], options: Options) -> type[Arguments]:
-    """The arguments that these options name for such a request, unset where they are left out."""
+    """The arguments that the options name for requests of that kind; UNSET by default."""
     if kind is Img2Img:
         keys = options.texts("extra_options_img2img")
     else:
@@ -57,7 +59,8 @@ def _control(key: str, options: Options) -> OptionControl:
 
 
 class _Overriding(Effect[None]):
-    """A1111 sets options that are left out to what they were when it started; here they stay."""
+    """Overrides the options. Those left out are unchanged; A1111 resets them to their values at
+    start."""
 
     def overrides(self, arguments: Arguments) -> Mapping[str, object]:
         values = (
@@ -70,7 +73,7 @@ class _Overriding(Effect[None]):
         }
 
     def read(self, arguments: Arguments, asked: Asked) -> None:
-        """All is done with the options."""
+        """None: all is done by `overrides`."""
         return None
 
 

@@ -14,7 +14,7 @@ from hexfusion.domain.scripts import Arguments
 
 
 class _Tiling(Effect[Options]):
-    """The job's options are all that it goes by."""
+    """Applies hypertile by the job's options."""
 
     def read(self, arguments: Arguments, asked: Asked) -> Options | None:
         switches = ("unet", "unet_secondpass", "vae")
@@ -45,7 +45,7 @@ class _Tiling(Effect[Options]):
         return plan.each(changed)
 
     def extra(self, value: Options, plan: JobPlan) -> Mapping[str, Extra]:
-        """What is on, and its settings where they are not the default."""
+        """What is switched on, and its settings that are not the default."""
         extra: dict[str, Extra] = {}
         first, hires = plan.first.tweaks, plan.first.hires
         if first.hypertile_unet:

@@ -1,4 +1,4 @@
-"""A request's always-on scripts: their arguments read once, then what they do to its generations.
+"""Reading a request's arguments for always-on scripts, and applying the scripts' effects.
 
 Source: spec api.md 8 and 10.
 """
@@ -20,18 +20,18 @@ FIELD = "alwayson_scripts"
 
 @dataclass(frozen=True)
 class Effects:
-    """What a generation's scripts do, in their order, each with the value it read."""
+    """The effects of a generation's scripts in order, each with the value it read."""
 
     active: tuple[tuple[Effect[Any], Any], ...]
 
     def plan(self, plan: JobPlan) -> JobPlan:
-        """The plan as they want it."""
+        """The plan with all effects applied."""
         for effect, value in self.active:
             plan = effect.plan(value, plan)
         return plan
 
     def extra(self, plan: JobPlan) -> dict[str, Extra]:
-        """What infotext tells of them, by label."""
+        """Their infotext entries by label."""
         extra: dict[str, Extra] = {}
         for effect, value in self.active:
             extra |= effect.extra(value, plan)
@@ -40,28 +40,28 @@ class Effects:
 
 @dataclass(frozen=True)
 class Given:
-    """The scripts of a request that do something, with their arguments."""
+    """The always-on scripts of a request that have an effect, with their arguments."""
 
     scripts: tuple[tuple[Effect[Any], Arguments], ...] = ()
 
     def overrides(self) -> dict[str, object]:
-        """Options that hold for the request, by key."""
+        """Option overrides for the request, by key."""
         overrides: dict[str, object] = {}
         for effect, arguments in self.scripts:
             overrides |= effect.overrides(arguments)
         return overrides
 
     def effects(self, asked: Asked) -> Effects:
-        """What they do to that generation. Raises what they make of their arguments."""
+        """The scripts' effects on a generation. Raises as `Effect.read`."""
         read = ((effect, effect.read(arguments, asked)) for effect, arguments in self.scripts)
         return Effects(tuple((effect, value) for effect, value in read if value is not None))
 
 
 def read_always_on(request: AnyRequest, scripts: Sequence[AlwaysOn], options: Options) -> Given:
-    """The arguments that a request has for its scripts, by their titles in any case.
+    """Read a request's arguments for always-on scripts, named by title without case.
 
-    What it leaves out of a list is what its `infotext` tells, else the default. `options` are the
-    stored ones. Raises `NotFound` for a script that there is not,
+    Arguments left out are taken from the request's `infotext`, else the default. `options` are the
+    stored ones. Raises `NotFound` for an unknown script,
     `InvalidRequest("alwayson_scripts" or "infotext", ...)` naming the argument that is wrong.
     """
     known = {each.title.lower(): each for each in scripts if isinstance(request, each.kinds)}

@@ -1,5 +1,7 @@
-"""The always-on scripts there are. One is added here, in the order of A1111's lists, in which they
-take effect. Source: spec scripts.md 2 and 3."""
+"""The registry of always-on scripts, in the order of A1111's lists, in which they take effect.
+
+Source: spec scripts.md 2 and 3.
+"""
 
 from hexfusion.application.scripts.always_on import (
     comments,

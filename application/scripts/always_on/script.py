@@ -1,4 +1,4 @@
-"""What an always-on script is. Source: spec scripts.md 1, 3 and 14."""
+"""`AlwaysOn`, an always-on script, and `Effect`, what it does. Source: spec scripts.md 1, 3, 14."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a script decides by: a request, the options with the request's overrides, and whether
-    there is a mask."""
+    """What a script decides by: the request, the options with its overrides, and whether it is
+    `masked`."""
 
     request: AnyRequest
     options: Options
@@ -25,29 +25,32 @@ class Asked:
 
 
 class Effect(Protocol[V]):
-    """What a script does to a generation, in the order of these methods. Inherit, and define what
-    it takes part in.
+    """What a script does to a generation; the methods are called in this order.
 
-    All are pure: values in, values out. What they raise is the error of that job.
+    Inherit, and override those that are needed. All are pure functions; their errors fail the job.
     """
 
     def overrides(self, arguments: Any) -> Mapping[str, object]:
-        """Options that hold for this request, by key; its own `override_settings` go before."""
+        """Option overrides for this request, by key; its `override_settings` take precedence."""
         return {}
 
     def read(self, arguments: Any, asked: Asked) -> V | None:
-        """What the others are given, from arguments that were checked one by one already; None
-        where there is nothing to do. Raises `InvalidRequest("alwayson_scripts", ...)` for arguments
-        that do not go together, or with the request."""
+        """The value for `plan` and `extra`; None if there is nothing to do.
+
+        Each of the arguments was checked already. Raises `InvalidRequest("alwayson_scripts", ...)`
+        for arguments that conflict with each other, or with the request.
+        """
         ...
 
     def plan(self, value: V, plan: JobPlan) -> JobPlan:
-        """The plan, changed."""
+        """The changed plan."""
         return plan
 
     def extra(self, value: V, plan: JobPlan) -> Mapping[str, Extra]:
-        """What infotext tells of it, by label; the plan is the one that is carried out. Of
-        arguments, what they have labels for."""
+        """Infotext entries by label; `plan` is the final plan.
+
+        By default, if the value is `Arguments`, those that have infotext labels.
+        """
         return infotext_of(value) if isinstance(value, Arguments) else {}
 
 
@@ -73,10 +76,10 @@ class AlwaysOn:
     listing: Literal["described", "named", "hidden"] = "described"
 
     def arguments_of(self, kind: type[AnyRequest], options: Options) -> type[Arguments]:
-        """Those that such a request may send while these are the stored options."""
+        """The arguments for requests of that kind under the stored `options`."""
         return self.declare(kind, options) if self.declare else self.arguments
 
     @property
     def name(self) -> str:
-        """As it is listed."""
+        """The name in lists of scripts."""
         return self.title if self.listing == "named" else self.title.lower()

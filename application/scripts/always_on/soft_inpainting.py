@@ -1,5 +1,7 @@
-"""Soft inpainting: how much of the old picture is left is decided by what changed. Source: spec
-images.md 8, scripts.md 14."""
+"""Soft inpainting: blends the old picture in, by how much each part of it changed.
+
+Source: spec images.md 8, scripts.md 14.
+"""
 
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ class _Softening(Effect[SoftInpainting]):
         return arguments if arguments.enabled and asked.masked else None
 
     def plan(self, value: SoftInpainting, plan: JobPlan) -> JobPlan:
-        """No mask is rounded: how grey it is says how much shines through."""
+        """Add the settings. The mask is not rounded, as its grey levels are shares of blending."""
 
         def softened(batch: Plan) -> Plan:
             assert batch.init is not None, "there is a mask"

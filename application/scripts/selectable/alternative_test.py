@@ -1,17 +1,23 @@
-"""img2img alternative test: from the noise that leads to a picture. Source: spec scripts.md 12."""
+"""img2img alternative test: starts from the noise that samples to the picture (scripts.md 12)."""
 
 from typing import Any
 
 import msgspec
 
-from hexfusion.application.scripts.selectable.stage import Outcome, Play, Setting, Stage, Work
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
+    Work,
+)
 from hexfusion.domain.infotext import Extra
 from hexfusion.domain.plan import Inversion
 from hexfusion.domain.scripts.alternative_test import AlternativeTest
 
 
-def alternative_test(arguments: AlternativeTest, setting: Setting) -> Play:
-    """Look for the noise of the picture as it was described, and make it anew from there."""
+def alternative_test(arguments: AlternativeTest, context: ScriptContext) -> PlayScript:
+    """Find the picture's noise by inversion under the original prompt, and generate from it."""
     changes: dict[str, Any] = {}
     if arguments.euler:
         changes["sampler_name"] = "Euler"
@@ -37,13 +43,13 @@ def alternative_test(arguments: AlternativeTest, setting: Setting) -> Play:
         randomness=arguments.randomness,
         adjust_sigma=arguments.adjust_sigma,
     )
-    request = msgspec.structs.replace(setting.request, **changes)
-    work = Work(request, setting.pictures, extra=extra, inversion=inversion)
-    setting.check(work)
+    request = msgspec.structs.replace(context.request, **changes)
+    work = Work(request, context.pictures, extra=extra, inversion=inversion)
+    context.check(work)
 
-    def play(stage: Stage) -> Outcome:
-        made = stage.generate(work)
+    def play(run: ScriptRun) -> ScriptOutcome:
+        made = run.generate(work)
         info = made.info
-        return Outcome(made.pictures, info.infotexts, info, info.index_of_first_image)
+        return ScriptOutcome(made.pictures, info.infotexts, info, info.index_of_first_image)
 
     return play

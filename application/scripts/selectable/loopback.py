@@ -1,4 +1,4 @@
-"""Loopback: what was made is what the next is made from. Source: spec scripts.md 8."""
+"""Loopback: repeated img2img, each time from the picture made before (spec scripts.md 8)."""
 
 from typing import cast
 
@@ -9,11 +9,11 @@ from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPicture
 from hexfusion.application.pictures.grids import background_colour, image_grid
 from hexfusion.application.pictures.picture_files import flatten
 from hexfusion.application.results import Picture
-from hexfusion.application.scripts.selectable.stage import (
-    Outcome,
-    Play,
-    Setting,
-    Stage,
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
     Work,
     check_batches,
     first_infotext,
@@ -26,37 +26,37 @@ from hexfusion.domain.scripts.arguments import FIELD
 from hexfusion.domain.scripts.loopback import TITLE, Loopback, strength_of
 
 CAPTIONS = {"CLIP": "clip", "DeepBooru": "deepdanbooru"}
-"""Who finds the words that join the prompt."""
+"""The interrogation model for each choice of captions."""
 
 
-def loopback(arguments: Loopback, setting: Setting) -> Play:
-    """`n_iter` chains of `loops` pictures, each from the one before, with a seed more each.
+def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
+    """Make `n_iter` chains of `loops` pictures, each from the one before, with seed + 1.
 
-    A single chain shows all its pictures, of several each shows its last. A skip ends a chain.
+    A single chain returns all its pictures, several return their last ones. Skip ends a chain.
     """
-    request = cast(Img2Img, setting.fixed())
+    request = cast(Img2Img, context.fixed())
     chains, loops = request.n_iter, arguments.loops
     request = msgspec.structs.replace(request, batch_size=1, n_iter=1)
     extra: dict[str, Extra] = {
         "Final denoising strength": arguments.final_strength,
         "Denoising curve": arguments.curve,
     }
-    setting.check(Work(request, setting.pictures, extra=extra, saves=True))
+    context.check(Work(request, context.pictures, extra=extra, saves=True))
     check_batches(chains * loops)
     model = CAPTIONS.get(arguments.caption)
-    if model and setting.tools.words is None:
+    if model and context.tools.words is None:
         raise Unsupported(FIELD, f"{TITLE}: nobody here finds words for pictures")
-    assert setting.pictures is not None
-    original = setting.pictures
-    background = background_colour(setting.options)
+    assert context.pictures is not None
+    original = context.pictures
+    background = background_colour(context.options)
     colour = "img2img_background_color"
 
     def flattened(picture: Image) -> Image:
-        return flatten(picture, setting.options.text(colour), colour)
+        return flatten(picture, context.options.text(colour), colour)
 
-    def play(stage: Stage) -> Outcome:
+    def play(run: ScriptRun) -> ScriptOutcome:
         first = flattened(original.images[0])
-        stage.expect(chains * loops)
+        run.expect(chains * loops)
         shown: list[Picture] = []
         infotexts: list[str] = []
         seed, strength = request.seed, request.denoising_strength
@@ -68,7 +68,7 @@ def loopback(arguments: Loopback, setting: Setting) -> Play:
             for loop in range(loops):
                 prompt = request.prompt
                 if model:
-                    words = stage.words(flattened(pictures.images[0]), model)
+                    words = run.words(flattened(pictures.images[0]), model)
                     prompt = ", ".join(filter(None, (prompt, words)))
                 one = msgspec.structs.replace(
                     request,
@@ -79,13 +79,13 @@ def loopback(arguments: Loopback, setting: Setting) -> Play:
                 )
                 work = Work(one, pictures, extra=extra, grid=False, colours=first)
                 text = f"Iteration {loop + 1}/{loops}, batch {number + 1}/{chains}"
-                result = stage.generate(work, text)
+                result = run.generate(work, text)
                 infotexts.append(first_infotext(result))
-                if stage.stopped:
+                if run.stopped:
                     break
                 seed += 1
                 strength = strength_of(loop + 1, request.denoising_strength, arguments)
-                if stage.skipped:
+                if run.skipped:
                     break
                 made += pictures_of(result)[:1]
                 pictures, content = InitPictures([made[-1].image], original.mask), ORIGINAL
@@ -97,16 +97,16 @@ def loopback(arguments: Loopback, setting: Setting) -> Play:
                 shown += made
             elif len(made) == loops:
                 shown += made[-1:]
-            if stage.stopped:
+            if run.stopped:
                 break
         pictures = list(shown)
         if len(shown) > 1:
             images = [each.image for each in shown]
             grid = image_grid(images, (1, len(images)), background)
-            stage.save_grid(grid, None, seed=request.seed)
-            if setting.options.flag("return_grid"):
+            run.save_grid(grid, None, seed=request.seed)
+            if context.options.flag("return_grid"):
                 pictures.insert(0, Picture(grid, None))
         texts = infotexts[:1] * len(pictures)
-        return stage.outcome(pictures, texts, seed=request.seed, denoising_strength=strength)
+        return run.outcome(pictures, texts, seed=request.seed, denoising_strength=strength)
 
     return play

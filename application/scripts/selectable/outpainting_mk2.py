@@ -1,4 +1,4 @@
-"""Outpainting mk2: a picture grown side by side over noise that is shaped like it.
+"""Outpainting mk2: extends a picture one side at a time, over noise that matches its content.
 
 Source: spec scripts.md 10.
 """
@@ -12,11 +12,11 @@ from PIL import Image, ImageDraw
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
 from hexfusion.application.pictures.grids import grid_by_options
 from hexfusion.application.results import Picture
-from hexfusion.application.scripts.selectable.stage import (
-    Outcome,
-    Play,
-    Setting,
-    Stage,
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
     Work,
     check_batches,
     first_infotext,
@@ -30,19 +30,19 @@ from hexfusion.domain.scripts.arguments import FIELD, wrong
 from hexfusion.domain.scripts.outpainting import MK2, SIDES, OutpaintingMk2, growth, rounded_up
 
 BLUR = 4
-"""What the mask's blur is multiplied by."""
+"""The factor of the mask's blur."""
 
 
-def outpainting_mk2(arguments: OutpaintingMk2, setting: Setting) -> Play:
-    """Grow the first picture at each side in turn, `batch_size` copies at once, `n_iter` times.
+def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlayScript:
+    """Extend the first picture at each side in turn, `batch_size` copies at once, `n_iter` times.
 
-    Width and height bound what is worked on at a time, across the side. A job that is stopped
-    leaves the sides to come as they are.
+    Width and height bound the part that is generated, in the direction of growth. A job that is
+    stopped does not extend the remaining sides.
     """
     sides = arguments.sides
     across, down = {"left", "right"} & set(sides), {"up", "down"} & set(sides)
     blur = (arguments.blur if across else 0, arguments.blur if down else 0)
-    original = cast(Img2Img, setting.request)
+    original = cast(Img2Img, context.request)
     request = msgspec.structs.replace(
         original,
         mask_blur=None,
@@ -52,9 +52,9 @@ def outpainting_mk2(arguments: OutpaintingMk2, setting: Setting) -> Play:
         inpainting_fill=ORIGINAL,
         n_iter=1,
     )
-    assert setting.pictures is not None
-    first = InitPictures(setting.pictures.images[:1])
-    setting.check(Work(request, first, saves=True))
+    assert context.pictures is not None
+    first = InitPictures(context.pictures.images[:1])
+    context.check(Work(request, first, saves=True))
     if not sides:
         raise wrong(MK2, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
     picture = first.images[0]
@@ -64,10 +64,10 @@ def outpainting_mk2(arguments: OutpaintingMk2, setting: Setting) -> Play:
         raise InvalidRequest(FIELD, f"{MK2} would make {size}; sides may have {MAX_SIDE} pixels")
     check_batches(original.n_iter * len(sides))
 
-    def expanded(stage: Stage, pictures: list[Image.Image], side: str, text: str) -> Expanded:
-        step = Step(side, getattr(grown, side), pictures[0].size, blur, request)
+    def expanded(run: ScriptRun, pictures: list[Image.Image], side: str, text: str) -> Expanded:
+        step = OutpaintStep(side, getattr(grown, side), pictures[0].size, blur, request)
         canvases = [
-            setting.tools.matched_noise(
+            context.tools.matched_noise(
                 step.laid(each), step.mask, arguments.falloff, arguments.variation
             )
             for each in pictures
@@ -76,26 +76,26 @@ def outpainting_mk2(arguments: OutpaintingMk2, setting: Setting) -> Play:
         asked = msgspec.structs.replace(request, width=width, height=height)
         parts = [each.crop(step.part) for each in canvases]
         start = InitPictures(parts, step.mask.crop(step.part), step.latent_mask)
-        made = stage.generate(Work(asked, start, samples=False, grid=False), text)
+        made = run.generate(Work(asked, start, samples=False, grid=False), text)
         for canvas, each in zip(canvases, pictures_of(made), strict=False):
             canvas.paste(each.image, step.corner(each.image.size))
         return [each.crop((0, 0, *step.size)) for each in canvases], first_infotext(made)
 
-    def play(stage: Stage) -> Outcome:
-        stage.expect(original.n_iter * len(sides))
+    def play(run: ScriptRun) -> ScriptOutcome:
+        run.expect(original.n_iter * len(sides))
         results: list[Image.Image] = []
         infotext, seed = "", original.seed
         for number in range(original.n_iter):
             pictures = [picture.convert("RGB")] * original.batch_size
             for side in (each for each in SIDES if each in sides):
-                if stage.stopped and stage.last is not None:
+                if run.stopped and run.last is not None:
                     break
                 text = f"Batch {number + 1} out of {original.n_iter}"
-                pictures, told = expanded(stage, pictures, side, text)
+                pictures, told = expanded(run, pictures, side, text)
                 if not infotext:
-                    infotext, seed = told, stage.last.info.seed if stage.last else seed
+                    infotext, seed = told, run.last.info.seed if run.last else seed
             results += pictures
-        return _shown(stage, setting, results, infotext, seed)
+        return _shown(run, context, results, infotext, seed)
 
     return play
 
@@ -105,22 +105,25 @@ Expanded = tuple[list[Image.Image], str]
 
 
 def _shown(
-    stage: Stage, setting: Setting, results: Sequence[Image.Image], infotext: str, seed: int
-) -> Outcome:
-    options = setting.options
+    run: ScriptRun, context: ScriptContext, results: Sequence[Image.Image], infotext: str, seed: int
+) -> ScriptOutcome:
+    options = context.options
     pictures = [Picture(each, None) for each in results]
     for each in results:
-        stage.save(each, infotext, seed=seed)
+        run.save(each, infotext, seed=seed)
     if len(results) > 1 or not options.flag("grid_only_if_multiple"):
         grid = grid_by_options(results, len(results), options)
-        stage.save_grid(grid, infotext, seed=seed)
+        run.save_grid(grid, infotext, seed=seed)
         if options.flag("return_grid"):
             pictures.insert(0, Picture(grid, None))
-    return stage.outcome(pictures, [infotext] * len(pictures), seed=seed)
+    return run.outcome(pictures, [infotext] * len(pictures), seed=seed)
 
 
-class Step:
-    """One side's growing, by so many pixels: where everything lies. `blur` is (x, y)."""
+class OutpaintStep:
+    """The geometry of extending one `side` `by` so many pixels: sizes, crop and masks.
+
+    `old` is the picture's size, `blur` is (x, y) in pixels. Sizes are (width, height).
+    """
 
     def __init__(self, side: str, by: int, old: Size, blur: Size, request: Img2Img) -> None:
         self.side, self._by, self._blur = side, by, blur
@@ -139,20 +142,20 @@ class Step:
         self.latent_mask = self._frame(self.working, self.working, 2)
 
     def laid(self, picture: Image.Image) -> Image.Image:
-        """The picture on its canvas, black where it grows."""
+        """The picture pasted on its canvas, which is black where it grows."""
         canvas = Image.new("RGB", self.canvas)
         corner = {"left": (self._by, 0), "up": (0, self._by)}
         canvas.paste(picture, corner.get(self.side, (0, 0)))
         return canvas
 
     def corner(self, size: Size) -> tuple[int, int]:
-        """Where on the canvas a piece of that size lies at the side that grows."""
+        """The (left, top) of a piece of that size at the growing side of the canvas."""
         left = 0 if self.side == "left" else self.canvas[0] - size[0]
         top = 0 if self.side == "up" else self.canvas[1] - size[1]
         return left, top
 
     def _frame(self, size: Size, within: Size, times: int) -> Image.Image:
-        """A mask ("RGB") of that size: black in the old picture, less the blur so many times."""
+        """A mask ("RGB") of that size: black in the old picture, reduced by `times` the blur."""
         x, y = (self._by + times * each for each in self._blur)
         mask = Image.new("RGB", size, "white")
         inner = (

@@ -1,4 +1,4 @@
-"""Poor man's outpainting: a picture with a border, inpainted tile by tile.
+"""Poor man's outpainting: adds a border to a picture and inpaints it tile by tile.
 
 Source: spec scripts.md 11.
 """
@@ -12,11 +12,11 @@ from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import MAX_PIXELS
 from hexfusion.application.pictures.tiles import combined
 from hexfusion.application.results import Picture
-from hexfusion.application.scripts.selectable.stage import (
-    Outcome,
-    Play,
-    Setting,
-    Stage,
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
     Work,
     check_batches,
     first_infotext,
@@ -37,21 +37,23 @@ from hexfusion.domain.scripts.outpainting import (
 from hexfusion.domain.tiles import boxes
 
 
-def poor_mans_outpainting(arguments: PoorMansOutpainting, setting: Setting) -> Play:
-    """Grow the first picture; width and height are a tile's. A tile that lies in the old picture is
-    kept, each of the others is inpainted with a seed more."""
+def poor_mans_outpainting(arguments: PoorMansOutpainting, context: ScriptContext) -> PlayScript:
+    """Extend the first picture; the request's width and height are a tile's.
+
+    Tiles inside the old picture are kept, each other one is inpainted with seed + 1.
+    """
     blur = arguments.blur * 2
     request = msgspec.structs.replace(
-        cast(Img2Img, setting.fixed()),
+        cast(Img2Img, context.fixed()),
         mask_blur=blur,
         inpainting_fill=CONTENTS.index(arguments.content),
         inpaint_full_res=False,
         batch_size=1,
         n_iter=1,
     )
-    assert setting.pictures is not None
-    old = InitPictures(setting.pictures.images[:1])
-    setting.check(Work(request, old, saves=True))
+    assert context.pictures is not None
+    old = InitPictures(context.pictures.images[:1])
+    context.check(Work(request, old, saves=True))
     picture = old.images[0]
     if not arguments.sides:
         raise wrong(POOR_MANS, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
@@ -69,30 +71,30 @@ def poor_mans_outpainting(arguments: PoorMansOutpainting, setting: Setting) -> P
         raise InvalidRequest(FIELD, f"{POOR_MANS} would paint nothing")
     check_batches(len(todo))
 
-    def play(stage: Stage) -> Outcome:
+    def play(run: ScriptRun) -> ScriptOutcome:
         canvas = Image.new("RGB", size)
         canvas.paste(picture.convert("RGB"), (grown.left, grown.up))
         mask, latent = (frame(grown, size, margin) for margin in (blur, arguments.blur // 2))
         tiles = {place: canvas.crop(place) for place in places}
-        stage.expect(len(todo))
+        run.expect(len(todo))
         infotext = ""
         for number, place in enumerate(todo):
             parts = InitPictures([tiles[place]], mask.crop(place), latent.crop(place))
             one = msgspec.structs.replace(request, seed=request.seed + number)
             work = Work(one, parts, samples=False, grid=False)
-            made = stage.generate(work, f"Batch {number + 1} out of {len(todo)}")
+            made = run.generate(work, f"Batch {number + 1} out of {len(todo)}")
             infotext = infotext or first_infotext(made)
             for each in pictures_of(made)[:1]:
                 tiles[place] = each.image
         result = combined(size, [(place, tiles[place]) for place in places], overlap)
-        stage.save(result, infotext, seed=request.seed)
-        return stage.outcome([Picture(result, None)], [infotext], seed=request.seed)
+        run.save(result, infotext, seed=request.seed)
+        return run.outcome([Picture(result, None)], [infotext], seed=request.seed)
 
     return play
 
 
 def _inside(place: Box, grown: Growth) -> bool:
-    """Whether a tile lies wholly in the old picture."""
+    """Whether a tile is wholly inside the old picture."""
     left, top, right, bottom = place
     width, height = grown.target
     across = left >= grown.left and right <= width - grown.right
@@ -100,7 +102,7 @@ def _inside(place: Box, grown: Growth) -> bool:
 
 
 def frame(grown: Growth, size: Size, margin: int) -> Image.Image:
-    """A mask ("L") that is black in the old picture, less a margin where it grows."""
+    """A mask ("L"): black in the old picture, reduced by `margin` pixels at growing sides."""
     width, height = size
     mask = Image.new("L", size, "white")
     inner = (

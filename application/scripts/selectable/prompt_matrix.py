@@ -1,4 +1,4 @@
-"""Prompt matrix: a picture for every choice of a prompt's parts. Source: spec scripts.md 6."""
+"""Prompt matrix: a picture for every combination of a prompt's parts (spec scripts.md 6)."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from PIL.Image import Image
 from hexfusion.application.pictures.captions import Caption, caption_style, captioned
 from hexfusion.application.pictures.grids import image_grid
 from hexfusion.application.results import Picture
-from hexfusion.application.scripts.selectable.stage import (
-    Outcome,
-    Play,
-    Setting,
-    Stage,
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
     Work,
     pictures_of,
 )
@@ -23,9 +23,9 @@ from hexfusion.domain.picture_lists import PictureLists
 from hexfusion.domain.scripts.prompt_matrix import PromptMatrix, combinations, parts_of
 
 
-def prompt_matrix(arguments: PromptMatrix, setting: Setting) -> Play:
-    """One generation of all combinations, and a grid of them that comes first, with captions."""
-    request = setting.fixed()
+def prompt_matrix(arguments: PromptMatrix, context: ScriptContext) -> PlayScript:
+    """Generate all combinations at once, and put a captioned grid of them first."""
+    request = context.fixed()
     positive = arguments.prompt == "positive"
     field = "prompt" if positive else "negative_prompt"
     parts = parts_of(getattr(request, field))
@@ -43,23 +43,23 @@ def prompt_matrix(arguments: PromptMatrix, setting: Setting) -> Play:
         subseeds=tuple(request.subseed + k for k in range(count)),
     )
     batches = msgspec.structs.replace(request, n_iter=math.ceil(count / request.batch_size))
-    work = Work(batches, setting.pictures, lists, grid=False, saves=True)
-    setting.check(work)
-    letters = caption_style(setting.options, setting.tools.open_font)
+    work = Work(batches, context.pictures, lists, grid=False, saves=True)
+    context.check(work)
+    letters = caption_style(context.options, context.tools.open_font)
 
-    def play(stage: Stage) -> Outcome:
-        made = stage.generate(work)
+    def play(run: ScriptRun) -> ScriptOutcome:
+        made = run.generate(work)
         infotexts = made.info.infotexts
         pictures = pictures_of(made)
         if not pictures:
-            return Outcome([], infotexts, made.info)
+            return ScriptOutcome([], infotexts, made.info)
         images = [each.image for each in pictures]
         rows, columns = _captions(parts[1:])
         cells = image_grid(images, (len(rows), len(columns)), letters.background)
         grid = captioned(cells, _cell(images), columns, rows, letters, arguments.margin)
-        stage.save_grid(grid, None, seed=request.seed, basename="prompt_matrix")
+        run.save_grid(grid, None, seed=request.seed, basename="prompt_matrix")
         everything = [Picture(grid, None), *made.pictures]
-        return Outcome(everything, [infotexts[0], *infotexts], made.info, first=1)
+        return ScriptOutcome(everything, [infotexts[0], *infotexts], made.info, first=1)
 
     return play
 
@@ -72,7 +72,7 @@ Captions = list[list[Caption]]
 
 
 def _captions(parts: Sequence[str]) -> tuple[Captions, Captions]:
-    """Of rows and columns: each says of each of its parts whether it is there (images.md 13.3)."""
+    """Captions of rows and columns: each lists its parts, present or absent (images.md 13.3)."""
     across = math.ceil(len(parts) / 2)
     return _of_each_choice(parts[across:]), _of_each_choice(parts[:across])
 

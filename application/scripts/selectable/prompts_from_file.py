@@ -1,4 +1,4 @@
-"""Prompts from file or textbox: a generation a line. Source: spec scripts.md 7."""
+"""Prompts from file or textbox: one generation for each line. Source: spec scripts.md 7."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from hexfusion.application.results import Generated
-from hexfusion.application.scripts.selectable.stage import (
-    Outcome,
-    Play,
-    Setting,
-    Stage,
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
     Work,
     check_batches,
 )
@@ -28,7 +28,7 @@ from hexfusion.domain.scripts.prompts_from_file import (
 )
 from hexfusion.domain.seeds import resolve_seed
 
-#: What a line says by the name of a request's field.
+#: Options of a line that have the name of a request's field.
 _FIELDS = (
     "seed", "subseed", "subseed_strength", "seed_resize_from_h", "seed_resize_from_w",
     "batch_size", "n_iter", "steps", "cfg_scale", "width", "height", "restore_faces", "tiling",
@@ -36,25 +36,25 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def prompts_from_file(arguments: PromptsFromFile, setting: Setting) -> Play:
-    """Generate the request once for each line, with what the line says; every picture is shown.
+def prompts_from_file(arguments: PromptsFromFile, context: ScriptContext) -> PlayScript:
+    """Generate the request once for each line, with the line's options; returns every picture.
 
-    `info` is of the request as if it had not been generated, as in A1111.
+    `info` is that of the request before generation, as in A1111.
     """
-    request = setting.request
+    request = context.request
     if arguments.iterate or arguments.same_seed:
-        seed = resolve_seed(request.seed, setting.tools.draw_seed)
+        seed = resolve_seed(request.seed, context.tools.draw_seed)
         request = msgspec.structs.replace(request, seed=seed)
     step = request.batch_size * request.n_iter if arguments.iterate else 0
     works = []
     for number, line in enumerate(lines_of(arguments.lines)):
         own = msgspec.structs.replace(request, seed=request.seed + number * step)
         try:
-            work = _work(read_line(line), own, arguments, setting)
-        except NotFound:  # of a checkpoint: as any other option that cannot be read
-            work = _work({"prompt": line}, own, arguments, setting)
+            work = _work(read_line(line), own, arguments, context)
+        except NotFound:  # unknown checkpoint: the line is a prompt, as for any malformed option
+            work = _work({"prompt": line}, own, arguments, context)
         try:
-            setting.check(work)
+            context.check(work)
         except InvalidRequest as error:
             raise InvalidRequest(FIELD, f"{TITLE}: {line[:80]!r}: {error}") from error
         works.append(work)
@@ -64,29 +64,32 @@ def prompts_from_file(arguments: PromptsFromFile, setting: Setting) -> Play:
     check_batches(sum(batches))
     request = msgspec.structs.replace(request, seed=request.seed + len(works) * step)
 
-    def play(stage: Stage) -> Outcome:
-        stage.expect(sum(batches))
+    def play(run: ScriptRun) -> ScriptOutcome:
+        run.expect(sum(batches))
         made: list[Generated] = []
         for number, work in enumerate(works):
             text = f"{sum(batches[:number]) + 1} out of {sum(batches)}"
-            made.append(stage.generate(work, text))
-        return Outcome(
+            made.append(run.generate(work, text))
+        return ScriptOutcome(
             [picture for each in made for picture in each.pictures],
             [text for each in made for text in each.info.infotexts],
-            msgspec.structs.replace(made[-1].info, **_told(request, setting, made)),
+            msgspec.structs.replace(made[-1].info, **_told(request, context, made)),
         )
 
     return play
 
 
 def _work(
-    said: Mapping[str, Value], request: AnyRequest, arguments: PromptsFromFile, setting: Setting
+    said: Mapping[str, Value],
+    request: AnyRequest,
+    arguments: PromptsFromFile,
+    context: ScriptContext,
 ) -> Work:
-    """What a line asks for. Raises `NotFound` for a checkpoint that there is not."""
+    """The generation of one line, whose options are `said`. Raises `NotFound` for a checkpoint."""
     changes: dict[str, Any] = {name: said[name] for name in _FIELDS if name in said}
     overrides = dict(request.override_settings or {})
     if "sd_model" in said:
-        overrides["sd_model_checkpoint"] = setting.tools.closest(str(said["sd_model"])).name
+        overrides["sd_model_checkpoint"] = context.tools.closest(str(said["sd_model"])).name
     if "styles" in said:
         changes["styles"] = [name.strip() for name in str(said["styles"]).split(",")]
     kind = "txt2img" if isinstance(request, Txt2Img) else "img2img"
@@ -100,7 +103,7 @@ def _work(
             changes[name] = " ".join(map(str, both)) if own else text
     return Work(
         msgspec.structs.replace(request, **changes, override_settings=overrides or None),
-        setting.pictures,
+        context.pictures,
         samples=_unless(said.get("do_not_save_samples")),
         grid=_unless(said.get("do_not_save_grid")),
     )
@@ -110,8 +113,8 @@ def _unless(said: Value | None) -> bool | None:
     return None if said is None else not said
 
 
-def _told(request: AnyRequest, setting: Setting, made: Sequence[Generated]) -> dict[str, Any]:
-    """What `info` says of a request that has not been generated itself."""
+def _told(request: AnyRequest, context: ScriptContext, made: Sequence[Generated]) -> dict[str, Any]:
+    """Fields of `info` for the request as it was before generation."""
     sampler, _ = resolve_request(request.sampler_name, request.sampler_index, request.scheduler)
     prompts = [prompt for each in made for prompt in each.info.all_prompts]
     extra: dict[str, Any] = {}
@@ -143,7 +146,7 @@ def _told(request: AnyRequest, setting: Setting, made: Sequence[Generated]) -> d
         "subseed": -1,
         "all_subseeds": [-1],
         "sampler_name": sampler.name,
-        "clip_skip": setting.options.integer("CLIP_stop_at_last_layers"),
+        "clip_skip": context.options.integer("CLIP_stop_at_last_layers"),
         "styles": list(request.styles or []),
         "extra_generation_params": extra,
         "is_using_inpainting_conditioning": False,

@@ -1,4 +1,4 @@
-"""The scripts there are. A script is added here, in the order of A1111's lists."""
+"""The registry of selectable scripts of txt2img and img2img, in the order of A1111's lists."""
 
 from hexfusion.application.scripts.selectable.alternative_test import alternative_test
 from hexfusion.application.scripts.selectable.loopback import loopback
@@ -6,8 +6,8 @@ from hexfusion.application.scripts.selectable.outpainting_mk2 import outpainting
 from hexfusion.application.scripts.selectable.poor_mans_outpainting import poor_mans_outpainting
 from hexfusion.application.scripts.selectable.prompt_matrix import prompt_matrix
 from hexfusion.application.scripts.selectable.prompts_from_file import prompts_from_file
+from hexfusion.application.scripts.selectable.script_run import Selectable
 from hexfusion.application.scripts.selectable.sd_upscale import sd_upscale
-from hexfusion.application.scripts.selectable.stage import Selectable
 from hexfusion.domain.scripts import alternative_test as of_alternative
 from hexfusion.domain.scripts import loopback as of_loopback
 from hexfusion.domain.scripts import outpainting as of_outpainting

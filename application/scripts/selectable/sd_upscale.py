@@ -1,4 +1,4 @@
-"""SD upscale: a picture enlarged, then repainted tile by tile. Source: spec scripts.md 9."""
+"""SD upscale: upscales a picture, then runs img2img over its tiles. Source: spec scripts.md 9."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from hexfusion.application.pictures.picture_files import MAX_PIXELS, flatten
 from hexfusion.application.pictures.tiles import combined
 from hexfusion.application.pictures.upscaling import upscaled_size
 from hexfusion.application.results import Picture
-from hexfusion.application.scripts.selectable.stage import (
-    Outcome,
-    Play,
-    Setting,
-    Stage,
+from hexfusion.application.scripts.selectable.script_run import (
+    PlayScript,
+    ScriptContext,
+    ScriptOutcome,
+    ScriptRun,
     Work,
     check_batches,
     first_infotext,
@@ -32,46 +32,46 @@ from hexfusion.domain.tiles import boxes
 from hexfusion.domain.upscalers import upscale_settings
 
 
-def sd_upscale(arguments: SdUpscale, setting: Setting) -> Play:
-    """Repaint the request's first picture; its width and height are a tile's.
+def sd_upscale(arguments: SdUpscale, context: ScriptContext) -> PlayScript:
+    """Upscale the request's first picture; the request's width and height are a tile's.
 
-    Groups of `batch_size` tiles are one generation each, with a seed more each; `n_iter` times the
-    whole, which begin with a seed more each. Of a job that is stopped the tiles to come stay as
-    they were enlarged (A1111 leaves them black).
+    `batch_size` tiles are one generation, each with seed + 1. All is done `n_iter` times, each time
+    starting with seed + 1. When the job is stopped, the remaining tiles are only upscaled (A1111
+    leaves them black).
     """
-    request = cast(Img2Img, setting.fixed())
-    assert setting.pictures is not None
-    first = InitPictures(setting.pictures.images[:1], setting.pictures.mask)
-    setting.check(Work(request, first, saves=True))
+    request = cast(Img2Img, context.fixed())
+    assert context.pictures is not None
+    first = InitPictures(context.pictures.images[:1], context.pictures.mask)
+    context.check(Work(request, first, saves=True))
     tile, overlap = (request.width, request.height), arguments.overlap
     if overlap >= min(tile):
         raise wrong(TITLE, 1, "Tile overlap", f"below the tile's {min(tile)} pixels", overlap)
-    settings = upscale_settings(setting.options)
-    names = [each.name for each in setting.tools.upscaler.list(settings)]
+    settings = upscale_settings(context.options)
+    names = [each.name for each in context.tools.upscaler.list(settings)]
     try:
         upscaler = chosen(arguments.upscaler, names)
     except ValueError as error:
         raise wrong(TITLE, 2, "Upscaler", str(error), arguments.upscaler) from error
-    setting.tools.upscaler.check(upscaler, settings)
-    picture = setting.pictures.images[0]
+    context.tools.upscaler.check(upscaler, settings)
+    picture = context.pictures.images[0]
     size = picture.size if upscaler == "None" else upscaled_size(picture.size, arguments.factor)
     _check_size(size)
     groups = math.ceil(len(boxes(size, tile, overlap)) / request.batch_size)
     check_batches(groups * request.n_iter)
     extra: dict[str, Extra] = {"SD upscale overlap": overlap, "SD upscale upscaler": upscaler}
-    mask, colour = setting.pictures.mask, "img2img_background_color"
+    mask, colour = context.pictures.mask, "img2img_background_color"
 
-    def play(stage: Stage) -> Outcome:
-        flat = flatten(picture, setting.options.text(colour), colour)
-        large = stage.enlarge(flat, arguments.factor, upscaler)
+    def play(run: ScriptRun) -> ScriptOutcome:
+        flat = flatten(picture, context.options.text(colour), colour)
+        large = run.enlarge(flat, arguments.factor, upscaler)
         places = boxes(large.size, tile, overlap)
         groups = math.ceil(len(places) / request.batch_size)
-        stage.expect(groups * request.n_iter)
+        run.expect(groups * request.n_iter)
 
         def repaint(tiles: Sequence[Image], seed: int, number: int) -> list[Image]:
             group = msgspec.structs.replace(request, seed=seed, n_iter=1)
             work = Work(group, InitPictures(tiles, mask), extra=extra, samples=False, grid=False)
-            made = stage.generate(work, f"Batch {number + 1} out of {groups * request.n_iter}")
+            made = run.generate(work, f"Batch {number + 1} out of {groups * request.n_iter}")
             infotexts.append(first_infotext(made))
             return [each.image for each in pictures_of(made)]
 
@@ -81,9 +81,9 @@ def sd_upscale(arguments: SdUpscale, setting: Setting) -> Play:
             seed = request.seed + number
             made = _repainted(large, places, request.batch_size, repaint, seed, number * groups)
             result = combined(large.size, list(zip(places, made, strict=True)), overlap)
-            stage.save(result, infotexts[0], seed=seed)
+            run.save(result, infotexts[0], seed=seed)
             results.append(Picture(result, None))
-        return stage.outcome(results, infotexts[:1] * len(results), seed=request.seed)
+        return run.outcome(results, infotexts[:1] * len(results), seed=request.seed)
 
     return play
 
@@ -96,7 +96,7 @@ def _repainted(
     seed: int,
     number: int,
 ) -> list[Image]:
-    """What becomes of each tile, `group` at a time; `number` counts the groups before."""
+    """All tiles repainted, `group` at a time; `number` is the number of groups before."""
     tiles = [picture.crop(place) for place in places]
     for start in range(0, len(tiles), group):
         these = slice(start, start + group)

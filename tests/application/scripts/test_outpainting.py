@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from hexfusion.application.inpainting.init_pictures import InitPictures
-from hexfusion.application.scripts.selectable.outpainting_mk2 import Step
+from hexfusion.application.scripts.selectable.outpainting_mk2 import OutpaintStep
 from hexfusion.application.scripts.selectable.poor_mans_outpainting import frame
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.scripts.outpainting import SIDES, growth
@@ -86,7 +86,7 @@ def test_masks_are_black_in_the_old_picture_less_their_margins():
     assert [mask.getpixel(at) for at in ((71, 5), (72, 5), (127, 0), (90, 56), (90, 57))] == [
         255, 0, 0, 0, 255,
     ]  # fmt: skip
-    step = Step("left", 64, (64, 64), (4, 4), mk2(width=96))
+    step = OutpaintStep("left", 64, (64, 64), (4, 4), mk2(width=96))
     assert (step.size, step.canvas, step.working) == ((128, 64), (128, 64), (96, 64))
     assert (step.part, step.corner((96, 64))) == ((0, 0, 96, 64), (0, 0))
     blacks = [each.convert("L").point(lambda v: 255 - v).getbbox() for each in

@@ -1,4 +1,4 @@
-"""A request that selects a script: found, checked, and played. Source: spec api.md 8."""
+"""Finding, preparing and running the script that a request selects. Source: spec api.md 8."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,14 @@ import msgspec
 
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.results import Generated
-from hexfusion.application.scripts.selectable.stage import Plain, Selectable, Setting, Stage, Work
-from hexfusion.application.scripts.selectable.tools import Tools
+from hexfusion.application.scripts.selectable.script_run import (
+    PlainGeneration,
+    ScriptContext,
+    ScriptRun,
+    Selectable,
+    Work,
+)
+from hexfusion.application.scripts.selectable.script_tools import ScriptTools
 from hexfusion.domain.errors import InvalidRequest, NotAlwaysOn, NotFound
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.options import Options
@@ -17,18 +23,18 @@ from hexfusion.domain.scripts import Arguments, read_arguments
 
 
 @dataclass(frozen=True)
-class Selected:
+class SelectedScript:
     """A script and its arguments."""
 
     script: Selectable
     arguments: Arguments
 
 
-def selected(request: AnyRequest, scripts: Sequence[Selectable]) -> Selected | None:
-    """The script that the request selects by its title, in any case; None where it selects none.
+def selected_script(request: AnyRequest, scripts: Sequence[Selectable]) -> SelectedScript | None:
+    """The script that the request selects by title, without case; None if it selects none.
 
-    Raises `NotFound` for one that there is not, `InvalidRequest` for wrong arguments, or for one
-    among those that are always on.
+    Raises `NotFound` for an unknown one, `InvalidRequest` for wrong arguments, and `NotAlwaysOn`
+    for a selectable script in `alwayson_scripts`.
     """
     titles = {each.title.lower() for each in scripts}
     if any(title.lower() in titles for title in request.alwayson_scripts):
@@ -38,24 +44,26 @@ def selected(request: AnyRequest, scripts: Sequence[Selectable]) -> Selected | N
     wanted = request.script_name.lower()
     for each in scripts:
         if each.title.lower() == wanted:
-            return Selected(each, read_arguments(each.arguments, each.title, request.script_args))
+            return SelectedScript(
+                each, read_arguments(each.arguments, each.title, request.script_args)
+            )
     raise NotFound("script", request.script_name)
 
 
-def setting_of(
+def script_context(
     work: Work,
     options: Options,
-    tools: Tools,
-    plain: Plain,
-) -> Setting:
-    """What a script is asked for with; `options` are as the request sees them.
+    tools: ScriptTools,
+    plain: PlainGeneration,
+) -> ScriptContext:
+    """The context of a script; `options` are the stored ones with the request's overrides.
 
-    Raises `InvalidRequest` for lists, which are no script's.
+    Raises `InvalidRequest` for lists of prompts or seeds, which scripts do not support.
     """
     if work.lists != NO_LISTS:
         raise InvalidRequest("script_name", "does not go with lists of prompts or seeds")
     request = msgspec.structs.replace(work.request, script_name=None, script_args=[], infotext=None)
-    return Setting(
+    return ScriptContext(
         request=request,
         options=options,
         tools=tools,
@@ -64,26 +72,30 @@ def setting_of(
     )
 
 
-def prepared(script: Selected, setting: Setting, echo: AnyRequest) -> Callable[[Job], Generated]:
-    """What makes the pictures when its job has its turn, as for a plain request; `echo` is the
-    request as it was understood. Raises, at once, what is wrong with it."""
-    play = script.script.prepare(script.arguments, setting)
+def prepared_script(
+    script: SelectedScript, context: ScriptContext, echo: AnyRequest
+) -> Callable[[Job], Generated]:
+    """Prepare the script; returns the function that generates when its job runs.
+
+    `echo` is the request to return with the result. Raises errors in the request at once.
+    """
+    play = script.script.prepare(script.arguments, context)
 
     def make(job: Job) -> Generated:
-        stage = Stage(job, setting)
-        outcome = play(stage)
-        assert stage.last is not None, "a script generates"
+        run = ScriptRun(job, context)
+        outcome = play(run)
+        assert run.last is not None, "a script generates"
         info = msgspec.structs.replace(
             outcome.info,
             infotexts=list(outcome.infotexts),
             index_of_first_image=outcome.first,
         )
         return replace(
-            stage.last,
+            run.last,
             pictures=tuple(outcome.pictures),
             request=echo,
             info=info,
-            files=stage.files,
+            files=run.files,
         )
 
     return make

@@ -1,7 +1,7 @@
-"""What a script knows when it is asked for, and what it works with when its job has its turn.
+"""The interface of selectable scripts: `ScriptContext` to prepare, `ScriptRun` to generate.
 
-A script is a function that is given its arguments and a `Setting`. It raises what is wrong with
-them, at once, and returns what makes the pictures on a `Stage`: like the use-cases' `prepare`.
+A script is a function of its arguments and a `ScriptContext`. It raises errors in them at once, and
+returns a function that makes the pictures with a `ScriptRun` when its job runs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.results import Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles
-from hexfusion.application.scripts.selectable.tools import Tools
+from hexfusion.application.scripts.selectable.script_tools import ScriptTools
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import Info
 from hexfusion.domain.img2img import AnyRequest
@@ -29,21 +29,20 @@ from hexfusion.domain.scripts.arguments import FIELD
 from hexfusion.domain.seeds import resolve_seed
 from hexfusion.domain.upscalers import upscale_settings
 
-#: Batches that one script may make: n_iter times a picture's tiles, at most.
+#: Batches that one script may make at most, such as n_iter times a picture's tiles.
 MAX_BATCHES = 10_000
 
 
 @dataclass(frozen=True)
 class Work:
-    """One generation: a request, and what is no part of one.
+    """One generation: a request, and what scripts add to it.
 
-    `pictures` are what an image-to-image request starts from. `extra` stands in infotext before all
-    that generation itself adds. `samples` and `grid` say, where they are not None, whether pictures
-    are saved and a grid is made, instead of the request's `save_images`. `saves` is of a script
-    that saves results of its own. `after` is the seed of the last picture made before: A1111's
-    encoding of pictures goes on from there (spec sampling.md 6.7). `colours` is a picture whose
-    colours are to be matched, where an option says so, instead of the one that is started from.
-    `inversion` looks for the first noise.
+    `pictures` are those of an img2img request. `extra` are infotext entries that come before all
+    others. `samples` and `grid`, if not None, say whether pictures are saved and a grid is made,
+    instead of the request's `save_images`. `saves`: the script saves results of its own. `after` is
+    the seed of the picture generated before, which seeds the encoding of pictures as in A1111 (spec
+    sampling.md 6.7). `colours` is the picture for colour correction, instead of the first one.
+    `inversion`, if given, finds the first noise.
     """
 
     request: AnyRequest
@@ -58,27 +57,30 @@ class Work:
     inversion: Inversion | None = None
 
 
-Plain = Callable[[Work], Callable[[Job], Generated]]
-"""Generation itself: raises, at once, what is wrong with the work."""
+PlainGeneration = Callable[[Work], Callable[[Job], Generated]]
+"""Generation without a script: raises errors in the work at once, and returns the rest."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What a script is asked for with. The options are the stored ones with the request's
-    overrides."""
+class ScriptContext:
+    """What a script is prepared with.
+
+    `options` are the stored ones with the request's overrides, `plain` generates without a script,
+    `pictures` are those of an img2img request.
+    """
 
     request: AnyRequest
     options: Options
-    tools: Tools
-    plain: Plain
+    tools: ScriptTools
+    plain: PlainGeneration
     pictures: InitPictures | None = None
 
     def check(self, work: Work) -> None:
-        """Raises what is wrong with a work to come."""
+        """Raises the errors that generating `work` later would raise for its request."""
         self.plain(work)
 
     def fixed(self) -> AnyRequest:
-        """The request with its seeds drawn: for a script that counts on from them."""
+        """The request with random seeds drawn, for a script that counts up from them."""
         return msgspec.structs.replace(
             self.request,
             seed=resolve_seed(self.request.seed, self.tools.draw_seed),
@@ -87,9 +89,12 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a script made: its pictures with the texts that lie in them, a text for each for `info`,
-    and the `info` of its last generation as it is to be shown."""
+class ScriptOutcome:
+    """The result of a script.
+
+    `pictures` have the infotexts to embed in them, `infotexts` are those for `info`, one for each.
+    `first` is the index of the first picture that is not a grid.
+    """
 
     pictures: Sequence[Picture]
     infotexts: Sequence[str]
@@ -97,44 +102,44 @@ class Outcome:
     first: int = 0
 
 
-class Stage:
-    """Where a script works: everything it does belongs to one job."""
+class ScriptRun:
+    """The run of a script in one job: generates, upscales, saves, and reports progress."""
 
-    def __init__(self, job: Job, setting: Setting) -> None:
+    def __init__(self, job: Job, context: ScriptContext) -> None:
         self._job = job
-        self._setting = setting
+        self._context = context
         self._files: list[str] = []
         self._after: int | None = None
         self.last: Generated | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether to make no more."""
+        """Whether the job was interrupted or cancelled."""
         return self._job.cancelled()
 
     @property
     def skipped(self) -> bool:
-        """Whether the generation in hand was not to be finished."""
+        """Whether the current generation was skipped."""
         return self._job.skipped
 
     @property
     def files(self) -> tuple[str, ...]:
-        """What was saved so far, by generation and by the script."""
+        """Paths of all files saved so far, by generation and by the script."""
         return tuple(self._files)
 
     def expect(self, batches: int) -> None:
-        """Tell how many batches all generations together will have, for `/progress`.
+        """Set the number of batches of all generations together, for `/progress`.
 
-        Raises `InvalidRequest` for more than one job may have.
+        Raises `InvalidRequest` for more than `MAX_BATCHES`.
         """
         check_batches(batches)
         self._job.expect(batches)
 
     def generate(self, work: Work, text: str | None = None) -> Generated:
-        """Make pictures, as far as the job goes on. `text` says in `/progress` what is done."""
+        """Generate pictures, until the job is stopped. `text` is shown in `/progress`."""
         if text is not None:
             self._job.text = text
-        made = self._setting.plain(replace(work, after=self._after))(self._job)
+        made = self._context.plain(replace(work, after=self._after))(self._job)
         self._files += made.files
         self.last = made
         if count := len(pictures_of(made)):
@@ -142,36 +147,38 @@ class Stage:
         return made
 
     def enlarge(self, picture: Image, factor: float, upscaler: str) -> Image:
-        """As that upscaler does it, until the job is stopped; "None" leaves the picture as it is.
+        """Upscale a picture by `factor`; the upscaler "None" returns it unchanged.
 
-        Raises as `Upscaler.upscale`.
+        Stops with the job. Raises as `Upscaler.upscale`.
         """
-        settings = upscale_settings(self._setting.options)
+        settings = upscale_settings(self._context.options)
         upscale = upscale_by(
-            self._setting.tools.upscaler, upscaler, settings, lambda done, of: self._job.verdict()
+            self._context.tools.upscaler, upscaler, settings, lambda done, of: self._job.verdict()
         )
         return picture if upscale is None else upscale(picture, factor)
 
     def words(self, picture: Image, model: str) -> str:
-        """What that model says the picture (RGB) shows. Raises as it does."""
-        tools = self._setting.tools
+        """A caption or tags of the RGB picture by `model`. Raises as `Interrogator`'s methods."""
+        tools = self._context.tools
         assert tools.words is not None
         return tools.words(
-            picture, model, self._setting.options, lambda done, of: self._job.verdict()
+            picture, model, self._context.options, lambda done, of: self._job.verdict()
         )
 
     def save(self, picture: Image, infotext: str, *, seed: int) -> None:
-        """Save a result of the script's own if the option `samples_save` says so, whatever the
-        request says (spec api.md 8). There has been a generation. Raises `ArchiveError`."""
-        if self._setting.options.flag("samples_save"):
+        """Save a result of the script if option `samples_save` is on, whatever the request says.
+
+        Call it after a generation (spec api.md 8). Raises `ArchiveError`.
+        """
+        if self._context.options.flag("samples_save"):
             self._files += self._saver.save_result(picture, infotext, seed)
 
     def save_grid(
         self, picture: Image, infotext: str | None, *, seed: int, basename: str | None = None
     ) -> None:
-        """The same for a grid, and option `grid_save`. One with a `basename` of its own is named by
-        the pattern of pictures."""
-        if self._setting.options.flag("grid_save"):
+        """`save` for a grid, by option `grid_save`. With a `basename`, the file name follows the
+        pattern of pictures."""
+        if self._context.options.flag("grid_save"):
             self._files += self._saver.save_result_grid(picture, infotext, seed, basename)
 
     @property
@@ -187,39 +194,39 @@ class Stage:
         *,
         first: int = 0,
         **changes: Any,
-    ) -> Outcome:
-        """The usual one: `info` is of the last generation, without its subseed, with `changes`."""
+    ) -> ScriptOutcome:
+        """A `ScriptOutcome` with the last generation's `info`, subseed -1 and `changes`."""
         assert self.last is not None
         info = msgspec.structs.replace(self.last.info, **{"subseed": -1, **changes})
-        return Outcome(pictures, infotexts, info, first)
+        return ScriptOutcome(pictures, infotexts, info, first)
 
 
 def check_batches(batches: int) -> None:
-    """Raises `InvalidRequest` for more than one job may have."""
+    """Raises `InvalidRequest` for more than `MAX_BATCHES`."""
     if batches > MAX_BATCHES:
         message = f"would make {batches} batches, and one job may make {MAX_BATCHES}"
         raise InvalidRequest(FIELD, message)
 
 
 def first_infotext(made: Generated) -> str:
-    """Of a generation that may have been stopped before it made anything."""
+    """The first picture's infotext, also if generation was stopped before any picture."""
     return made.info.infotexts[0] if made.info.infotexts else made.infotext
 
 
 def pictures_of(made: Generated) -> list[Picture]:
-    """The pictures, without a grid or masks."""
+    """The generated pictures, without grids and masks."""
     images = [each for each in made.pictures if each.infotext is not None]
     return images[made.info.index_of_first_image :]
 
 
-Play = Callable[[Stage], Outcome]
-"""A script that knows everything and waits for its job's turn."""
+PlayScript = Callable[[ScriptRun], ScriptOutcome]
+"""A prepared script, called when its job runs."""
 
 
 @dataclass(frozen=True)
 class Selectable:
-    """A script that a request may select."""
+    """A script that a request can select by `title`; `prepare(arguments, context)` prepares it."""
 
     title: str
     arguments: type[Arguments]
-    prepare: Callable[[Any, Setting], Play]
+    prepare: Callable[[Any, ScriptContext], PlayScript]

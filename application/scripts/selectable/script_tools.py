@@ -1,4 +1,4 @@
-"""What scripts need beside generation."""
+"""`ScriptTools`: the ports and functions that scripts use besides generation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,30 +14,33 @@ from hexfusion.domain.options import Options
 
 
 def built_in_font(file: str, size: int) -> FreeTypeFont:
-    """Pillow's own letters, where nobody gives others."""
+    """Pillow's built-in font; the default for `open_font`."""
     font = ImageFont.load_default(size)
     assert isinstance(font, FreeTypeFont), "Pillow comes with FreeType"
     return font
 
 
 MatchedNoise = Callable[[Image, Image, float, float], Image]
-"""(picture, mask, fall-off, variation of colour) -> the picture (RGB) with noise like it where the
-mask (RGB, of the same size) is white (spec scripts.md 10)."""
+"""(picture, mask, fall-off, colour variation) -> the picture (RGB) with noise that matches it where
+the mask (RGB, of the same size) is white (spec scripts.md 10)."""
 
 
 Words = Callable[[Image, str, Options, Advance], str]
-"""(RGB picture, "clip" or "deepdanbooru", options, whether to go on) -> what it shows."""
+"""(RGB picture, "clip" or "deepdanbooru", options, progress callback) -> caption or tags."""
 
 
 def no_noise(picture: Image, mask: Image, falloff: float, variation: float) -> Image:
-    """The picture as it is, where nobody gives noise."""
+    """An unchanged copy of the picture; the default for `matched_noise`."""
     return picture.copy()
 
 
 @dataclass(frozen=True)
-class Tools:
-    """`closest` finds the checkpoint that a name means, or raises `NotFound`. `words` is None where
-    nobody finds words for pictures."""
+class ScriptTools:
+    """Ports and functions for scripts.
+
+    `closest` finds a checkpoint by an approximate name, or raises `NotFound`. `words` captions
+    pictures, None without interrogation.
+    """
 
     upscaler: Upscaler
     draw_seed: Callable[[], int]
