@@ -1,4 +1,4 @@
-"""The use-cases that flags have a say in, made as the flags say."""
+"""Factories of the use-cases that are configured by command-line flags."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,26 +30,26 @@ from hexfusion.domain.vaes import VaeFile
 
 
 def vaes(flags: Flags, catalog: VaeCatalog) -> Vaes:
-    """Who chooses VAEs; `--vae-path` leaves no choice."""
+    """The use-case that chooses VAEs; `--vae-path` forces one."""
     path = flags.text("vae_path")
     forced = VaeFile(name=Path(path).name, filename=path) if path else None
     return Vaes(catalog, forced=forced, hashing=not flags.switch("no_hashing"))
 
 
 def models(flags: Flags, catalog: ModelCatalog, host: ModelHost, vaes: Vaes) -> Models:
-    """Who chooses checkpoints."""
+    """The use-case that chooses checkpoints."""
     return Models(catalog, host, hashing=not flags.switch("no_hashing"), vaes=vaes)
 
 
 def extra_networks(flags: Flags, catalog: NetworkCatalog) -> ExtraNetworks:
-    """Who finds what prompts name."""
+    """The use-case that finds the networks named in prompts."""
     return ExtraNetworks(
         catalog, hashing=not flags.switch("no_hashing"), strict=flags.switch("strict_networks")
     )
 
 
 def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQueue:
-    """Whose turn it is: how many work and wait, and how far they may be overtaken."""
+    """The job queue: numbers of running and waiting jobs, and how far jobs may be overtaken."""
     return JobQueue(
         clock,
         slots=flags.integer("slots"),
@@ -61,12 +61,12 @@ def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQu
 
 
 def waiting_room(flags: Flags, what: str) -> WaitingRoom:
-    """How many may wait for that outside the queue."""
+    """A bounded waiting room for work outside of the queue; `what` names it in errors."""
     return WaitingRoom(what, flags.integer("loads_waiting"))
 
 
 def job_board(flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock) -> JobBoard:
-    """Who knows jobs by their ids, and how long finished ones are kept."""
+    """The board of jobs by id, with the retention of finished ones."""
     retention = Retention(
         seconds=flags.integer("job_retention"),
         jobs=flags.integer("job_limit"),
@@ -78,7 +78,7 @@ def job_board(flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock) -> Jo
 def save_images(
     flags: Flags, archive: ImageArchive, styles: StyleStore, clock: Clock
 ) -> SaveImages:
-    """Who saves pictures: what file names may hold, and whether there is a history."""
+    """The use-case that saves pictures, with the rules of file names and the prompt history."""
     rules = NameRules(
         max_length=flags.integer("filenames_max_length"),
         unix=flags.switch("unix_filenames_sanitization"),
@@ -95,7 +95,7 @@ def change_options(
     loads: WaitingRoom,
     unused: UnusedOptions,
 ) -> ChangeOptions:
-    """What clients may change, what is loaded when they do, and how many may wait for that."""
+    """The use-case that changes options: write policy, what is loaded on change, and its queue."""
     return ChangeOptions(
         options,
         find_checkpoint=catalog.resolve,
@@ -116,7 +116,7 @@ def sysinfo(
     options: OptionsStore,
     clock: Clock,
 ) -> ReadSysinfo:
-    """Who reports on the server."""
+    """The use-case that reports on the server."""
     given: Sequence[str] = command_line(flags)
     return ReadSysinfo(
         machine,

@@ -1,4 +1,4 @@
-"""What generation gives back: pictures with their infotext, and how they are to be sent."""
+"""The results of generation: pictures with their infotext, and how to encode them."""
 
 import os
 import secrets
@@ -17,8 +17,7 @@ from hexfusion.domain.img2img import AnyRequest
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and the text that lies in it, that makes it again; None for a mask, and for what a
-    script put together."""
+    """A picture and the infotext to embed in it; None for masks, and grids made by scripts."""
 
     image: Image
     infotext: str | None
@@ -31,11 +30,11 @@ class Picture:
         lossless: bool = False,
         embed: bool = True,
     ) -> None:
-        """Write it to a file, with its infotext in it, whole or not at all.
+        """Write it to a file atomically, with its infotext.
 
         The format is by the suffix: .png, .jpg, .jpeg or .webp, in any case. `quality` is 1 to 100,
-        for JPEG and WebP, `lossless` for WebP. Without `embed` no text is written. A file that is
-        there is replaced; its folder has to be there.
+        for JPEG and WebP, `lossless` for WebP. Without `embed` no text is written. An existing file
+        is replaced; the folder must exist.
 
         Raises `InvalidRequest` naming the argument; `OSError`.
         """
@@ -56,7 +55,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the options want pictures sent: samples_format, jpeg_quality, enable_pnginfo."""
+    """Encoding of pictures in responses: samples_format, jpeg_quality, enable_pnginfo."""
 
     format: str
     quality: int
@@ -65,12 +64,12 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Generated:
-    """What a request produced. `request` is the request as it was understood.
+    """The result of a request. `request` is the request as interpreted.
 
-    A grid comes first if `info.index_of_first_image` is 1. Masks, where the options ask for them,
-    come behind their pictures. After an interrupt there are fewer pictures than asked for, perhaps
-    none; `infotext` is the first one's all the same. `files` are the paths of what was saved,
-    `saver` saves what else is made of the pictures.
+    A grid comes first if `info.index_of_first_image` is 1. Masks, if options ask for them, follow
+    their pictures. After an interrupt there are fewer pictures than requested, perhaps none;
+    `infotext` is the first one's in any case. `files` are the paths of all saved files, `saver`
+    saves further results made from the pictures.
     """
 
     pictures: tuple[Picture, ...]

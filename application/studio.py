@@ -1,7 +1,7 @@
 """Everything a Python caller needs, in one object and in the caller's terms.
 
-`hexfusion.build` makes one. The HTTP adapter serves the same use-cases; it has the jobs that are
-left behind besides, which a Python caller has threads for.
+`hexfusion.build` makes one. The HTTP adapter serves the same use-cases, and background jobs, for
+which a Python caller can use threads.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,21 +42,21 @@ from hexfusion.domain.upscalers import UpscalerModel
 from hexfusion.domain.vaes import VaeFile
 
 AnyPicture = Picture | Image | bytes | str
-"""One that was made here, one of PIL's, a picture file's bytes, or text as HTTP clients send it:
+"""A `Picture` of a result, a PIL image, the bytes of a picture file, or text as HTTP clients send:
 base64, a data URI, an http(s) address."""
 
 T = TypeVar("T")
 
 
 class Studio:
-    """Makes pictures, mends them, and tells about them. Safe to call from many threads.
+    """Generates, postprocesses and interrogates pictures. Safe to call from many threads.
 
-    What makes pictures blocks until they are there; meanwhile another thread may ask for `progress`
-    and stop the job. As many jobs run at once as `--slots` says, the others wait; more than
-    `--queue` are refused with `QueueFull`. All that goes wrong on purpose is a `HexfusionError`.
+    Methods that generate block until they are done; other threads can read `progress` and stop the
+    job meanwhile. `--slots` jobs run at once and others wait; more than `--queue` waiting jobs
+    raise `QueueFull`. All expected errors are `HexfusionError`s.
 
-    `id` names a job: a request's own `force_task_id`, or what a call was given. Without one the job
-    is meant that has been running longest.
+    `id` names a job: a request's `force_task_id`, or the `id` of a call. Without it the job that
+    has been running longest is meant.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Studio:
         self._clock = clock
 
     def txt2img(self, request: Txt2Img, *, lists: PictureLists = NO_LISTS) -> Generated:
-        """Pictures from words. `lists` gives single pictures values of their own.
+        """Generate pictures from a prompt. `lists` sets values for each picture.
 
-        Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for what is asked;
+        Raises `InvalidRequest`, `NotFound`, `Unsupported`, `OptionError` for an invalid request;
         `QueueFull`, `JobCancelled`; `ModelUnavailable`, `CheckpointError`, `OutOfMemory`,
         `NotANumber`; `ArchiveError` if pictures cannot be saved.
         """
@@ -111,9 +111,10 @@ class Studio:
         *,
         lists: PictureLists = NO_LISTS,
     ) -> Generated:
-        """Pictures from pictures: those given here, else the request's `init_images` and `mask`.
+        """Generate pictures from `pictures`, or from the request's `init_images` and `mask`.
 
-        One serves the whole batch. White in `mask` is made anew. Raises as `txt2img` does.
+        A single picture is used for the whole batch. White parts of `mask` are repainted. Raises as
+        `txt2img`.
         """
         check_fields(request, Img2Img)
         if pictures is None:
@@ -135,9 +136,9 @@ class Studio:
         *,
         id: str | None = None,
     ) -> Extras:
-        """Pictures enlarged and mended. `id` is to name the job.
+        """Upscale pictures and restore faces. `id` names the job.
 
-        Raises as `txt2img` does. After an interrupt there are fewer pictures than were given.
+        Raises as `txt2img`. After an interrupt there are fewer pictures than were given.
         """
         sent = self._all_sent(pictures, "pictures")
         return self._do(EXTRAS, self._extras.prepare(request, sent, "pictures"), id)
@@ -145,64 +146,67 @@ class Studio:
     def interrogate(
         self, picture: AnyPicture, model: str = "clip", *, id: str | None = None
     ) -> str:
-        """Words for a picture: "clip" a sentence and terms that fit, "deepdanbooru" tags.
+        """Describe a picture: "clip" gives a caption and fitting terms, "deepdanbooru" tags.
 
-        By "clip" the text ends in `<error>` where words could not be found. Raises
-        `NotFound("model", ...)`, `InvalidRequest`; `ModelUnavailable`, `CheckpointError`.
+        With "clip" the text ends in `<error>` if something failed. Raises `NotFound("model", ...)`,
+        `InvalidRequest`; `ModelUnavailable`, `CheckpointError`.
         """
         sent = self._sent(picture, "picture")
         return self._do(INTERROGATE, self._interrogate.prepare(model, sent), id)
 
     def picture_info(self, picture: AnyPicture) -> PictureInfo:
-        """What a picture tells of itself: its infotext, as it is and taken apart."""
+        """A picture's infotext, as text and parsed."""
         return self._picture_info(self._sent(picture, "picture"))
 
     def progress(self, id: str | None = None, *, picture: bool = True) -> ProgressReport:
-        """How far a job is, with the latest preview if `picture`; 0 while nothing runs.
+        """The progress of a job, with the latest preview if `picture`; 0 while nothing runs.
 
-        Raises `NotFound` for an id of a job that neither waits nor runs.
+        Raises `NotFound` for the id of no waiting or running job.
         """
         return self._progress(id, picture=picture)
 
     def interrupt(self, id: str | None = None) -> None:
-        """Have a job finish the picture in hand from what there is, and make no more.
+        """Stop a job after the current step; it returns the pictures so far.
 
-        Nothing happens while nothing runs. Raises `NotFound` for an id that nobody has.
+        Does nothing while no job runs. Raises `NotFound` for an unknown id.
         """
         self._jobs.interrupt(id)
 
     def skip(self, id: str | None = None) -> None:
-        """Have a job finish the batch in hand from what there is, and go on with the next.
+        """Stop a job's current batch after the current step, and go on with the next.
 
-        Raises as `interrupt` does.
+        Raises as `interrupt`.
         """
         self._jobs.skip(id)
 
     def cancel(self, id: str) -> None:
-        """Have one job end: who waits for its turn gets `JobCancelled` now, a running one is
-        interrupted. Raises `NotFound`."""
+        """Cancel a job: a waiting one raises `JobCancelled`, a running one is interrupted.
+
+        Raises `NotFound`.
+        """
         self._jobs.cancel(self._jobs.find(id))
 
     def options(self) -> Mapping[str, JsonOption]:
-        """All settings by name, as they are now."""
+        """The current values of all options by name."""
         return self._read_options()
 
     def set_options(self, changes: Mapping[str, object]) -> None:
-        """Change settings for all jobs to come, all of these or none, and keep them.
+        """Change options for all later jobs, all of these or none, and save them.
 
-        Another checkpoint or VAE is loaded before they are. Raises `NotFound` for a checkpoint,
-        `OptionError` naming what is unknown, frozen or of a wrong type, and what loading raises.
+        A new checkpoint or VAE is loaded first. Raises `NotFound` for an unknown checkpoint,
+        `OptionError` naming an option that is unknown, frozen or of a wrong type, and as
+        `load_checkpoint`.
         """
         if not isinstance(changes, Mapping):
             raise InvalidRequest("changes", f"must be a dict by option, not {changes!r}")
         self._change_options(changes)
 
     def checkpoints(self) -> Sequence[Checkpoint]:
-        """The checkpoints there are; option `sd_model_checkpoint` takes their titles."""
+        """All checkpoints; option `sd_model_checkpoint` takes their titles."""
         return self._checkpoints.list()
 
     def refresh(self) -> None:
-        """Look for files of checkpoints, VAEs, LoRAs and embeddings again."""
+        """Read the folders of checkpoints, VAEs, LoRAs and embeddings again."""
         self._checkpoints.refresh()
         self._vaes.refresh()
         self._networks.refresh_loras()
@@ -220,15 +224,15 @@ class Studio:
         self._checkpoints.unload()
 
     def vaes(self) -> Sequence[VaeFile]:
-        """The VAE files there are; option `sd_vae` takes their names."""
+        """All VAE files; option `sd_vae` takes their names."""
         return self._vaes.list()
 
     def loras(self) -> Sequence[Lora]:
-        """The LoRAs there are, for `<lora:name:1>` in a prompt."""
+        """All LoRAs, for `<lora:name:1>` in a prompt."""
         return self._networks.loras()
 
     def upscalers(self) -> Sequence[UpscalerModel]:
-        """What can enlarge pictures now."""
+        """All upscalers that can be used now."""
         return self._upscalers()
 
     def samplers(self) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Use-case: the small networks that prompts and options ask for, found among the files.
+"""Use-case: find the files of the extra networks that prompts and options name.
 
 Source: spec prompts.md 6 and 7.4, networks.md 2.1.
 """
@@ -36,8 +36,8 @@ _log = logging.getLogger(__name__)
 class ExtraNetworks:
     """LoRA, hypernetworks and embeddings for jobs. Safe to call from many threads.
 
-    Without `hashing` no file is read for its hash, and infotext names none. With `strict` what is
-    not there is an error, else a comment in the answer's `info`.
+    Without `hashing` no hashes are computed, and infotext has none. With `strict` a missing network
+    is an error, else a comment in the response's `info`.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class ExtraNetworks:
         self._printed: Sequence[Embedding] = ()
 
     def planned(self, plan: "JobPlan", options: Options, *, disabled: bool = False) -> "JobPlan":
-        """The plan with the networks of each batch, whose first prompt decides.
+        """The plan with the networks of each batch, by the tags of its first prompt.
 
         `disabled` leaves LoRA and hypernetworks out (field disable_extra_networks). Raises
-        `InvalidRequest` for a malformed tag, and if strict for a network that is not there,
-        whether a prompt or an option names it.
+        `InvalidRequest` for a malformed tag, and if strict for a missing network that a prompt or
+        an option names.
         """
         embeddings = tuple(self._catalog.embeddings())
         self._print(embeddings, options)
@@ -94,17 +94,17 @@ class ExtraNetworks:
         return msgspec.structs.replace(plan, batches=tuple(batches))
 
     def _print(self, embeddings: Sequence[Embedding], options: Options) -> None:
-        """What prompts may name now, if it is new and the option wants it told."""
+        """Log the names of all embeddings if they changed and the option is on."""
         if options.flag("textual_inversion_print_at_load") and embeddings != self._printed:
             names = ", ".join(sorted((each.name for each in embeddings), key=str.lower))
             _log.warning("%d embeddings: %s", len(embeddings), names)
         self._printed = embeddings
 
     def _with_defaults(self, plan: "JobPlan", options: Options) -> tuple["JobPlan", list[str]]:
-        """Tags for what the options add to every prompt that does not name it already, and what
-        is to be said of those that no file has.
+        """The plan with tags for networks that options add to every prompt without them.
 
-        Raises `InvalidRequest` for one of these, naming the option, if strict.
+        Also returns comments on those that have no file. Raises `InvalidRequest` for one of these,
+        naming the option, if strict.
         """
         prompts, second = plan.prompts, plan.hires_prompts
         multiplier = options.number("extra_networks_default_multiplier")
@@ -123,7 +123,7 @@ class ExtraNetworks:
         return msgspec.structs.replace(plan, prompts=prompts, hires_prompts=second), missing
 
     def _is_there(self, kind: str, name: str) -> bool:
-        """Whether a file has that name, if need be after looking again. Aliases do not count."""
+        """Whether a file has that name; refreshes the list if not. Aliases do not count."""
         if kind == "hypernet":
             return any(each.name == name for each in self._catalog.hypernetworks())
         if any(each.name == name for each in self._catalog.loras()):
@@ -150,7 +150,7 @@ class ExtraNetworks:
     def _loras(
         self, tags: Sequence[NetworkTag], field: str
     ) -> tuple[tuple[LoraPlan, ...], list[str]]:
-        """Those there are, and the names of those there are not, even after looking again."""
+        """The LoRAs of these tags, and the names of missing ones; refreshes the list first."""
         uses = lora_uses(tags, field)
         names = LoraNames(self._catalog.loras())
         if any(names.find(use.name) is None for use in uses):
@@ -184,9 +184,9 @@ class ExtraNetworks:
         ), [use.name for use in uses if use.name not in files]
 
     def identified(self, plan: "JobPlan") -> "JobPlan":
-        """The plan with every LoRA's hash, computed at its first use: seconds for a large file.
+        """The plan with every LoRA's hash, computed at its first use (seconds for a large file).
 
-        Raises `NotFound` for one that is gone.
+        Raises `NotFound` for a file that was removed.
         """
         if not self._hashing:
             return plan
@@ -211,7 +211,7 @@ class ExtraNetworks:
         return msgspec.structs.replace(plan, batches=tuple(map(batch, plan.batches)))
 
     def facts(self, plan: Plan, rendered: Rendered, options: Options) -> dict[str, Extra]:
-        """What infotext says of the networks that a batch used."""
+        """Infotext entries with the hashes of the networks that a batch used."""
         loras = {use.name: use.hash for each in plan.passes for use in each.networks.loras}
         facts = {
             "Lora hashes": format_hashes(loras.items()),
@@ -226,7 +226,7 @@ class ExtraNetworks:
     def _used(
         self, plan: Plan, rendered: Rendered, options: Options
     ) -> list[tuple[str, str | None]]:
-        """The embeddings that texts named, each with its hash; a bundled one with its LoRA."""
+        """The embeddings that were used, each with its hash; a bundled one with its LoRA's name."""
         listed = {each.name: each for each in plan.networks.embeddings}
         bundled = options.flag("lora_bundled_ti_to_infotext")
         hashes: dict[str, str | None] = {
@@ -241,7 +241,7 @@ class ExtraNetworks:
         return self._catalog.hash_embedding(embedding).shorthash if self._hashing else None
 
     def lora_named(self, shorthash: str, options: Options) -> str | None:
-        """What the LoRA of that hash is called here, None if it is not here or was never used."""
+        """The name of the LoRA with that hash; None if it is missing, or not hashed yet."""
         loras = self._catalog.loras()
         found = next((each for each in loras if each.shorthash == shorthash), None)
         by_file = options.text("lora_preferred_name") == "Filename"
@@ -249,13 +249,13 @@ class ExtraNetworks:
 
 
 def comments_of(plan: Plan, rendered: Rendered) -> list[str]:
-    """What the networks of a batch give reason to say, each once."""
+    """Comments on the networks of a batch, each once."""
     planned = [comment for each in plan.passes for comment in each.networks.comments]
     return list(dict.fromkeys([*planned, *rendered.comments]))
 
 
 def _tagged(prompts: Prompts, kind: str, name: str, tag: str) -> Prompts:
-    """Every prompt with the tag, unless the first has one for that network."""
+    """The prompts with the tag added to each, unless the first one names that network."""
     _, tags = extract_networks(prompts.positive[0])
     kinds = ("lora", "lyco") if kind == "lora" else (kind,)
     if any(each.kind in kinds and each.positional[:1] == (name,) for each in tags):
@@ -264,7 +264,7 @@ def _tagged(prompts: Prompts, kind: str, name: str, tag: str) -> Prompts:
 
 
 class NoNetworks:
-    """A `NetworkCatalog` of nothing: whoever asks for a network is told that it is not there."""
+    """An empty `NetworkCatalog`."""
 
     def loras(self) -> Sequence[Lora]:
         return ()

@@ -1,4 +1,4 @@
-"""What both kinds of generation do: a planned job becomes pictures. Source: spec api.md 5 and 9."""
+"""`Generate`: renders a planned job, for txt2img and img2img. Source: spec api.md 5 and 9."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,11 +44,11 @@ from hexfusion.domain.prompts import Style
 
 @dataclass(frozen=True)
 class Start:
-    """What a job has besides its plan: infotext's entries for its kind, out of the plan as it is in
-    the end; and if it starts from pictures, what becomes of each one of a batch.
+    """What a job has besides its plan.
 
-    For a script, its entries come before all others, and `samples` and `grid` may say what the
-    request's `save_images` says otherwise.
+    `extra` returns infotext entries from the final plan. An img2img job has `sources`, `finishes`
+    (postprocessing of each picture of a batch) and `init_hash`. For a script, `before` are entries
+    that come first, and `samples` and `grid` override the request's `save_images`.
     """
 
     extra: Callable[[JobPlan], Mapping[str, Extra]]
@@ -61,13 +61,13 @@ class Start:
     grid: bool | None = None
 
     def sources_of(self, batch: Plan) -> Sources | None:
-        """The pictures that this batch starts from: the last one may have fewer."""
+        """The source pictures of this batch; the last batch may have fewer."""
         if self.sources is None or len(self.sources.pictures) == batch.batch_size:
             return self.sources
         return replace(self.sources, pictures=self.sources.pictures[: batch.batch_size])
 
     def finish(self, rendered: Rendered, plan: JobPlan) -> list[FinishedPicture]:
-        """What becomes of the pictures of a batch."""
+        """The pictures of a batch after postprocessing."""
         if not self.finishes:
             return [FinishedPicture(each) for each in rendered.pictures]
         finishes = self.finishes[: len(rendered.pictures)]
@@ -80,8 +80,7 @@ class Start:
 
 
 class Generate:
-    """Renders what is planned, batch by batch, describes and saves it. `GenerateTxt2Img` and
-    `GenerateImg2Img` plan."""
+    """The base of `GenerateTxt2Img` and `GenerateImg2Img`: renders, describes and saves a plan."""
 
     def __init__(
         self,
@@ -123,15 +122,17 @@ class Generate:
         self._unused = unused or UnusedOptions()
 
     def _overridden(self, request: AnyRequest, base: Options, always_on: Given) -> Options:
-        """The stored options `base` as the request sees them. Raises `InvalidRequest`,
-        `OptionError`."""
+        """The stored options `base` with the request's overrides.
+
+        Raises `InvalidRequest`, `OptionError`.
+        """
         overrides = {**always_on.overrides(), **(request.override_settings or {})}
         options = base.with_overrides(overrides)
         self._unused(options)
         return options
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:
-        """Raises `NotFound` for a refiner or hires checkpoint that matches none."""
+        """The request's checkpoints. Raises `NotFound` for an unknown refiner or hires one."""
         hires = None
         if isinstance(request, Txt2Img) and request.enable_hr:
             hires = request.hr_checkpoint_name
@@ -202,7 +203,7 @@ class Generate:
     def _finished(
         self, rendered: Rendered, batch: Plan, plan: JobPlan, start: Start, job: Job
     ) -> list[FinishedPicture]:
-        """Faces are mended first of all (spec images.md 7.2)."""
+        """Postprocess a batch; faces are restored first (spec images.md 7.2)."""
         if plan.faces is None:
             return start.finish(rendered, plan)
         made, seeds = rendered.pictures, batch.noise.seeds
@@ -243,7 +244,7 @@ class Generate:
 
 @dataclass
 class _Made:
-    """What a job has made so far: pictures and, behind each, what goes with it."""
+    """The results of a job so far: pictures, each followed by its masks, and their infotexts."""
 
     pictures: list[Picture] = field(default_factory=list)
     infotexts: list[str] = field(default_factory=list)
@@ -265,7 +266,7 @@ class _Made:
             self.pictures.append(Picture(picture.masked, None))
 
     def put_first(self, grid: Image) -> None:
-        """A grid is described like the first picture."""
+        """Insert a grid, with the first picture's infotext."""
         self.pictures.insert(0, Picture(grid, self.infotexts[0]))
         self.infotexts.insert(0, self.infotexts[0])
         self.has_grid = True

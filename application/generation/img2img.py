@@ -1,4 +1,4 @@
-"""Use-case: an img2img request becomes pictures. Source: spec api.md 6, images.md 1."""
+"""Use-case: img2img. Source: spec api.md 6, images.md 1."""
 
 import hashlib
 from collections.abc import Collection
@@ -33,13 +33,12 @@ from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
 from hexfusion.domain.upscalers import upscale_settings
 
-#: What such a job is called.
+#: The kind of an img2img job.
 KIND = "img2img"
 
 
 class GenerateImg2Img(Generate):
-    """Plans a request, waits for a slot, makes its pictures ready, renders batch by batch, puts
-    them back, describes and saves."""
+    """Generates pictures from an img2img request and its source pictures."""
 
     def __call__(
         self,
@@ -50,10 +49,10 @@ class GenerateImg2Img(Generate):
         lists: PictureLists = NO_LISTS,
         abandoned: Abandoned = lambda: False,
     ) -> Generated:
-        """Blocks until the pictures are there. Safe to call from many threads.
+        """Block until the pictures are generated. Safe to call from many threads.
 
-        `pictures` are what the request starts from, opened: its own `init_images` and `mask` are
-        echoed alone. Otherwise as `GenerateTxt2Img`.
+        `pictures` are the decoded source pictures and mask; the request's own `init_images` and
+        `mask` are only echoed. Otherwise as `GenerateTxt2Img`.
         """
         make = self.prepare(request, pictures, given=given, lists=lists)
         job = Job(KIND, self._clock, request.force_task_id, abandoned, models=make.models)
@@ -68,10 +67,9 @@ class GenerateImg2Img(Generate):
         given: Collection[str] | None = None,
         lists: PictureLists = NO_LISTS,
     ) -> PreparedJob[Generated]:
-        """The same in two halves: what comes back makes the pictures when its job has its turn.
+        """Check and plan the request; the result generates the pictures when its job runs.
 
-        Raises, at once, what is wrong with the request; pictures may still turn out to be too
-        narrow for it.
+        Raises errors in the request at once, except for pictures that are too narrow for it.
         """
         check_fields(request, Img2Img)
         check_fields(lists, PictureLists, "lists")
@@ -86,7 +84,7 @@ class GenerateImg2Img(Generate):
         context = script_context(
             work, self._overridden(request, base, always_on), self._tools, plain
         )
-        # A script may use others, too, which it finds out as it goes.
+        # A script may also use other checkpoints, known only when it runs.
         models = self._choose(request, base, context.options).files
         return PreparedJob(prepared_script(script, context, as_echoed(request)), models)
 
@@ -131,7 +129,7 @@ class GenerateImg2Img(Generate):
     ) -> Start:
         pictures, init = work.pictures, plan.first.init
         assert pictures is not None and init is not None
-        # A script may have decided otherwise.
+        # An always-on script may have changed it.
         request = msgspec.structs.replace(request, mask_round=init.round_mask)
         upscaler = options.text("upscaler_for_img2img")
         upscale = upscale_by(self._upscaler, upscaler, upscale_settings(options))
@@ -154,7 +152,7 @@ class GenerateImg2Img(Generate):
         )
 
     def _kept(self, images: Collection[Image], options: Options) -> str | None:
-        """The hash of the last picture, if an option has them saved, under their hashes."""
+        """If an option says so, save the source pictures by their hashes; the last one's hash."""
         digest = None
         if options.flag("save_init_img"):
             for image in images:
@@ -164,17 +162,17 @@ class GenerateImg2Img(Generate):
 
 
 def as_echoed(request: Img2Img) -> Img2Img:
-    """The request as it is answered with: with its pictures only if it says so."""
+    """The request as returned to the client: with its pictures only if `include_init_images`."""
     if request.include_init_images:
         return request
     return msgspec.structs.replace(request, init_images=None, mask=None)
 
 
 def as_meant(request: Img2Img, base: Options) -> Img2Img:
-    """The request with what it means, which it is not to echo.
+    """The request with its defaults filled in, which are not echoed.
 
-    Without a noise multiplier that of the stored options: what its own overrides say of it comes
-    too late in A1111 (spec api.md 5.3).
+    The noise multiplier defaults to the stored option's; the request's override of it has no
+    effect, as in A1111 (spec api.md 5.3).
     """
     multiplier = request.initial_noise_multiplier
     if multiplier is None:

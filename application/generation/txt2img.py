@@ -1,4 +1,4 @@
-"""Use-case: a txt2img request becomes pictures. Source: spec api.md 5."""
+"""Use-case: txt2img. Source: spec api.md 5."""
 
 from collections.abc import Collection
 from functools import partial
@@ -27,12 +27,12 @@ from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
 from hexfusion.domain.upscalers import LATENT_MODES
 
-#: What such a job is called.
+#: The kind of a txt2img job.
 KIND = "txt2img"
 
 
 class GenerateTxt2Img(Generate):
-    """Plans a request, waits for a slot, renders batch by batch, describes and saves."""
+    """Generates pictures from a txt2img request."""
 
     def __call__(
         self,
@@ -42,7 +42,7 @@ class GenerateTxt2Img(Generate):
         lists: PictureLists = NO_LISTS,
         abandoned: Abandoned = lambda: False,
     ) -> Generated:
-        """Blocks until the pictures are there. Safe to call from many threads.
+        """Block until the pictures are generated. Safe to call from many threads.
 
         `given` names the fields that the request's infotext may not fill; by default those that
         differ from their defaults. `lists` gives single pictures values of their own. `abandoned`
@@ -64,9 +64,9 @@ class GenerateTxt2Img(Generate):
         given: Collection[str] | None = None,
         lists: PictureLists = NO_LISTS,
     ) -> PreparedJob[Generated]:
-        """The same in two halves: what comes back makes the pictures when its job has its turn.
+        """Check and plan the request; the result generates the pictures when its job runs.
 
-        Raises, at once, what is wrong with the request; nothing here waits or touches the model.
+        Raises errors in the request at once. Does not wait, and loads no model.
         """
         check_fields(request, Txt2Img)
         check_fields(lists, PictureLists, "lists")
@@ -81,7 +81,7 @@ class GenerateTxt2Img(Generate):
         context = script_context(
             work, self._overridden(request, base, always_on), self._tools, plain
         )
-        # A script may use others, too, which it finds out as it goes.
+        # A script may also use other checkpoints, known only when it runs.
         models = self._choose(request, base, context.options).files
         return PreparedJob(prepared_script(script, context, request), models)
 

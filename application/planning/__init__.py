@@ -1,5 +1,8 @@
-"""From what is asked to what is to be done. `txt2img` and `img2img` are the ways in; what both do
-is in `job`, and in one module for each part of it."""
+"""Planning: from a request and the options to a `JobPlan`, before anything is computed.
+
+`txt2img` and `img2img` are the entry points; `job` has what both share, with a module for each
+part of a plan.
+"""
 
 from hexfusion.application.planning.img2img import plan_img2img
 from hexfusion.application.planning.job import JobPlan, ModelChoice

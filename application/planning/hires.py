@@ -1,4 +1,4 @@
-"""The second pass of hires fix. Source: spec sampling.md 6.4, api.md 5.4."""
+"""Planning the second pass of hires fix. Source: spec sampling.md 6.4, api.md 5.4."""
 
 import msgspec
 
@@ -18,9 +18,10 @@ OLD_SIZES = "use_old_hires_fix_width_height"
 
 
 def sized(request: Txt2Img, options: Options) -> Txt2Img:
-    """The request with its first pass's width and height, and its target where that is fixed.
+    """The request with the first pass's width and height, and the target size if it is fixed.
 
-    `firstphase_*` replace the size; the old way of hires fix takes it for the target.
+    `firstphase_*` replace the size. With option use_old_hires_fix_width_height the request's size
+    is the target's.
     """
     if request.firstphase_width or request.firstphase_height:
         request = msgspec.structs.replace(
@@ -39,7 +40,7 @@ def sized(request: Txt2Img, options: Options) -> Txt2Img:
 
 
 def hires_target(request: Txt2Img) -> HiresSize:
-    """Sizes of a `sized` request. Raises `InvalidRequest` for one too small or too large."""
+    """The sizes of a `sized` request. Raises `InvalidRequest` if too small or too large."""
     size = hires_size(
         request.width,
         request.height,
@@ -64,10 +65,10 @@ def plan_hires(
     first: SamplingPlan,
     prompts: Prompts,
 ) -> HiresPlan:
-    """The second pass of a `sized` request over one batch, whose prompts these are.
+    """Plan the second pass of one batch of a `sized` request, with these prompts.
 
-    Raises `InvalidRequest` naming the field that does not go, `NotFound` for an unknown sampler.
-    Whether there is such an upscaler is not known here.
+    Raises `InvalidRequest` naming the field that is wrong, `NotFound` for an unknown sampler. The
+    upscaler's name is not checked here.
     """
     size = hires_target(request)
     sampling = plan_hires_sampling(request, options, first)

@@ -1,4 +1,4 @@
-"""An img2img request as plans. Source: spec api.md 6, sampling.md 6.2 to 6.6."""
+"""Planning an img2img request. Source: spec api.md 6, sampling.md 6.2 to 6.6."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -24,7 +24,7 @@ from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.samplers import BY_NAME
 
 CONTENT: dict[int, MaskedContent] = {2: "noise", 3: "nothing"}
-"""What inpainting_fill makes of the latent; other fills paint the picture, or leave it."""
+"""Values of inpainting_fill that fill the masked latent; others fill the picture, or nothing."""
 
 
 def plan_img2img(
@@ -40,11 +40,12 @@ def plan_img2img(
     after: int | None = None,
     inversion: Inversion | None = None,
 ) -> JobPlan:
-    """Decide everything about a request that starts from so many pictures, `masked` or not.
+    """Plan a request with so many source pictures, `masked` or not.
 
-    The request names its noise multiplier. Two pictures or more are a batch, whatever its size was
-    to be: the seeds are still those of the whole. `after` is the last seed of the generation before
-    in the same script, `inversion` how it looks for noise. Raises as `plan_txt2img`.
+    The request must have its noise multiplier. Two or more pictures make up a batch, instead of
+    the request's batch size; seeds are still drawn for the requested size. `after` is the last seed
+    of the previous generation in the same script, `inversion` has its settings for finding the
+    first noise. Raises as `plan_txt2img`.
     """
     check_img2img(request, masked=masked)
     check_options(request, options)
@@ -73,7 +74,7 @@ def plan_img2img(
 
 
 def _inverting(plan: Plan, how: Inversion | None, options: Options, count: int) -> Plan:
-    """The plan, looking for its first noise. Raises `InvalidRequest` for a malformed weight."""
+    """The plan with inversion added. Raises `InvalidRequest` for a malformed weight."""
     if how is None or plan.init is None:
         return plan
     texts = Prompts((how.prompt,) * count, (how.negative_prompt,) * count)
@@ -85,7 +86,7 @@ def _inverting(plan: Plan, how: Inversion | None, options: Options, count: int) 
 
 
 def batch_size(request: Img2Img, pictures: int) -> int:
-    """How many a batch makes. Raises `InvalidRequest` for none, or more than were asked for."""
+    """Pictures per batch. Raises `InvalidRequest` for no picture, or more than the batch size."""
     if pictures == 0:
         raise InvalidRequest("init_images", "must hold a picture")
     if pictures > request.batch_size:
@@ -101,7 +102,7 @@ def plan_init(
     *,
     after: int | None = None,
 ) -> InitPlan:
-    """How each batch starts from its pictures; `seeds` are those of the job's first batch."""
+    """The `InitPlan` of every batch; `seeds` are those of the job's first batch."""
     multiplier = request.initial_noise_multiplier
     return InitPlan(
         denoising_strength=request.denoising_strength,

@@ -1,4 +1,4 @@
-"""What the plans of both kinds of job have: everything decided, nothing computed.
+"""`JobPlan`, and planning the parts that txt2img and img2img share.
 
 Source: spec sampling.md 1.4 (seeds), 5.4 (refiner), api.md 5.
 """
@@ -39,7 +39,8 @@ _CONTENTS: Mapping[str, PreviewContent] = {name: name for name in get_args(Previ
 
 
 class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """The checkpoints a job uses: None where the first one serves, or nobody does."""
+    """The checkpoints of a job. `hires` None: the second pass uses the first's; `refiner` None: no
+    refiner."""
 
     checkpoint: Checkpoint
     hires: Checkpoint | None = None
@@ -47,18 +48,18 @@ class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Theirs, each once."""
+        """Their files, each once."""
         chosen = (self.checkpoint, self.hires, self.refiner)
         return tuple(dict.fromkeys(each.filename for each in chosen if each))
 
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole job: one plan per batch, and what holds for all of them.
+    """A whole job: one plan per batch, and what is common to all of them.
 
-    `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per picture asked for, of
-    which the first are made. `width` and `height` are the first pass's as asked for, pixels;
-    `resize` is the hires target as asked for, (0, 0) where a factor is. Prompts are as infotext
-    shows them: network tags in. `faces` is how they are restored, None where they are not.
+    `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per requested picture; fewer
+    pictures may be generated. `width` and `height` are the requested size in pixels, of the first
+    pass; `resize` is the requested hires size, (0, 0) if a factor is given. Prompts include network
+    tags, as in infotext. `faces` are the settings of face restoration, None without.
     """
 
     batches: tuple[Plan, ...]
@@ -73,22 +74,22 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first(self) -> Plan:
-        """The first batch, like which the others are."""
+        """The first batch; the others have the same settings."""
         return self.batches[0]
 
     @property
     def sampling(self) -> SamplingPlan:
-        """The first pass's."""
+        """The sampling of the first pass."""
         return self.first.sampling
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The first pass's."""
+        """The checkpoint of the first pass."""
         return self.first.checkpoint
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Those of all checkpoints that take part."""
+        """Files of all checkpoints that are used."""
         return tuple(checkpoint.filename for checkpoint, _ in self.first.models)
 
     def using(
@@ -96,7 +97,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
         identified: Callable[[Checkpoint], Checkpoint],
         vae_of: Callable[[Checkpoint], VaeFile | None] = lambda checkpoint: None,
     ) -> "JobPlan":
-        """The same plan with every checkpoint's hash known, and its VAE."""
+        """The plan with every checkpoint's hash, from `identified`, and its VAE, from `vae_of`."""
         models: dict[str, tuple[Checkpoint, VaeFile | None]] = {}
         for each, _ in self.first.models:
             models[each.filename] = identified(each), vae_of(each)
@@ -116,7 +117,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
         return self.each(batch)
 
     def each(self, change: Callable[[Plan], Plan]) -> "JobPlan":
-        """The same with every batch changed."""
+        """The plan with `change` applied to every batch."""
         return msgspec.structs.replace(self, batches=tuple(map(change, self.batches)))
 
 
@@ -127,7 +128,7 @@ def plan_batches(
     make: Callable[[slice], Plan],
     batch_size: int,
 ) -> tuple[Plan, ...]:
-    """A plan for each batch. `make` gives the one of those pictures, still without their noise."""
+    """A plan for each batch. `make(slice)` plans the pictures of that slice, without noise."""
     batches: list[Plan] = []
     for start in range(0, batch_size * request.n_iter, batch_size):
         these = slice(start, start + batch_size)
@@ -144,7 +145,7 @@ def plan_first_pass(
     *,
     init: InitPlan | None = None,
 ) -> Plan:
-    """One batch with these prompts and a single pass, still without noise."""
+    """Plan one batch with these prompts, without noise and second pass."""
     sampling = plan_sampling(request, options)
     return Plan(
         checkpoint=models.checkpoint,
@@ -166,7 +167,7 @@ def plan_first_pass(
 
 
 def vae_method(options: Options, key: str) -> VaeMethod:
-    """Raises `OptionError` for one that there is not."""
+    """The VAE method that an option chooses. Raises `OptionError` for an unknown one."""
     match options.text(key):
         case "Full":
             return "Full"
@@ -177,7 +178,7 @@ def vae_method(options: Options, key: str) -> VaeMethod:
 
 
 def plan_preview(options: Options) -> PreviewPlan:
-    """How the job is shown under way. Texts that are no choice mean what A1111 makes of them."""
+    """The settings of live previews. Unknown values mean the same as in A1111."""
     return PreviewPlan(
         method=_METHODS.get(options.text("show_progress_type"), "Full"),
         content=_CONTENTS.get(options.text("live_preview_content"), "Combined"),
@@ -188,7 +189,7 @@ def plan_preview(options: Options) -> PreviewPlan:
 
 
 def plan_refiner(request: AnyRequest, options: Options, models: ModelChoice) -> RefinerPlan | None:
-    """The refiner, if there is one."""
+    """The refiner's plan, None without one."""
     if models.refiner is None:
         return None
     return RefinerPlan(
@@ -199,7 +200,7 @@ def plan_refiner(request: AnyRequest, options: Options, models: ModelChoice) -> 
 
 
 def plan_faces(request: AnyRequest, options: Options) -> FaceRestoration | None:
-    """How faces are restored, if they are. Raises `InvalidRequest`."""
+    """The settings of face restoration, None without. Raises `InvalidRequest`."""
     wanted = request.restore_faces
     if not (options["face_restoration"] if wanted is None else wanted):
         return None
@@ -216,7 +217,7 @@ def plan_faces(request: AnyRequest, options: Options) -> FaceRestoration | None:
 def plan_seeds(
     request: AnyRequest, lists: PictureLists, draw_seed: Callable[[], int]
 ) -> tuple[Sequence[int], Sequence[int]]:
-    """Seeds and subseeds of every picture of the job."""
+    """The seeds and subseeds of all pictures of the job. Raises `InvalidRequest` beyond 64 bits."""
     count = request.batch_size * request.n_iter
     seeds = lists.seeds or image_seeds(
         resolve_seed(request.seed, draw_seed), count, request.subseed_strength

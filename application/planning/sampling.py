@@ -1,4 +1,4 @@
-"""Which sampler, schedule and numbers a pass takes. Source: spec sampling.md 3 and 4."""
+"""Planning a pass's sampler, scheduler and their parameters. Source: spec sampling.md 3 and 4."""
 
 import msgspec
 
@@ -16,9 +16,9 @@ from hexfusion.domain.sampling.schedulers import AUTOMATIC
 
 
 def plan_sampling(request: AnyRequest, options: Options) -> SamplingPlan:
-    """The first pass's, with the request's parameters settled against the options.
+    """The first pass's sampling, by the request's parameters and the options.
 
-    Raises `NotFound` for an unknown sampler, `OptionError` for an option without such a choice.
+    Raises `NotFound` for an unknown sampler, `OptionError` for an option with an unknown choice.
     """
     sampler, scheduler = resolve_request(
         request.sampler_name, request.sampler_index, request.scheduler
@@ -27,9 +27,10 @@ def plan_sampling(request: AnyRequest, options: Options) -> SamplingPlan:
 
 
 def plan_hires_sampling(request: Txt2Img, options: Options, first: SamplingPlan) -> SamplingPlan:
-    """The second pass's: its own sampler, schedule and steps, or the first's. `NotFound` as above.
+    """The second pass's sampling: its own sampler, scheduler and steps, or the first pass's.
 
-    A schedule that trails the hires sampler's name counts where no hires schedule is given.
+    A scheduler at the end of the hires sampler's name is used if no hires scheduler is given.
+    Raises as `plan_sampling`.
     """
     sampler, scheduler = first.sampler, first.scheduler
     name = request.hr_sampler_name
@@ -43,8 +44,8 @@ def plan_hires_sampling(request: Txt2Img, options: Options, first: SamplingPlan)
 
 
 def _chosen(options: Options) -> SamplingOptions:
-    """The options that sampling reads. Any text may be stored, also one that is no choice (spec
-    api.md 17): raises `OptionError`, which names the option."""
+    """The options of sampling. Raises `OptionError`, naming the option, for an unknown choice: any
+    text can be stored (spec api.md 17)."""
     for name in SamplingOptions.__struct_fields__:
         choices = known_option(name).choices
         if choices and options[name] not in choices:

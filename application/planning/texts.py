@@ -1,4 +1,4 @@
-"""Prompts of a job, and how each pass reads them. Source: spec prompts.md 0, sampling.md 5.2."""
+"""The prompts of a job, and their schedules in each pass (spec prompts.md 0, sampling.md 5.2)."""
 
 from collections.abc import Sequence
 
@@ -22,20 +22,20 @@ from hexfusion.domain.sampling.steps import expected_calls
 
 
 class Prompts(msgspec.Struct, frozen=True):
-    """Every picture's prompt and negative prompt: styles in, comments out, network tags there."""
+    """The prompts of all pictures: styles applied, comments removed, network tags still in."""
 
     positive: tuple[str, ...]
     negative: tuple[str, ...]
 
     def __getitem__(self, these: slice) -> "Prompts":
-        """Those of some pictures, as of one batch."""
+        """The prompts of a slice of the pictures, such as a batch."""
         return Prompts(self.positive[these], self.negative[these])
 
 
 def job_prompts(
     request: AnyRequest, lists: PictureLists, options: Options, styles: Sequence[Style]
 ) -> Prompts:
-    """What each picture of the first pass shows."""
+    """The prompts of the first pass."""
     count = request.batch_size * request.n_iter
     return _styled(
         lists.prompts or (request.prompt,) * count,
@@ -49,7 +49,7 @@ def job_prompts(
 def hires_prompts(
     request: Txt2Img, options: Options, styles: Sequence[Style], main: Prompts
 ) -> Prompts:
-    """What each picture of the second pass shows; an empty hires prompt is the main one."""
+    """The prompts of the second pass; an empty hires prompt means the main one."""
     count = len(main.positive)
     own = _styled(
         (request.hr_prompt,) * count,
@@ -71,7 +71,7 @@ def _styled(
     options: Options,
     styles: Sequence[Style],
 ) -> Prompts:
-    """An unknown style acts as an empty one (spec prompts.md 4.3)."""
+    """Apply styles and remove comments. Unknown styles are as empty ones (spec prompts.md 4.3)."""
     pairs = [
         apply_styles(prompt, against, request.styles or (), styles)
         for prompt, against in zip(positive, negative, strict=True)
@@ -88,16 +88,16 @@ def plan_text(
     first_pass: SamplingPlan | None = None,
     fields: tuple[str, str] = ("prompt", "negative_prompt"),
 ) -> TextPlan:
-    """One pass's prompts parsed into schedules. Network tags leave the positive prompts only.
+    """Parse one pass's prompts into schedules. Network tags are removed from positive prompts only.
 
-    For a second pass give the first's sampling: it goes on where that one's timeline ended.
-    Raises `InvalidRequest`, naming one of `fields`, for a malformed weight.
+    For a second pass `first_pass` is the first's sampling, whose steps precede its own. Raises
+    `InvalidRequest`, naming one of `fields`, for a malformed weight.
     """
     positive_field, negative_field = fields
     steps, hires_steps = _calls(sampling, first_pass)
     old, emphasis = options.flag("use_old_scheduling"), options.text("emphasis")
     old_emphasis = options.flag("use_old_emphasis_implementation")
-    spoken = "None" if old_emphasis else emphasis  # the old way knows no malformed weight
+    spoken = "None" if old_emphasis else emphasis  # with the old emphasis, no weight is malformed
     positive = {
         prompt: positive_parts(
             extract_networks(prompt)[0],
@@ -140,14 +140,14 @@ def plan_text(
 def old_timeline_matters(
     prompts: Prompts, sampling: SamplingPlan, first_pass: SamplingPlan | None = None
 ) -> bool:
-    """Whether option use_old_scheduling changes what these prompts mean."""
+    """Whether option use_old_scheduling changes the schedules of these prompts."""
     steps = _calls(sampling, first_pass)
     texts = {*prompts.positive, *prompts.negative}
     return any(timelines_differ(extract_networks(text)[0], *steps) for text in texts)
 
 
 def _calls(sampling: SamplingPlan, first_pass: SamplingPlan | None) -> tuple[int, int | None]:
-    """Model calls that timelines count with: of the first pass, and of the second if it is one."""
+    """(model calls of the first pass, of the second pass or None) that schedules are based on."""
     calls = expected_calls(sampling.sampler, sampling.steps)
     if first_pass is None:
         return calls, None

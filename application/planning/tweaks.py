@@ -1,4 +1,4 @@
-"""What a request changes in how networks compute. Source: spec sampling.md 7."""
+"""Planning a pass's network tweaks: tiling, token merging, upcast (spec sampling.md 7)."""
 
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.options import Options
@@ -12,7 +12,7 @@ def plan_tweaks(
     second_pass: bool = False,
     of_picture: bool = False,
 ) -> NetworkTweaks:
-    """Of one pass, which may be the second, or start from a picture."""
+    """The tweaks of one pass: a first, a `second_pass`, or img2img's (`of_picture`)."""
     return NetworkTweaks(
         tiling=options.flag("tiling") if request.tiling is None else request.tiling,
         token_merging_ratio=token_merging_ratio(
@@ -25,8 +25,8 @@ def plan_tweaks(
 def token_merging_ratio(
     options: Options, *, second_pass: bool = False, of_picture: bool = False
 ) -> float:
-    """The share of tokens merged. The second pass, and one that starts from a picture, have options
-    of their own, 0 meaning the same as others."""
+    """The share of tokens to merge. Second passes and img2img have options of their own; 0 there
+    means the general option."""
     own = 0.0
     if second_pass:
         own = options.number("token_merging_ratio_hr")

@@ -1,4 +1,4 @@
-"""A txt2img request as plans. Source: spec api.md 5, sampling.md 6.1 and 6.4."""
+"""Planning a txt2img request. Source: spec api.md 5, sampling.md 6.1 and 6.4."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -31,7 +31,7 @@ def plan_txt2img(
     draw_seed: Callable[[], int],
     lists: PictureLists = NO_LISTS,
 ) -> JobPlan:
-    """Decide everything about a request.
+    """Plan a request.
 
     Raises `InvalidRequest` naming the field that is out of range, `NotFound` for an unknown
     sampler, `Unsupported` for what this server cannot do yet.
@@ -71,7 +71,7 @@ def plan_batch(
     prompts: Prompts,
     second_prompts: Prompts,
 ) -> Plan:
-    """One batch of a `sized` request, still without noise."""
+    """Plan one batch of a `sized` request, without noise."""
     plan = plan_first_pass(request, options, models, prompts)
     if not request.enable_hr:
         return plan

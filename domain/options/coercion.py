@@ -1,4 +1,4 @@
-"""Turning what a client sent into what an option may hold.
+"""Converting a client's value to an option's type.
 
 A1111 stores any JSON value and then breaks `GET /options`. Here a value is coerced by the rules of
 pydantic v1 (spec api.md 2.2) before it is stored, or refused with an error that names the type.

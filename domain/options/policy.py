@@ -25,7 +25,7 @@ class WritePolicy(msgspec.Struct, frozen=True, kw_only=True):
     lock_paths: bool = False
 
     def admit(self, changes: Mapping[str, object], current: Options) -> dict[str, object]:
-        """The part of `changes` that is to be made, in its order.
+        """The entries of `changes` to store, in their order.
 
         Left out: what equals the stored value (null equals an absent one), explanations,
         API-restricted options, and with `lock_paths` path options.

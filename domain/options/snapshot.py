@@ -1,4 +1,4 @@
-"""The options as they were at one moment."""
+"""`Options`: an immutable snapshot of all option values."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -57,8 +57,10 @@ class Options(Mapping[str, OptionValue]):
         return self.updated(allowed)
 
     def ignored(self) -> dict[str, str]:
-        """The stored options that have no effect here and are not at their defaults, with the
-        reason. Those of callbacks, whose names are anybody's, are told as one."""
+        """Stored options without effect that differ from their defaults, with the reason.
+
+        Options of callbacks, whose names are not fixed, are one entry.
+        """
         ignored = {}
         for key, value in self._stored.items():
             option = known_option(key)

@@ -1,6 +1,6 @@
-"""Scripts: what clients see of them, and their arguments.
+"""Scripts as clients list them, and their typed arguments.
 
-A script that this server cannot run is not listed: clients take what is listed for what works.
+A script that this server cannot run is not listed, as clients rely on the list.
 """
 
 from hexfusion.domain.scripts.arguments import (

@@ -9,7 +9,7 @@ TITLE = "img2img alternative test"
 
 
 class AlternativeTest(Arguments, frozen=True):
-    """What describes the picture, how its noise is looked for, and what of it the request takes."""
+    """The original prompt, the settings of inversion, and which of them replace the request's."""
 
     note: Annotated[object, Note()] = "A `CFG Scale` of 2 at most serves it best."
     euler: Annotated[

@@ -1,7 +1,7 @@
-"""Arguments of scripts: a list by position becomes a struct, and the struct a form and infotext.
+"""Script arguments: positional lists are read into structs, and structs listed and written.
 
-A struct of arguments names its fields in the order of the list, each with the control that A1111's
-form has for it. Source: spec scripts.md 1, 3; api.md 8.
+A struct has its fields in the order of the list, each annotated with its `Control` in A1111's form.
+Source: spec scripts.md 1, 3; api.md 8.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,28 +21,28 @@ class _InInfotext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Control(_InInfotext, frozen=True):
-    """What a form has for an argument: any value passes, for the script to judge.
+    """The form control of an argument. This base accepts any value; the script checks it.
 
-    `infotext` is the label under which infotext tells the value; "" where it does not.
+    `infotext` is the label of the value's infotext entry; "" for none.
     """
 
     label: str
 
     def read(self, value: object) -> object:
-        """The argument's value out of JSON. Raises `ValueError`, saying what it must be."""
+        """The argument's value from a JSON value. Raises `ValueError(what it must be)`."""
         return value
 
     def written(self, text: str) -> object:
-        """The value that infotext tells in these words, for `read` to judge."""
+        """The value of an infotext entry, still to be checked by `read`."""
         return text
 
     def argument(self, default: Any, choices: Sequence[str] | None) -> ScriptArgument:
-        """As it is listed; `choices` replace its own where only the server knows them."""
+        """The listed argument; `choices`, known only to the server, replace its own."""
         return ScriptArgument(self.label, default)
 
 
 class Note(Control, frozen=True):
-    """A text to read, which takes a place in the list; what is sent there does not matter."""
+    """A text in the form, which takes a position in the list; its value is ignored."""
 
     label: str = ""
 
@@ -60,7 +60,7 @@ class Switch(Control, frozen=True):
 
 
 class Slider(Control, frozen=True):
-    """A number. A form offers `minimum` to `maximum`; up to `most` is taken."""
+    """A number. A form offers `minimum` to `maximum`; values up to `most` are accepted."""
 
     minimum: Number
     maximum: Number
@@ -93,7 +93,7 @@ class Whole(Slider, frozen=True):
 
 
 class NumberBox(Control, frozen=True):
-    """A whole number, whatever its size."""
+    """A whole number without bounds."""
 
     def read(self, value: object) -> int:
         if isinstance(value, float) and value.is_integer():
@@ -110,7 +110,7 @@ class NumberBox(Control, frozen=True):
 
 
 def _number(text: str) -> Number:
-    """Raises `ValueError`, saying what it must be."""
+    """The number in a text. Raises `ValueError(what it must be)`."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -129,10 +129,10 @@ class Text(Control, frozen=True):
 
 
 class Choice(Control, frozen=True):
-    """One of the choices, by its text; `numbered` ones by their number, from 0, too, and in any
-    case. A default of None is the first of them.
+    """One of the choices, by its text; if `numbered` also by its index, or without case.
 
-    `among` names a list that only the server knows ("upscalers"): the script judges what is named.
+    A default of None is the first choice. `among` names choices that only the server knows, such as
+    "upscalers"; the script checks their value.
     """
 
     choices: tuple[str, ...] = ()
@@ -161,7 +161,7 @@ class Choice(Control, frozen=True):
 
 
 class Several(Control, frozen=True):
-    """Some of the choices."""
+    """A list of some of the choices."""
 
     choices: tuple[str, ...] = ()
 
@@ -175,9 +175,9 @@ class Several(Control, frozen=True):
 
 
 def chosen(value: object, choices: Sequence[str]) -> str:
-    """The choice of that number, from 0, or of that text in any case.
+    """The choice of that index, or of that text without case.
 
-    Raises `ValueError`, saying what it must be.
+    Raises `ValueError(what it must be)`.
     """
     if isinstance(value, str):
         for each in choices:
@@ -204,10 +204,10 @@ def read_arguments(
     field: str = FIELD,
     missing: A | None = None,
 ) -> A:
-    """The arguments in the list; what is over is passed over, as in A1111 (spec api.md 8).
+    """Read a positional list into a struct; extra values are ignored, as in A1111 (spec api.md 8).
 
-    `missing` has those that the list may leave out at its end. Raises `InvalidRequest(field, ...)`
-    naming the first that is wrong, or for too few.
+    `missing` has the values of arguments that the list leaves out at its end; without it, all must
+    be given. Raises `InvalidRequest(field, ...)` naming the first wrong argument, or for too few.
     """
     controls = controls_of(kind)
     if missing is None and len(given) < len(controls):
@@ -226,7 +226,7 @@ def read_arguments(
 def wrong(
     title: str, number: int, label: str, wanted: str, value: object, field: str = FIELD
 ) -> InvalidRequest:
-    """What to raise for an argument, counted from 0."""
+    """The error for argument `number`, from 0, that must be `wanted`."""
     shown = repr(value)[:80]
     return InvalidRequest(field, f"{title}: [{number}] {label} must be {wanted}, not {shown}")
 
@@ -234,8 +234,7 @@ def wrong(
 def form_of(
     kind: type[Arguments], lists: Mapping[str, Sequence[str]]
 ) -> tuple[ScriptArgument, ...]:
-    """The arguments as clients list them; `lists` are those that only the server knows, by the
-    names that choices are `among`."""
+    """The arguments as listed; `lists` has choices known only to the server, by `Choice.among`."""
     defaults = {each.name: each.default for each in msgspec.structs.fields(kind)}
     return tuple(
         control.argument(
@@ -246,7 +245,7 @@ def form_of(
 
 
 def infotext_of(arguments: Arguments) -> dict[str, Any]:
-    """What infotext tells of the arguments, by label, in their order."""
+    """The infotext entries of the arguments, by label, in their order."""
     controls = controls_of(type(arguments))
     return {
         control.infotext: getattr(arguments, name) for name, control in controls if control.infotext
@@ -254,9 +253,9 @@ def infotext_of(arguments: Arguments) -> dict[str, Any]:
 
 
 def arguments_from_infotext(kind: type[A], told: Mapping[str, object]) -> A:
-    """The arguments that infotext tells, by label; those it does not tell keep their defaults.
+    """The arguments in the infotext entries `told`; missing ones have their defaults.
 
-    Raises `InvalidRequest("infotext", ...)` naming the label whose value is none.
+    Raises `InvalidRequest("infotext", ...)` naming the label with a wrong value.
     """
     values = {}
     for name, control in controls_of(kind):
@@ -270,9 +269,9 @@ def arguments_from_infotext(kind: type[A], told: Mapping[str, object]) -> A:
     return kind(**values)
 
 
-@lru_cache(256)  # not all for ever: some are made as options say
+@lru_cache(256)  # bounded, as some structs are made at run time
 def controls_of(kind: type[Arguments]) -> tuple[tuple[str, Control], ...]:
-    """The fields' names, each with its control."""
+    """(field name, control) of each argument, in order."""
     hints = get_type_hints(kind, include_extras=True)
     controls = []
     for name in kind.__struct_fields__:

@@ -6,7 +6,7 @@ Number = int | float
 
 
 class ScriptArgument(msgspec.Struct, frozen=True):
-    """One argument. What does not apply to its kind is null, or for `choices` None."""
+    """A listed argument. Fields that do not apply to its kind are None."""
 
     label: str
     value: bool | int | float | str | tuple[str, ...] | None
@@ -17,7 +17,7 @@ class ScriptArgument(msgspec.Struct, frozen=True):
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """A script by its title. `arguments` is None for one that has no form (spec scripts.md 3)."""
+    """A listed script. `arguments` is None for one without a form (spec scripts.md 3)."""
 
     name: str
     always_on: bool = True

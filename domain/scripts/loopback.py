@@ -1,4 +1,4 @@
-"""Loopback: its arguments, and how strong each loop is. Source: spec scripts.md 8."""
+"""Loopback: its arguments, and the denoising strength of each loop. Source: spec scripts.md 8."""
 
 import math
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ Curve = Literal["Aggressive", "Linear", "Lazy"]
 
 
 class Loopback(Arguments, frozen=True):
-    """How often, to which strength on which way, and whether captions join the prompt."""
+    """The number of loops, the final denoising strength and curve, and captions in the prompt."""
 
     loops: Annotated[int, Whole("Loops", 1, 32, 1, MAX_ITERATIONS)] = 4
     final_strength: Annotated[float, Slider("Final denoising strength", 0, 1, 0.01)] = 0.5
@@ -26,7 +26,7 @@ class Loopback(Arguments, frozen=True):
 
 
 def strength_of(loop: int, first: float, arguments: Loopback) -> float:
-    """The denoising strength of a loop, from 0; `first` is the first one's."""
+    """The denoising strength of loop number `loop`, from 0; `first` is that of loop 0."""
     if arguments.loops == 1 or loop == 0:
         return first
     share = loop / (arguments.loops - 1)

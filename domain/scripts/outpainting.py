@@ -1,4 +1,4 @@
-"""Outpainting mk2 and Poor man's outpainting: their arguments, and how far a picture grows.
+"""Outpainting mk2 and Poor man's outpainting: their arguments, and the size of the result.
 
 Source: spec scripts.md 10 and 11.
 """
@@ -21,7 +21,7 @@ MAX_BLUR = 64
 
 
 class OutpaintingMk2(Arguments, frozen=True):
-    """`falloff` and `variation` shape the noise that is painted on."""
+    """Arguments of Outpainting mk2; `falloff` and `variation` shape the noise in the new area."""
 
     note: Annotated[object, Note()] = (
         "<p>Many steps (80 to 100), Euler a and a denoising strength of 0.8 serve it best</p>"
@@ -36,7 +36,7 @@ class OutpaintingMk2(Arguments, frozen=True):
 
 
 class PoorMansOutpainting(Arguments, frozen=True):
-    """`content` is what inpainting_fill counts: what is under the mask at first."""
+    """Arguments of Poor man's outpainting; `content` is the masked content, as inpainting_fill."""
 
     pixels: Annotated[int, Whole("Pixels to expand", 8, 256, 8, MAX_SIDE)] = 128
     blur: Annotated[int, Whole("Mask blur", 0, MAX_BLUR, 1)] = 4
@@ -45,7 +45,7 @@ class PoorMansOutpainting(Arguments, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """How many pixels a picture of `size` grows at each side."""
+    """The pixels that are added at each side of a picture of `size` (width, height)."""
 
     size: Size
     left: int
@@ -60,7 +60,7 @@ class Growth(msgspec.Struct, frozen=True):
 
 
 def growth(size: Size, pixels: int, sides: tuple[str, ...]) -> Growth:
-    """By at least so many pixels at these sides, until both measures are multiples of 64."""
+    """Growth by at least `pixels` at these sides; width and height become multiples of 64."""
     left, right = _shares(size[0], pixels, "left" in sides, "right" in sides)
     up, down = _shares(size[1], pixels, "up" in sides, "down" in sides)
     return Growth(size, left, right, up, down)
@@ -75,5 +75,5 @@ def _shares(length: int, pixels: int, before: bool, after: bool) -> tuple[int, i
 
 
 def rounded_up(length: int) -> int:
-    """To a multiple of 64."""
+    """`length` rounded up to a multiple of 64."""
     return math.ceil(length / STEP) * STEP

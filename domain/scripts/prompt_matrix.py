@@ -1,4 +1,4 @@
-"""Prompt matrix: its arguments, and the prompts it makes. Source: spec scripts.md 6."""
+"""Prompt matrix: its arguments, and the combinations of a prompt. Source: spec scripts.md 6."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ MAX_MARGIN = 4096
 
 
 class PromptMatrix(Arguments, frozen=True):
-    """Which of the prompts is a matrix, and how it is laid out."""
+    """Which prompt is combined, how its parts are joined, and the grid's margin."""
 
     at_start: Annotated[bool, Switch("Put variable parts at start of prompt")] = False
     other_seeds: Annotated[bool, Switch("Use different seed for each picture")] = False
@@ -23,14 +23,14 @@ class PromptMatrix(Arguments, frozen=True):
 
 
 def parts_of(prompt: str) -> tuple[str, ...]:
-    """The first part stands in every prompt, the others come and go."""
+    """The parts of a prompt: the first is in every combination, the others are optional."""
     return tuple(prompt.split("|"))
 
 
 def combinations(parts: tuple[str, ...], *, at_start: bool, joined_by: str) -> tuple[str, ...]:
-    """Every choice of the others with the first: number c has the nth where bit n - 1 of c is set.
+    """All combinations: number c has optional part n (from 1) if bit n - 1 of c is set.
 
-    They stand behind the first, or before it.
+    Optional parts come after the first part, or before it with `at_start`.
     """
     first, others = parts[0], [part.strip().strip(",") for part in parts[1:]]
     prompts = []

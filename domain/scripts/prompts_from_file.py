@@ -1,4 +1,4 @@
-"""Prompts from file or textbox: its arguments, and what lines say. Source: spec scripts.md 7."""
+"""Prompts from file or textbox: its arguments, and parsing lines. Source: spec scripts.md 7."""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ TITLE = "Prompts from file or textbox"
 
 
 class PromptsFromFile(Arguments, frozen=True):
-    """The lines, and what becomes of the request's own prompts and seed."""
+    """The lines, and how they combine with the request's own prompts and seed."""
 
     iterate: Annotated[bool, Switch("Iterate seed every line")] = False
     same_seed: Annotated[bool, Switch("Use same random seed for all lines")] = False
@@ -47,18 +47,18 @@ OPTIONS: Mapping[str, Callable[[str], Value]] = {
         ("restore_faces", "tiling", "do_not_save_samples", "do_not_save_grid"), _flag
     ),
 }  # fmt: skip
-"""What a line may say beside its prompts, and how it is read."""
+"""Options of a line besides its prompts, with the function that parses each value."""
 
 _MANY_WORDS = ("prompt", "negative_prompt")
 
 
 def lines_of(text: str) -> tuple[str, ...]:
-    """The lines that say anything, without what is around them."""
+    """The lines of a text that are not blank, stripped."""
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def read_line(line: str) -> Mapping[str, Value]:
-    """What the line says, by option; one that cannot be read as options is a prompt as it is."""
+    """The options of a line by name; a line that cannot be parsed is a prompt as a whole."""
     if "--" not in line:
         return {"prompt": line}
     try:
@@ -68,7 +68,7 @@ def read_line(line: str) -> Mapping[str, Value]:
 
 
 def _options(words: list[str]) -> Mapping[str, Value]:
-    """Raises `ValueError` where the words are no options and values."""
+    """Parse options and values. Raises `ValueError` for anything else."""
     said: dict[str, Value] = {}
     rest = iter(words)
     word = next(rest, None)

@@ -7,12 +7,12 @@ from hexfusion.domain.scripts.arguments import Arguments, Choice, Note, Slider, 
 
 TITLE = "SD upscale"
 
-#: A 4x network reaches it in two rounds.
+#: The largest scale factor; a 4x network reaches it in two rounds.
 MAX_FACTOR = 16
 
 
 class SdUpscale(Arguments, frozen=True):
-    """`upscaler` is a number in the list of upscalers, or a name."""
+    """Arguments of SD upscale; `upscaler` is an index in the list of upscalers, or a name."""
 
     note: Annotated[object, Note()] = (
         "<p>Enlarges the picture, then repaints it tile by tile; width and height are a tile's</p>"

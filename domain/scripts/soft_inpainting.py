@@ -1,4 +1,4 @@
-"""Soft inpainting: its arguments, which travel as they are from the request to the backend.
+"""Soft inpainting: its arguments, which are passed unchanged from the request to the backend.
 
 Source: spec images.md 8, scripts.md 14.
 """
@@ -17,12 +17,12 @@ def _slider(label: str, minimum: Number, maximum: Number, step: Number) -> Slide
 
 
 class SoftInpainting(Arguments, frozen=True):
-    """A mask's border decided by what changed.
+    """The settings of soft inpainting.
 
-    While it is painted, the old picture shines through where the mask is not white: less so at high
-    noise the higher `power` is, in the end by `scale`; `detail` keeps contrasts where both mix.
-    Afterwards what changed little is the old picture: less than `threshold` is little, `contrast`
-    is how sharp the border is there, and `mask_influence` how much the mask still counts.
+    While sampling, the old latent is blended in where the mask is not white. `scale` is how much,
+    `power` reduces it at high noise, `detail` preserves contrast in the blend. Afterwards, areas
+    that changed less than `threshold` get the old picture back; `contrast` is the sharpness of that
+    border, and `mask_influence` (0 to 1) how much the mask counts there.
     """
 
     enabled: Annotated[bool, Switch("Soft inpainting", infotext="Soft inpainting enabled")] = False

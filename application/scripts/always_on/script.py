@@ -56,7 +56,7 @@ class Effect(Protocol[V]):
 
 @dataclass(frozen=True)
 class AlwaysOn:
-    """A script that is always on.
+    """An always-on script.
 
     `arguments` name what a request may send it, in order, and what is listed. Without an `effect`
     it is a part of A1111's form alone: what it is sent is not looked at, as there, for fields of
