@@ -252,15 +252,15 @@ def infotext_of(arguments: Arguments) -> dict[str, Any]:
     }
 
 
-def arguments_from_infotext(kind: type[A], told: Mapping[str, object]) -> A:
-    """The arguments in the infotext entries `told`; missing ones have their defaults.
+def arguments_from_infotext(kind: type[A], entries: Mapping[str, object]) -> A:
+    """The arguments in the infotext `entries`; missing ones have their defaults.
 
     Raises `InvalidRequest("infotext", ...)` naming the label with a wrong value.
     """
     values = {}
     for name, control in controls_of(kind):
-        if control.infotext and control.infotext in told:
-            text = str(told[control.infotext])
+        if control.infotext and control.infotext in entries:
+            text = str(entries[control.infotext])
             try:
                 values[name] = control.read(control.written(text))
             except (ValueError, OverflowError) as error:

@@ -12,8 +12,8 @@ TITLE = "Soft Inpainting"
 
 
 def _slider(label: str, minimum: Number, maximum: Number, step: Number) -> Slider:
-    told = f"Soft inpainting {label.lower()}"
-    return Slider(label, minimum, maximum, step, infotext=told)
+    infotext_label = f"Soft inpainting {label.lower()}"
+    return Slider(label, minimum, maximum, step, infotext=infotext_label)
 
 
 class SoftInpainting(Arguments, frozen=True):

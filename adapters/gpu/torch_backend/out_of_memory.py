@@ -46,23 +46,23 @@ def with_memory(task: str, work: Callable[[], T], free: Callable[[], int]) -> T:
     except Exception as error:
         if not ran_out(error):
             raise
-        told = _told(error)
+        reason = _first_sentence(error)
     # Outside of `except`, as the error's traceback holds frames with the memory allocated so far.
     freed = free()
-    log.warning("out of memory for %s (%s): freed %d MiB", task, told, freed >> 20)
+    log.warning("out of memory for %s (%s): freed %d MiB", task, reason, freed >> 20)
     if not freed:
-        raise OutOfMemory(task, told)
+        raise OutOfMemory(task, reason)
     try:
         return work()
     except Exception as error:
         if not ran_out(error):
             raise
-        told = _told(error)
+        reason = _first_sentence(error)
     free()
-    raise OutOfMemory(task, told)
+    raise OutOfMemory(task, reason)
 
 
-def _told(error: Exception) -> str:
+def _first_sentence(error: Exception) -> str:
     """The first sentence of the allocator's message."""
     words = " ".join(str(error).split()) or type(error).__name__
     *_, said = words.partition("DefaultCPUAllocator: ")

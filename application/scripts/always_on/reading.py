@@ -65,7 +65,7 @@ def read_always_on(request: AnyRequest, scripts: Sequence[AlwaysOn], options: Op
     `InvalidRequest("alwayson_scripts" or "infotext", ...)` naming the argument that is wrong.
     """
     known = {each.title.lower(): each for each in scripts if isinstance(request, each.kinds)}
-    told = parse_infotext(request.infotext, options) if request.infotext else {}
+    entries = parse_infotext(request.infotext, options) if request.infotext else {}
     sent: dict[str, list[object]] = {}
     for name, value in request.alwayson_scripts.items():
         if name.lower() not in known:
@@ -76,7 +76,7 @@ def read_always_on(request: AnyRequest, scripts: Sequence[AlwaysOn], options: Op
         if script.effect is None:
             continue
         kind = script.arguments_of(type(request), options)
-        arguments = arguments_from_infotext(kind, told)
+        arguments = arguments_from_infotext(kind, entries)
         for value in sent.get(title, ()) if kind.__struct_fields__ else ():
             listed = _list(script.title, value)
             arguments = read_arguments(kind, script.title, listed, field=FIELD, missing=arguments)

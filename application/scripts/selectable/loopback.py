@@ -57,7 +57,7 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
     def play(run: ScriptRun) -> ScriptOutcome:
         first = flattened(original.images[0])
         run.expect(chains * loops)
-        shown: list[Picture] = []
+        results: list[Picture] = []
         infotexts: list[str] = []
         seed, strength = request.seed, request.denoising_strength
 
@@ -94,14 +94,14 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
         for number in range(chains):
             made = chain(number)
             if chains == 1:
-                shown += made
+                results += made
             elif len(made) == loops:
-                shown += made[-1:]
+                results += made[-1:]
             if run.stopped:
                 break
-        pictures = list(shown)
-        if len(shown) > 1:
-            images = [each.image for each in shown]
+        pictures = list(results)
+        if len(results) > 1:
+            images = [each.image for each in results]
             grid = image_grid(images, (1, len(images)), background)
             run.save_grid(grid, None, seed=request.seed)
             if context.options.flag("return_grid"):

@@ -91,9 +91,9 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
                 if run.stopped and run.last is not None:
                     break
                 text = f"Batch {number + 1} out of {original.n_iter}"
-                pictures, told = expanded(run, pictures, side, text)
+                pictures, made_infotext = expanded(run, pictures, side, text)
                 if not infotext:
-                    infotext, seed = told, run.last.info.seed if run.last else seed
+                    infotext, seed = made_infotext, run.last.info.seed if run.last else seed
             results += pictures
         return _shown(run, context, results, infotext, seed)
 

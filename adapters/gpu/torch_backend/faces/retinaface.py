@@ -154,11 +154,11 @@ class RetinaFace(FaceNetwork):
             for number, level in enumerate(self.fpn(self.body(x)), 1)
         ]
 
-        def told(name: str) -> Tensor:
+        def outputs(name: str) -> Tensor:
             heads = self.get_submodule(name).children()
             return torch.cat([head(x) for head, x in zip(heads, levels, strict=True)], 1)[0]
 
-        return told("ClassHead").softmax(-1)[:, 1], told("BboxHead"), told("LandmarkHead")
+        return outputs("ClassHead").softmax(-1)[:, 1], outputs("BboxHead"), outputs("LandmarkHead")
 
     def fits(self) -> bool:
         """See `FaceNetwork.fits`."""

@@ -67,7 +67,7 @@ def _configured(networks: Networks, config: OriginalConfig) -> Networks:
 
 
 def _configured_text(text: TextArchitecture, config: OriginalConfig) -> TextArchitecture:
-    if text.open_clip:  # the configuration beside a file is of transformers' kind
+    if text.open_clip:  # the configuration's values are of transformers' encoder
         return text
     return replace(
         text,

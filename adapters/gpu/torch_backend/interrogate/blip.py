@@ -104,8 +104,8 @@ def build(vision: StateDict, text: StateDict, words: BertVocabulary, file: str) 
     sizes = _sizes(vision, text, file)
     count = sizes["vocabulary"]
     if count < len(words.pieces):
-        told = f"knows {count} words, and its vocabulary has {len(words.pieces)}"
-        raise CheckpointError(file, told)
+        message = f"knows {count} words, and its vocabulary has {len(words.pieces)}"
+        raise CheckpointError(file, message)
     with torch.device("meta"):
         eyes = BlipVisionModel(
             BlipVisionConfig(

@@ -67,10 +67,10 @@ def load_picture_book(data: bytes, file: str) -> PictureBook:
     try:
         state = load(data)
         length = int.from_bytes(data[:8], "little")
-        told = json.loads(data[8 : 8 + length])["__metadata__"]
-        read = [tuple(json.loads(told[f"hexfusion.{name}"])) for name in _WORDS]
+        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        read = [tuple(json.loads(metadata[f"hexfusion.{name}"])) for name in _WORDS]
         layouts, grounds, kinds, colours = read
-        side = int(told["hexfusion.side"])
+        side = int(metadata["hexfusion.side"])
         convs = [state[f"convs.{k}.weight"].shape for k in range(_count(state))]
         widths = [convs[0][1], *(shape[0] for shape in convs)]
         words = (layouts, grounds, kinds, colours, kinds, colours)

@@ -171,8 +171,8 @@ def _decode_one(
 def _encode_one(vae: "AutoencoderKL", picture: Tensor, retry: Retry | None) -> Tensor:
     def moments(vae: "AutoencoderKL") -> Tensor:
         given = picture.unsqueeze(0).to(vae.device, vae.dtype)
-        told: Tensor = vae.encode(given, return_dict=False)[0].parameters
-        return told
+        parameters: Tensor = vae.encode(given, return_dict=False)[0].parameters
+        return parameters
 
     return _without_nan(vae, moments, retry)
 

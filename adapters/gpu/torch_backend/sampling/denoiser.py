@@ -107,7 +107,7 @@ class GuidedDenoiser:
     CFG", "NGMS", "Pad conds", "Pad conds v0" (spec prompts.md 5.4 and 8.2).
 
     With an `image_cfg_scale` that is not 1 the network is asked a third time, blind to what it is
-    shown beside the latent, and guided by that, too (InstructPix2Pix, arXiv:2211.09800); then each
+    given as image channels, and guided by that, too (InstructPix2Pix, arXiv:2211.09800); then each
     prompt has one part.
     """
 
