@@ -192,14 +192,14 @@ class TestFaceRestorerLocks(LockContract):
         cls = scene.given(
             TorchFaceRestorer,
             build=build,
-            read_state=lambda file: {},
+            read_face_tensors=lambda file: {},
             find_faces=find,
             alignment=lambda landmarks: "way",
-            cut_out=lambda pixels, way: pixels,
-            drawn_anew=lambda patch, restore: restore(torch.zeros(1)),
+            extract_face=lambda pixels, way: pixels,
+            restored_face=lambda patch, restore: restore(torch.zeros(1)),
             face_share=lambda face, parse: parse(torch.zeros(1)),
             Patch=lambda *parts: parts,
-            put_back=lambda pixels, patches: pixels,
+            paste_faces=lambda pixels, patches: pixels,
         )
         catalogue = SimpleNamespace(find=lambda model: SimpleNamespace(**files))
         faces = cls(catalogue, dict.fromkeys(FACE_RESTORERS, CPU), turn)
@@ -291,9 +291,9 @@ class TestBatchLocks(LockContract):
                 decode=lambda *_: [PICTURE], retry=None, tweaks=None, at_work=lambda: turn
             ),
             JobAdditions=Adding,
-            condition=computes,
+            encode_texts=computes,
             answering=lambda unet: computes,
-            showing=lambda beside: lambda call, answer: answer(call),
+            append_channels=lambda channels: lambda call, answer: answer(call),
             noise_table=lambda *_, **__: None,
             sample_from_noise=sampled,
         )
@@ -312,7 +312,7 @@ class TestBatchLocks(LockContract):
         def batch(placement: Placement = Placement.WHOLE, **kind: object):
             placing = SimpleNamespace(
                 of=lambda family: placement,
-                there=SimpleNamespace(clear=network),
+                slot=SimpleNamespace(clear=network),
             )
             return cls(
                 plan(TINY),

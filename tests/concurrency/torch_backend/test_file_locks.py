@@ -89,7 +89,7 @@ class TestSmallDecodersLocks(LockContract):
         cls = scene.given(
             SmallDecoders,
             read_weights=lambda path, mmap: SimpleNamespace(tensors={}, file=path.name, metadata=1),
-            own_latent_rgb=lambda metadata, channels: metadata,
+            latent_rgb_in=lambda metadata, channels: metadata,
             _BUILDERS={"decoder": build},
             build_approximation=build,
         )
