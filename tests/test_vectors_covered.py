@@ -64,7 +64,7 @@ PROMPTS = {
     "override_settings_texts": ["domain/infotext/test_overrides.py"],
     "override_label_map": ["domain/infotext/test_overrides.py"],
     "filename_pattern": ["domain/filenames/test_pattern.py"],
-    "lora_key_names": [f"{TORCH}/extra_networks/test_keys.py"],
+    "lora_key_names": [f"{TORCH}/extra_networks/test_lora_keys.py"],
 }
 
 #: What no test runs, and why.

@@ -6,7 +6,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import showing
+from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import append_channels
 from hexfusion.adapters.gpu.torch_backend.sampling.call import Call, Network, Row, inside, linked
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import GuidedDenoiser
 from hexfusion.adapters.gpu.torch_backend.sampling.guidance import Conditioning, WeightedSchedule
@@ -114,10 +114,10 @@ def test_an_edit_asks_a_third_time_blind():
 def test_what_is_shown_stands_behind_each_rows_own_latent():
     beside = torch.tensor([10.0, 20.0]).view(2, 1, 1, 1)
     seen: list[Tensor] = []
-    network = linked(lambda call: seen.append(call.x) or call.x, showing(beside))
+    network = linked(lambda call: seen.append(call.x) or call.x, append_channels(beside))
     network(call(Row(0, True), Row(1, True), Row(1, False), Row(1, False, blind=True)))
     assert seen[0][:, 2, 0, 0].tolist() == [10, 20, 20, 0]
     assert seen[0][:, 0, 0, 0].tolist() == [0, 1, 2, 3]
     assert beside.flatten().tolist() == [10, 20]
-    linked(lambda call: seen.append(call.x) or call.x, showing(None))(call(Row(0, True)))
+    linked(lambda call: seen.append(call.x) or call.x, append_channels(None))(call(Row(0, True)))
     assert seen[1].shape[1] == 2
