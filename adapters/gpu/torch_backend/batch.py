@@ -24,7 +24,7 @@ from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import S
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.extra_networks.job_additions import JobAdditions
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
-from hexfusion.adapters.gpu.torch_backend.infotext_entries import infotext_entries
+from hexfusion.adapters.gpu.torch_backend.infotext_facts import infotext_facts
 from hexfusion.adapters.gpu.torch_backend.latents.init_latents import repaint_mask
 from hexfusion.adapters.gpu.torch_backend.latents.latent_upscale import (
     MODES,
@@ -133,7 +133,7 @@ class Batch:
 
     def _rendered(self, latents: Tensor) -> Rendered:
         pictures, added = self._pictures(latents), self._adding
-        facts = infotext_entries(self._plan, self._happened)
+        facts = infotext_facts(self._plan, self._happened)
         return Rendered(
             pictures,
             facts,

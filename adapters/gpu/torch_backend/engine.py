@@ -16,8 +16,8 @@ from hexfusion.adapters.gpu.torch_backend.devices import cuda_memory
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
 from hexfusion.adapters.gpu.torch_backend.precision import Precision
-from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import CheckpointHandler
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
+from hexfusion.adapters.gpu.torch_backend.residency.on_device import CheckpointHandler
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Cache, Residency
 from hexfusion.application.pictures.upscaling import PlainUpscaler

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from hexfusion.adapters.gpu.torch_backend.residency import residency
-from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import CheckpointHandler
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
+from hexfusion.adapters.gpu.torch_backend.residency.on_device import CheckpointHandler
 from hexfusion.adapters.gpu.torch_backend.residency.residency import Residency
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import CheckpointError

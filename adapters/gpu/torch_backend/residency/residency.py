@@ -1,6 +1,6 @@
 """`Residency`: loads, keeps and releases checkpoints while any number of jobs use them.
 
-The policy is in `eviction`, moving networks in `checkpoint_handler`. See docs/adr/0018.
+The policy is in `eviction`, moving networks in `on_device`. See docs/adr/0018.
 """
 
 import logging

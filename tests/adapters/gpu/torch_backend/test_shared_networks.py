@@ -13,11 +13,8 @@ from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import Precision
 from hexfusion.adapters.gpu.torch_backend.engine import TorchInference
-from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import (
-    model_size,
-    networks_of,
-)
 from hexfusion.adapters.gpu.torch_backend.residency.eviction import MemoryLimits
+from hexfusion.adapters.gpu.torch_backend.residency.on_device import model_size, networks_of
 from hexfusion.application.ports.inference import Rendered, Sources, Verdict
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import NotANumber

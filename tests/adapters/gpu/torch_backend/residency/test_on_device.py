@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint  # noqa: E402
 from hexfusion.adapters.gpu.torch_backend.precision import FULL, HALF  # noqa: E402
-from hexfusion.adapters.gpu.torch_backend.residency.checkpoint_handler import (  # noqa: E402
+from hexfusion.adapters.gpu.torch_backend.residency.on_device import (  # noqa: E402
     CheckpointHandler,
     model_size,
     move_networks,

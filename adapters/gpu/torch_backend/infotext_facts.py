@@ -6,7 +6,7 @@ from hexfusion.domain.infotext import Extra
 from hexfusion.domain.plan import Plan
 
 
-def infotext_entries(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
+def infotext_facts(plan: Plan, happened: Set[str]) -> Mapping[str, Extra]:
     """Entries by label, in infotext's order, for the labels in `happened`.
 
     See `GuidedDenoiser.happened`.
