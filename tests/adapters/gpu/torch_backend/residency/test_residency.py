@@ -150,6 +150,16 @@ def test_the_budget_counts_what_is_kept_in_caches_too():
     assert names(use) == "edcb"
 
 
+def test_what_a_job_put_into_caches_counts_when_it_ends():
+    """Merged LoRAs, say: the checkpoint used longest ago makes room for them."""
+    cache = Kept(0)
+    use, _desk = make(count=9, ram=40, caches=[cache])
+    touch(use, B)
+    with use.using(A):
+        cache.bytes = 25
+    assert (names(use), cache.bytes) == ("a", 25)
+
+
 def test_one_larger_than_the_budget_is_loaded_all_the_same():
     use, desk = make(count=2, ram=5)
     touch(use, A)
