@@ -76,3 +76,16 @@ def test_resize_leaves_masks_to_lanczos():
 @pytest.mark.parametrize("name", ["", "None"])
 def test_no_upscaler_is_none(name):
     assert upscale_by(PlainUpscaler(), name, SMALL) is None
+
+
+@pytest.mark.parametrize(("size", "factor"), [((48, 16), 3), ((16, 48), 3), ((24, 40), 2.5)])
+def test_resize_asks_the_upscaler_for_the_larger_of_both_factors(size, factor):
+    """Spec images.md 4: what is too much at one side is stretched back."""
+    asked: list[float] = []
+
+    def upscale(image: Image.Image, by: float) -> Image.Image:
+        asked.append(by)
+        return image.resize((round(image.width * by), round(image.height * by)))
+
+    assert resize(photo(16, 16), size, upscale).size == size
+    assert asked == [factor]

@@ -154,3 +154,15 @@ def test_no_token_is_lost_or_moved(count, backtrack, commas):
     assert joined == toy([text])[0]
     assert all(len(c.tokens) == len(c.multipliers) == 77 for c in got.chunks)
     assert got.token_count == 75 * (len(got.chunks) - 1) + got.chunks[-1].token_count
+
+
+@pytest.mark.parametrize(("words_behind", "moved"), [(19, True), (20, False)])
+def test_a_comma_counts_as_far_back_as_the_option_says(words_behind: int, moved: bool):
+    """Spec prompts.md 5.2: with backtrack 20, one 20 tokens before the end of a chunk, itself
+    counted, still takes what is behind it to the next chunk; one further back does not."""
+    before = 75 - words_behind - 1  # tokens ahead of the comma, in a chunk that is full
+    words = [f"a{n}" for n in range(before)], [f"b{n}" for n in range(words_behind)]
+    text = " ".join(words[0]) + ", " + " ".join(words[1]) + " c"
+    toy = ToyTokenizer()
+    _first, second = chunk_prompt(text, toy, comma_backtrack=20).chunks
+    assert (toy.words.index("b0") in second.tokens) == moved

@@ -191,3 +191,30 @@ def test_many_threads_ask_and_let_go_at_once():
     for thread in threads:
         thread.join(60)
     assert wrong == []
+
+
+def test_the_copy_before_goes_before_there_is_another():
+    """Two copies at once would be too much, where one VAE is already."""
+    copies = VaeCopies(Placing(CPU))
+    held: list[int] = []
+
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3, dtype=torch.float16), requires_grad=False)
+
+        @property
+        def dtype(self) -> torch.dtype:
+            return self.weight.dtype
+
+        def __deepcopy__(self, memo: dict[int, object]) -> "Small":
+            held.append(copies.size())
+            other = Small()
+            other.weight = memo[id(self.weight)]
+            return other
+
+    vaes = [Small(), Small()]
+    for vae in vaes:
+        assert copies.of(vae, torch.float32).dtype == torch.float32
+    assert held == [0, 0]
+    assert copies.size() == 12
