@@ -62,6 +62,16 @@ def test_takes_what_a1111_takes(field: str, sent: object, read: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "read"),
+    [("1 on t true y yes Y True", True), ("0 off f false n no N False", False)],
+)
+def test_takes_every_word_for_yes_and_no(words: str, read: bool) -> None:
+    """Spec api.md 2.2."""
+    for word in words.split():
+        assert wire.as_struct({"enable_hr": word}, Txt2Img).enable_hr is read, word
+
+
+@pytest.mark.parametrize(
     ("field", "sent", "problem"),
     [
         ("steps", "abc", INTEGER),
