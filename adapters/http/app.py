@@ -101,11 +101,13 @@ def create_app(
     gate: Gate | None = None,
     cors: Cors | None = None,
     log: AccessLog | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Create the WSGI application. `version` is that in the OpenAPI document.
 
     `max_body` is the limit of a request body in bytes. Without `gate` callers need no credentials;
     without `cors` pages of other sites may not call; without `log` requests are not logged.
+    `limits` are those in the OpenAPI document, by flag.
     """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
@@ -114,13 +116,15 @@ def create_app(
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)
-    for path, resource in routes(services, version).items():
+    for path, resource in routes(services, version, limits).items():
         if resource is not None:
             app.add_route(path, resource)
     return app
 
 
-def routes(use: Services, version: str) -> dict[str, object]:
+def routes(
+    use: Services, version: str, limits: Mapping[str, Any] | None = None
+) -> dict[str, object]:
     """The resource of every path, None for a closed route. `documents.openapi` describes them."""
     return {
         "/sdapi/v1/txt2img": generation.TextToImage(use.txt2img, use.board),
@@ -178,5 +182,5 @@ def routes(use: Services, version: str) -> dict[str, object]:
         "/internal/sysinfo-download": system.Sysinfo(use.sysinfo, attachment=True),
         "/docs": documents.Page("SWAGGER"),
         "/redoc": documents.Page("REDOC"),
-        "/openapi.json": documents.OpenApi(version),
+        "/openapi.json": documents.OpenApi(version, dict(limits or {})),
     }

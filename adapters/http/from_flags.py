@@ -34,6 +34,7 @@ def make_app(
         gate=entry,
         cors=pages,
         log=lines,
+        limits=flags.limits(),
     )
 
 

@@ -6,12 +6,14 @@ from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagError, FlagKind, F
 from hexfusion.domain.flags.flags import FLAGS, Flags
 from hexfusion.domain.flags.help import help_text
 from hexfusion.domain.flags.keywords import Setting, arguments
+from hexfusion.domain.flags.limits import LIMITS
 from hexfusion.domain.flags.own import OWN
 from hexfusion.domain.flags.parsing import parse_flags
 
 __all__ = [
     "A1111",
     "FLAGS",
+    "LIMITS",
     "OWN",
     "Flag",
     "FlagEffect",

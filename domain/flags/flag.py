@@ -49,6 +49,8 @@ class Flag(msgspec.Struct, frozen=True):
     most: int | None = None
     secret: bool = False
     """Never shown to clients."""
+    unit: str = ""
+    """What its number counts: MiB, seconds, requests."""
 
     @property
     def option(self) -> str:

@@ -6,6 +6,7 @@ import msgspec
 
 from hexfusion.domain.flags.a1111 import A1111
 from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagValue
+from hexfusion.domain.flags.limits import LIMITS
 from hexfusion.domain.flags.own import OWN
 from hexfusion.domain.options import WritePolicy
 
@@ -92,6 +93,16 @@ class Flags(msgspec.Struct, frozen=True):
         """Flags that were given and have no effect in this server, as written; to be warned of."""
         given = (flag for flag in FLAGS.values() if flag.dest in self.given)
         return [flag.option for flag in given if flag.effect is FlagEffect.NONE]
+
+    def limits(self) -> dict[str, dict[str, object]]:
+        """What bounds clients, by flag: the value in force, what it counts, and what it bounds.
+
+        A value is null where nothing is bounded unless the flag is given.
+        """
+        return {
+            flag.option: {"value": self.values[flag.dest], "unit": flag.unit, "about": flag.help}
+            for flag in LIMITS
+        }
 
     def wire(self) -> dict[str, object]:
         """The body of `GET /cmd-flags`: A1111's flags, in its order and with its types.

@@ -274,8 +274,11 @@ _NAMES = {
 }
 
 
-def document(version: str, prefix: str = "") -> Json:
-    """The whole document. `prefix` is the path that a proxy serves this server under."""
+def document(version: str, prefix: str = "", limits: Json | None = None) -> Json:
+    """The whole document. `prefix` is the path that a proxy serves this server under.
+
+    `limits` are the bounds in force, by flag: value, unit, and what each bounds.
+    """
     paths: Json = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
@@ -286,6 +289,7 @@ def document(version: str, prefix: str = "") -> Json:
             "version": version,
             "summary": "AUTOMATIC1111's REST API, headless.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "x-limits": limits or {},
         },
         **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": paths,

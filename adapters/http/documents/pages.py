@@ -5,6 +5,7 @@ from functools import cache
 import falcon
 
 from hexfusion.adapters.http.documents import openapi
+from hexfusion.adapters.http.documents.operation import Json
 from hexfusion.adapters.http.wire.json_results import to_json
 
 #: The pages' programs are inside them; the browser may fetch nothing but this server's document.
@@ -18,12 +19,18 @@ _POLICY = (
 class OpenApi:
     """`GET /openapi.json`"""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, limits: Json | None = None) -> None:
+        """`limits` are told under `info.x-limits`: by flag, its value, unit, and what it bounds."""
         self._version = version
+        self._limits = limits or {}
+        self._written = cache(self._write)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        resp.data = _document(self._version, req.root_path)
+        resp.data = self._written(req.root_path)
         resp.content_type = falcon.MEDIA_JSON
+
+    def _write(self, prefix: str) -> bytes:
+        return to_json(openapi.document(self._version, prefix, self._limits))
 
 
 class Page:
@@ -36,11 +43,6 @@ class Page:
         resp.data = _page(self._viewer)
         resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Content-Security-Policy", _POLICY)
-
-
-@cache
-def _document(version: str, prefix: str) -> bytes:
-    return to_json(openapi.document(version, prefix))
 
 
 @cache

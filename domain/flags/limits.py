@@ -1,0 +1,89 @@
+"""Flags that bound what the server takes, keeps and spends; each has a default.
+
+What stands here is told, without another list: by `hexfusion --help`, in docs/limits.md, and under
+`info.x-limits` in the OpenAPI document of the running server.
+"""
+
+from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagKind
+
+_INTEGER, _WORKS = FlagKind.INTEGER, FlagEffect.WORKS
+
+LIMITS = (
+    Flag("slots", _INTEGER, 1, "requests generating at once", _WORKS, least=1, unit="requests"),
+    Flag(
+        "queue",
+        _INTEGER,
+        32,
+        "requests that may wait; beyond it 429",
+        _WORKS,
+        least=0,
+        unit="requests",
+    ),
+    Flag(
+        "loads_waiting",
+        _INTEGER,
+        4,
+        "requests that may wait for a checkpoint to load, or for files to be listed, besides"
+        " the one being served; beyond it 429",
+        _WORKS,
+        least=0,
+        unit="requests",
+    ),
+    Flag(
+        "overtakes",
+        _INTEGER,
+        8,
+        "times that a waiting job may be overtaken by jobs whose checkpoint is in memory; 0: never",
+        _WORKS,
+        least=0,
+        unit="times",
+    ),
+    Flag(
+        "overtaking_time",
+        _INTEGER,
+        60,
+        "seconds after its first overtaking during which a job may be overtaken again",
+        _WORKS,
+        least=0,
+        unit="seconds",
+    ),
+    Flag(
+        "model_vram",
+        _INTEGER,
+        0,
+        "MiB that models may take on the device; 0: three quarters of its memory",
+        _WORKS,
+        least=0,
+        unit="MiB",
+    ),
+    Flag(
+        "model_ram",
+        _INTEGER,
+        0,
+        "MiB that models may take in RAM; 0: half of the RAM",
+        _WORKS,
+        least=0,
+        unit="MiB",
+    ),
+    Flag(
+        "job_retention",
+        _INTEGER,
+        3600,
+        "seconds for which a finished job is kept",
+        _WORKS,
+        least=1,
+        unit="seconds",
+    ),
+    Flag("job_limit", _INTEGER, 200, "finished jobs that are kept", _WORKS, least=1, unit="jobs"),
+    Flag(
+        "job_memory", _INTEGER, 256, "MiB that their results may take", _WORKS, least=1, unit="MiB"
+    ),
+    Flag(
+        "api_rate",
+        FlagKind.TEXT,
+        None,
+        "requests each client may make, as in 60/m (by s, m or h); beyond it 429",
+        _WORKS,
+    ),
+    Flag("max_body", _INTEGER, 64, "largest request body, MiB", _WORKS, least=1, unit="MiB"),
+)
