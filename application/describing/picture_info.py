@@ -4,7 +4,6 @@ Source: spec prompts.md 8.4, api.md 12.2.
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import Meta
 from PIL.Image import Image
 
+from hexfusion.application.pictures.embedded_texts import texts_of
 from hexfusion.application.pictures.receiving import Sent, open_with_infotext
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.infotext import (
@@ -21,6 +21,7 @@ from hexfusion.domain.infotext import (
     rename_loras,
 )
 from hexfusion.domain.options import Options
+from hexfusion.domain.plain_values import plain
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.samplers import SAMPLERS
 
@@ -66,7 +67,8 @@ class ReadPictureInfo:
         """Raises InvalidRequest("image", ...) for bytes that are no picture, or too large a one."""
         image, infotext = open_with_infotext(picture)
         text = infotext or ""
-        items = {str(key): value for key, value in image.info.items() if key not in _TECHNICAL}
+        items = image.info | texts_of(image)
+        items = {str(key): value for key, value in items.items() if key not in _TECHNICAL}
         if isinstance(items.get("transparency"), bytes) and image.mode in ("P", "RGB"):
             del items["transparency"]  # A1111 makes it an alpha channel (spec api.md 7.1)
         if items.get("Software") == "NovelAI":
@@ -78,7 +80,7 @@ class ReadPictureInfo:
             parameters["Prompt"] = rename_loras(
                 parameters, lambda digest: self._lora_named(digest, options)
             )
-        return PictureInfo(info=text, items=_plain(items), parameters=parameters)
+        return PictureInfo(info=text, items=plain(items, otherwise=str), parameters=parameters)
 
 
 def _from_novelai(items: Mapping[str, object], image: Image) -> str | None:
@@ -99,21 +101,3 @@ def _from_novelai(items: Mapping[str, object], image: Image) -> str | None:
 _SAMPLERS = {
     name.lower(): sampler.name for sampler in SAMPLERS for name in (sampler.name, *sampler.aliases)
 }
-
-
-def _plain(value: object) -> Any:
-    """Metadata as JSON values: bytes are decoded as UTF-8 with replacements, tuples become
-    lists."""
-    match value:
-        case None | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case bytes():
-            return value.decode("utf-8", "replace")
-        case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:  # text, and numbers of Pillow's own
-            return str(value).encode("utf-8", "replace").decode()

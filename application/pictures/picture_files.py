@@ -17,6 +17,12 @@ from PIL.ImageOps import exif_transpose
 from PIL.PngImagePlugin import PngInfo
 
 from hexfusion.application.pictures.costly_files import why_costly, why_costly_to_decode
+from hexfusion.application.pictures.embedded_texts import (
+    exif_comment,
+    texts_of,
+    utf8_read_as_latin1,
+    windows_comment,
+)
 from hexfusion.domain.errors import InvalidRequest
 
 PictureFormat = Literal["png", "jpeg", "webp"]
@@ -71,7 +77,7 @@ def encode_picture(
     if not fits(image, kind):
         message = f"a {kind} picture has at most {_MAX_SIDE[kind]} pixels a side, not {image.size}"
         raise InvalidRequest("samples_format", message)
-    texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+    texts = texts_of(image)
     if infotext is not None:
         texts["parameters"] = infotext
     if not embed:
@@ -97,7 +103,10 @@ def encode_picture(
 def _text_chunks(texts: dict[str, str]) -> PngInfo:
     chunks = PngInfo()
     for key, text in texts.items():
-        chunks.add_text(key, text)  # tEXt if the text is Latin-1, otherwise iTXt
+        if utf8_read_as_latin1(text) == text:
+            chunks.add_text(key, text)  # tEXt if the text is Latin-1, otherwise iTXt
+        else:  # readers would take it for UTF-8
+            chunks.add_itxt(key, text)
     return chunks
 
 
@@ -213,8 +222,9 @@ def flatten(image: Image, background: str, option: str) -> Image:
 def read_infotext(image: Image) -> str | None:
     """The infotext in a picture that was opened from a file, or None.
 
-    A non-empty EXIF UserComment takes precedence over the text chunk `parameters`; a GIF or JPEG
-    comment counts when there is no EXIF (spec prompts.md 8.4).
+    A non-empty EXIF UserComment takes precedence over the text chunk `parameters`, and that over
+    the comment that Windows writes; a GIF or JPEG comment counts when there is no EXIF (spec
+    prompts.md 8.4).
     """
     if image.format == "PNG":
         _read_to_the_end(image)
@@ -223,30 +233,16 @@ def read_infotext(image: Image) -> str | None:
 
 def infotext_so_far(image: Image) -> str | None:
     """The infotext in the metadata read so far; like `read_infotext`, without decoding pixels."""
-    infotext = image.info.get("parameters")
+    infotext = texts_of(image).get("parameters")
     if "exif" in image.info:
-        return _user_comment(image) or infotext
+        return exif_comment(image) or infotext or windows_comment(image) or None
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
         return comment.decode("utf-8", "ignore")
-    return comment or infotext
+    return texts_of(image).get("comment") or infotext
 
 
 def _read_to_the_end(image: Image) -> None:
     """Read text chunks after the pixels of a PNG, too; errors of a truncated file are ignored."""
     with suppress(Exception):  # see above
         image.load()
-
-
-def _user_comment(image: Image) -> str:
-    try:
-        comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
-    except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return ""  # broken EXIF is as good as none
-    if not isinstance(comment, bytes):
-        return comment if isinstance(comment, str) else ""
-    encodings = {b"UNICODE\0": "utf-16-be", b"ASCII\0\0\0": "ascii", b"JIS\0\0\0\0\0": "shift_jis"}
-    encoding = encodings.get(comment[:8])
-    if encoding is None:
-        return comment.decode("utf-8", "ignore")
-    return comment[8:].decode(encoding, "ignore")

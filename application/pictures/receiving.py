@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from PIL.Image import Image
 
+from hexfusion.application.pictures.embedded_texts import texts_of
 from hexfusion.application.pictures.picture_files import (
     MAX_PIXELS,
     decode_upright,
@@ -68,7 +69,7 @@ def receive(sent: Sent, field: str = "image") -> Image:
     naming `field`.
     """
     opened, infotext = open_with_infotext(sent, field)
-    texts = {str(key): text for key, text in opened.info.items() if isinstance(text, str)}
+    texts = texts_of(opened)
     image = decoded(sent, field)
     image.info.clear()
     image.info.update(texts)

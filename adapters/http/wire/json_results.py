@@ -6,6 +6,7 @@ Source: spec api.md 2 (compact, raw UTF-8), 5.5 (plain base64), 9 (separators an
 
 import json
 from base64 import b64encode
+from typing import Any
 
 import msgspec
 from PIL.Image import Image
@@ -13,6 +14,7 @@ from PIL.Image import Image
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import Info
+from hexfusion.domain.plain_values import plain
 
 
 class Unencodable(Exception):
@@ -20,13 +22,24 @@ class Unencodable(Exception):
 
 
 def to_json(value: object) -> bytes:
-    """Compact JSON with raw non-ASCII characters. NaN must not occur: it is written as null."""
-    return msgspec.json.encode(value)
+    """Compact JSON with raw non-ASCII characters.
+
+    Values of libraries' own types are written as what they stand for (`plain`), NaN as null, and
+    half a surrogate pair as "?". Raises TypeError for what JSON cannot say.
+    """
+    try:
+        return msgspec.json.encode(value, enc_hook=plain)
+    except (TypeError, UnicodeEncodeError):  # a key of a library's own type, or half a pair
+        return msgspec.json.encode(plain(msgspec.to_builtins(value, enc_hook=plain)))
 
 
 def info_text(info: Info) -> str:
     """`info` as A1111 writes it: spaced separators, ASCII only, null for what JSON lacks."""
-    return json.dumps(msgspec.to_builtins(info), default=lambda _: None)
+    return json.dumps(msgspec.to_builtins(info, enc_hook=_or_null), default=_or_null)
+
+
+def _or_null(value: object) -> Any:
+    return plain(value, otherwise=lambda _: None)
 
 
 def picture_text(
