@@ -10,6 +10,12 @@ from collections.abc import Iterator
 
 from PIL.Image import Image
 
+from hexfusion.application.pictures.costly_uncommon_files import (
+    why_costly_icon,
+    why_costly_netpbm,
+    why_costly_samples,
+)
+
 #: Most scans of a JPEG. A scan of a few bytes makes a decoder visit every block; encoders write
 #: about ten.
 MAX_SCANS = 100
@@ -25,10 +31,12 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def why_costly(data: bytes) -> str | None:
-    """Why a JPEG file is too expensive, judged before it is opened; None if it is not, and for
-    other formats."""
+    """Why a file is too expensive, judged before it is opened; None if it is not.
+
+    Looks at JPEG, icons and Netpbm files.
+    """
     if not data.startswith(b"\xff\xd8\xff"):
-        return None
+        return why_costly_icon(data) or why_costly_netpbm(data)
     scans, pieces, metadata = 0, 0, 0
     for marker, length in _segments(data):
         if marker == _SCAN:
@@ -46,7 +54,7 @@ def why_costly(data: bytes) -> str | None:
 def why_costly_to_decode(opened: Image) -> str | None:
     """Why an opened picture, not decoded yet, is too expensive to decode; None if it is not."""
     if opened.format != "TIFF":
-        return None
+        return why_costly_samples(opened)
     width, height = (_number(opened, tag) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
     return f"a TIFF's tile may have {MAX_TILE} pixels" if width * height > MAX_TILE else None
 

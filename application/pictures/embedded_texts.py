@@ -139,7 +139,7 @@ def _unicode(text: bytes, little: bool) -> str:
     little_reading = text.decode("utf-16-le", "ignore")
     if _HALLMARK in big_reading:
         return big_reading
-    if _HALLMARK in little_reading or little and _latin(little_reading) > _latin(big_reading):
+    if _HALLMARK in little_reading or (little and _latin(little_reading) > _latin(big_reading)):
         return little_reading
     return big_reading
 

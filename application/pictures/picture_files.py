@@ -38,8 +38,9 @@ _MAX_SIDE = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}  # pixels, by the f
 # Bytes for the comment in a JPEG segment: its maximum less EXIF headers and the comment's prefix.
 _JPEG_COMMENT = 65533 - 6 - 40 - 8
 
-#: Formats accepted from clients. Pillow reads more, some by running other programs.
-READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")
+#: Formats accepted from clients. Pillow reads more, some by running other programs. TGA comes last:
+#: it has no signature, so that its reader takes what the others refuse and looks like a header.
+READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM", "TGA")
 #: Most pixels of a received picture: a file of a kilobyte can declare billions.
 MAX_PIXELS = 8192 * 8192
 

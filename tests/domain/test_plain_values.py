@@ -136,13 +136,16 @@ def test_a_list_in_itself_ends():
     assert plain(value, otherwise=lambda _: "deep") == "deep"
 
 
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(exclude_categories=["Cs"])),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+        st.none() | st.booleans() | numbers | texts,
+        lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
         max_leaves=20,
     )
-)  # fmt: skip
+)
 def test_what_is_plain_stays(value):
     assert plain(value) == value

@@ -19,7 +19,8 @@ class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):
     image: Annotated[
         str,
         Meta(
-            description="PNG, JPEG, WebP or GIF, in base64, as a data URI, or its http(s) address."
+            description="PNG, JPEG, WebP, GIF, AVIF, BMP, TIFF, ICO, Netpbm or TGA, in base64, as "
+            "a data URI, or its http(s) address."
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""`POST /sdapi/v1/png-info` over texts of every kind that a file may hold (spec prompts.md 8.3, 8.4).
+"""`POST /sdapi/v1/png-info` over texts of every kind (spec prompts.md 8.3, 8.4).
 
 Pillow gives an international text (iTXt) as a subclass of `str`, rational numbers as its own type,
 and sets and tuples: each must reach the client as JSON.

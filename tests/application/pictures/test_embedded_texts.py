@@ -1,4 +1,4 @@
-"""Texts in files, in whatever encoding their writers chose (issue 12, item 19; spec prompts.md 8.4)."""
+"""Texts in files, in whatever encoding their writers chose (spec prompts.md 8.4)."""
 
 import io
 import struct

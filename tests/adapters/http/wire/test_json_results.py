@@ -56,7 +56,7 @@ def test_values_of_libraries_in_a_reply(value, expected):
 
 
 def test_what_json_cannot_say_is_an_error():
-    with pytest.raises(TypeError, match="builtins.object has no form in JSON"):
+    with pytest.raises(TypeError, match=r"builtins\.object has no form in JSON"):
         to_json(Answer(object()))
 
 
