@@ -14,7 +14,13 @@ MAX_SIDE = 4096
 MAX_STEPS = 1000
 MAX_BATCH_SIZE = 128
 MAX_ITERATIONS = 1000
-MAX_SEED = 2**63 - 1
+#: Seeds are those that torch's generators take.
+MIN_SEED, MAX_SEED = -(2**63), 2**64 - 1
+
+
+def seed_described(text: str) -> Meta:
+    """A seed's line in the OpenAPI document. msgspec cannot check bounds beyond 63 bits itself."""
+    return Meta(description=text, extra_json_schema={"minimum": MIN_SEED, "maximum": MAX_SEED})
 
 
 def described(text: str, **constraints: Any) -> Meta:
@@ -35,8 +41,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     styles: Annotated[
         list[str] | None, described("Names from the styles file; unknown names are ignored.")
     ] = None
-    seed: Annotated[int, described("-1 draws a random one in 0..4294967293.")] = -1
-    subseed: Annotated[int, described("Seed of the variation; -1 draws a random one.")] = -1
+    seed: Annotated[int, seed_described("-1 draws a random one in 0..4294967293.")] = -1
+    subseed: Annotated[int, seed_described("Seed of the variation; -1 draws a random one.")] = -1
     subseed_strength: Annotated[
         float, described("Share of the variation noise, 0 to 1; 0 turns it off.")
     ] = 0

@@ -14,7 +14,7 @@ from hexfusion.application.planning.tweaks import plan_tweaks
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import InvalidRequest, OptionError
 from hexfusion.domain.faces import FaceRestoration
-from hexfusion.domain.generation import MAX_SEED
+from hexfusion.domain.generation import MAX_SEED, MIN_SEED
 from hexfusion.domain.geometry import CELL
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.options import Options
@@ -217,15 +217,20 @@ def plan_faces(request: AnyRequest, options: Options) -> FaceRestoration | None:
 def plan_seeds(
     request: AnyRequest, lists: PictureLists, draw_seed: Callable[[], int]
 ) -> tuple[Sequence[int], Sequence[int]]:
-    """The seeds and subseeds of all pictures of the job. Raises `InvalidRequest` beyond 64 bits."""
+    """The seeds and subseeds of all pictures of the job.
+
+    Raises `InvalidRequest` for one outside MIN_SEED..MAX_SEED.
+    """
     count = request.batch_size * request.n_iter
     seeds = lists.seeds or image_seeds(
         resolve_seed(request.seed, draw_seed), count, request.subseed_strength
     )
     subseeds = lists.subseeds or image_subseeds(resolve_seed(request.subseed, draw_seed), count)
-    for field, last in (("seed", max(seeds)), ("subseed", max(subseeds))):
-        if last > MAX_SEED:
-            raise InvalidRequest(field, "the last picture's seed does not fit in 64 bits")
+    for field, all_of_them in (("seed", seeds), ("subseed", subseeds)):
+        if max(all_of_them) > MAX_SEED:
+            raise InvalidRequest(field, f"the last picture's seed is over {MAX_SEED}")
+        if min(all_of_them) < MIN_SEED:  # of a list; others are counted up
+            raise InvalidRequest(field, f"a picture's seed is below {MIN_SEED}")
     return seeds, subseeds
 
 

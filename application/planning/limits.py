@@ -45,8 +45,8 @@ def _check(request: AnyRequest) -> None:
     within("steps", request.steps, 1, generation.MAX_STEPS)
     within("batch_size", request.batch_size, 1, generation.MAX_BATCH_SIZE)
     within("n_iter", request.n_iter, 1, generation.MAX_ITERATIONS)
-    within("seed", request.seed, -generation.MAX_SEED, generation.MAX_SEED)
-    within("subseed", request.subseed, -generation.MAX_SEED, generation.MAX_SEED)
+    within("seed", request.seed, generation.MIN_SEED, generation.MAX_SEED)
+    within("subseed", request.subseed, generation.MIN_SEED, generation.MAX_SEED)
     _check_finite(request)
 
 

@@ -39,7 +39,7 @@ from hexfusion.application.system.sysinfo import SysinfoReport
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import InvalidRequest, NotFound
 from hexfusion.domain.extra_networks import Embedding
-from hexfusion.domain.generation import MAX_SEED, Info, Txt2Img
+from hexfusion.domain.generation import MAX_SEED, MIN_SEED, Info, Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.prompts import Style
@@ -133,7 +133,7 @@ class House:
         resolve_request(request.sampler_name, request.sampler_index, request.scheduler)
         if request.script_name:
             raise NotFound("script", request.script_name)
-        if abs(request.seed) > MAX_SEED:
+        if not MIN_SEED <= request.seed <= MAX_SEED:
             raise InvalidRequest("seed", "does not fit in 64 bits")
         self.stored.with_overrides(request.override_settings or {})
         count = request.batch_size * request.n_iter

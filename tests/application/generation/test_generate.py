@@ -87,7 +87,7 @@ def test_an_override_checkpoint_is_used_by_any_alias_and_dropped_if_unknown():
     [
         ("width", 0), ("width", 4), ("height", -64), ("steps", 0), ("steps", -5),
         ("batch_size", 0), ("n_iter", 0), ("cfg_scale", float("nan")), ("seed", 2**70),
-        ("seed", 2**63 - 1 + 0),
+        ("seed", 2**64 - 1),
     ],
 )  # fmt: skip
 def test_what_is_out_of_bounds_is_named(field, value):

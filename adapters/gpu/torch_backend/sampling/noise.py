@@ -27,13 +27,16 @@ def open_stream(source: RandnSource, seed: int, device: torch.device = CPU) -> S
     """A new stream of normal numbers for `seed`.
 
     "GPU" draws on `device`, "CPU" on the CPU, "NV" emulates an NVIDIA card's generator anywhere.
+    Seeds count modulo 2^64, which a seed and option eta_noise_seed_delta together may exceed; the
+    CPU's generator uses the lower 32 bits of that.
     """
+    seed = int(seed) % 2**64
     if source == "NV":
         philox = PhiloxStream(seed)
         return lambda shape: torch.from_numpy(philox.randn(shape)).to(device)
     # MPS numbers differ between machines, so A1111 draws on the CPU there.
     home = CPU if source == "CPU" or device.type == "mps" else device
-    generator = torch.Generator(home).manual_seed(int(seed))
+    generator = torch.Generator(home).manual_seed(seed)
     return lambda shape: torch.randn(shape, generator=generator, device=home).to(device)
 
 
