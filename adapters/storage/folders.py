@@ -11,13 +11,30 @@ from typing import IO
 from hexfusion.domain.checkpoints import natural_key
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file of this name is passed over in every search.
+
+    macOS writes `._a.safetensors` beside each `a.safetensors` on file systems of others, and
+    editors and downloads leave `.a.safetensors.part` and the like: none of them is a model.
+    """
+    return name.startswith(".")
+
+
+def files_in(folder: Path, pattern: str) -> list[Path]:
+    """The regular files in `folder`, not below it, whose name matches `pattern` and does not start
+    with a dot, sorted by name. `pattern` may contain `*` and `?`."""
+    found = (path for path in folder.glob(pattern) if not is_hidden(path.name))
+    return sorted(path for path in found if path.is_file())
+
+
 def files_below(
     folder: Path, wanted: Callable[[str], bool], *, hidden: bool = True
 ) -> Iterator[Path]:
     """All regular files below `folder` whose name is `wanted`, folder by folder, in natural order.
 
     Links are followed, each folder once even if links form a loop; broken links are left out.
-    `hidden` False leaves out folders whose name starts with a dot.
+    Files whose name starts with a dot are always left out (see `is_hidden`); `hidden` False leaves
+    out such folders, too.
     """
     found: list[tuple[str, list[str]]] = []
     visited: set[str] = set()
@@ -28,8 +45,9 @@ def files_below(
             continue
         visited.add(real)
         if not hidden:
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found.append((current, [name for name in files if wanted(name)]))
+            subfolders[:] = [name for name in subfolders if not is_hidden(name)]
+        shown = [name for name in files if wanted(name) and not is_hidden(name)]
+        found.append((current, shown))
     for current, files in sorted(found, key=lambda entry: natural_key(entry[0])):
         for name in sorted(files, key=natural_key):
             path = Path(current, name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.catalogues.checkpoints_files import EXTENSIONS
+from hexfusion.adapters.storage.folders import files_below
 
 NAME = "hexfusion-starter.safetensors"
 _CAPTIONER = "hexfusion-captioner.safetensors"
@@ -16,13 +17,16 @@ def install_starter(folders: Sequence[Path]) -> Path | None:
 
     Returns its path, or None if nothing was installed.
     """
-    there = (path for folder in folders for path in folder.rglob("*"))
-    if any(path.suffix.lower() in EXTENSIONS for path in there):
+    if any(next(files_below(folder, _is_model), None) for folder in folders):
         return None
     target = folders[-1] / NAME
     with as_file(files("hexfusion.adapters.storage") / "assets" / NAME) as source:
         write_atomically(target, source.read_bytes())
     return target
+
+
+def _is_model(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS)
 
 
 def starter_captioner() -> bytes:

@@ -55,6 +55,15 @@ class ModelCatalogContract:
         catalog.refresh()
         assert names(catalog) == ["new.ckpt"]
 
+    def test_dot_files_are_left_out(self, world: World, open_catalog: OpenCatalog):
+        """macOS writes `._a.ckpt` beside each `a.ckpt` that it copies elsewhere."""
+        for name in ("a.ckpt", "._a.ckpt", ".b.safetensors", "sub/._c.ckpt", "sub/c.ckpt"):
+            world.put(name, b"")
+        catalog = open_catalog()
+        assert names(catalog) == ["a.ckpt", "sub/c.ckpt"]
+        catalog.refresh(hidden=False)
+        assert names(catalog) == ["a.ckpt", "sub/c.ckpt"]
+
     def test_dot_folders_can_be_left_out(self, world: World, open_catalog: OpenCatalog):
         """Spec networks.md 1.1, option list_hidden_files."""
         world.put(".trash/old.ckpt", b"")

@@ -29,7 +29,7 @@ class MemoryCatalog:
     def refresh(self, *, hidden: bool = True) -> None:
         with self._lock:
             names = sorted(self._files, key=_folder_then_name)
-            self._found = tuple(self._describe(name) for name in names if hidden or _shown(name))
+            self._found = tuple(self._describe(name) for name in names if _shown(name, hidden))
 
     def resolve(self, name: str) -> Checkpoint:
         checkpoint = find(self._found, name)
@@ -64,5 +64,8 @@ def _folder_then_name(name: str) -> tuple[object, ...]:
     return natural_key(folder), natural_key(last)
 
 
-def _shown(name: str) -> bool:
-    return not any(part.startswith(".") for part in name.split("/")[:-1])
+def _shown(name: str, hidden: bool) -> bool:
+    *folders, file = name.split("/")
+    return not file.startswith(".") and (
+        hidden or not any(folder.startswith(".") for folder in folders)
+    )

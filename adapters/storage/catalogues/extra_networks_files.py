@@ -120,7 +120,7 @@ class FileNetworks:
 
 def _files(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
     def wanted(name: str) -> bool:
-        return name.lower().endswith(endings) and not name.startswith(".")
+        return name.lower().endswith(endings)
 
     for path in files_below(Path(os.path.abspath(folder)), wanted):
         try:

@@ -104,12 +104,13 @@ class FileVaes:
 
 
 def _files(folder: VaeFolder) -> Iterator[Path]:
-    """The VAE files of a folder, by extension, then in natural order; hidden files are left out."""
+    """The VAE files of a folder, by extension, then in natural order. Hidden
+    folders are left out, as in the reference (spec networks.md 1.6)."""
     middle = ".vae" if folder.among_checkpoints else ""
     endings = tuple(middle + extension for extension in EXTENSIONS)
 
     def wanted(name: str) -> bool:
-        return name.lower().endswith(endings) and not name.startswith(".")
+        return name.lower().endswith(endings)
 
     paths = list(files_below(folder.path, wanted, hidden=False))
     return iter(sorted(paths, key=lambda path: EXTENSIONS.index(path.suffix.lower())))

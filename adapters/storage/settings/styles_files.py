@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hexfusion.adapters.storage.folders import files_in
 from hexfusion.domain.prompts import Style, divider, parse_styles
 from hexfusion.domain.prompts.styles import StyleFileError
 
@@ -33,7 +34,7 @@ class FileStyles:
 def _expanded(files: Sequence[Path]) -> Iterable[Path]:
     for path in files:
         if any(sign in path.name for sign in "*?"):
-            yield from sorted(path.parent.glob(path.name))
+            yield from files_in(path.parent, path.name)
         elif path.is_file():
             yield path
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from hexfusion.adapters.storage.folders import files_in
 from hexfusion.domain.errors import CheckpointError
 
 
@@ -15,8 +16,8 @@ class FileTerms:
 
     def terms(self) -> Mapping[str, str]:
         """See `TermStore.terms`."""
-        files = sorted(self._folder.glob("*.txt"), key=lambda path: path.stem)
-        return {path.stem: _text(path) for path in files if path.is_file()}
+        files = sorted(files_in(self._folder, "*.txt"), key=lambda path: path.stem)
+        return {path.stem: _text(path) for path in files}
 
 
 def _text(path: Path) -> str:
