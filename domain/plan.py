@@ -174,12 +174,13 @@ class RefinerPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     It takes over once the completed share of the pass reaches `switch_at`, 0 to 1; None means at
     the first model call. The share is measured in noise levels, or with `by_sample_steps` in
-    model calls.
+    model calls. `hires_pass` is option hires_fix_refiner_pass, where there are two passes.
     """
 
     checkpoint: Checkpoint
     switch_at: float | None
     by_sample_steps: bool = False
+    hires_pass: str = ""
     vae: VaeFile | None = None
 
 

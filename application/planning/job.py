@@ -154,7 +154,7 @@ def plan_first_pass(
         noise=NoisePlan(seeds=(), subseeds=()),
         text=plan_text(prompts, options, sampling),
         sampling=sampling,
-        refiner=plan_refiner(request, options, models),
+        refiner=plan_refiner(request, options, models, models.checkpoint),
         tweaks=plan_tweaks(request, options, of_picture=init is not None),
         init=init,
         mask_weight=options.number("inpainting_mask_weight"),
@@ -188,9 +188,15 @@ def plan_preview(options: Options) -> PreviewPlan:
     )
 
 
-def plan_refiner(request: AnyRequest, options: Options, models: ModelChoice) -> RefinerPlan | None:
-    """The refiner's plan, None without one."""
-    if models.refiner is None:
+def plan_refiner(
+    request: AnyRequest, options: Options, models: ModelChoice, checkpoint: Checkpoint
+) -> RefinerPlan | None:
+    """The refiner's plan for a pass with `checkpoint`, None without one.
+
+    A checkpoint does not take over from itself: the reference then neither switches nor writes
+    `Refiner` to the infotext.
+    """
+    if models.refiner is None or models.refiner.filename == checkpoint.filename:
         return None
     return RefinerPlan(
         checkpoint=models.refiner,

@@ -12,6 +12,7 @@ from hexfusion.application.planning.job import (
     plan_batches,
     plan_faces,
     plan_first_pass,
+    plan_refiner,
     plan_seeds,
 )
 from hexfusion.application.planning.limits import check_lists, check_options, check_txt2img
@@ -75,16 +76,21 @@ def plan_batch(
     plan = plan_first_pass(request, options, models, prompts)
     if not request.enable_hr:
         return plan
+    checkpoint = models.hires or models.checkpoint
     hires = plan_hires(
         request,
         options,
-        checkpoint=models.hires or models.checkpoint,
+        checkpoint=checkpoint,
         first=plan.sampling,
         prompts=second_prompts,
     )
-    where, refiner = options.text("hires_fix_refiner_pass"), plan.refiner
+    where = options.text("hires_fix_refiner_pass")
+    first, second = (
+        refiner and msgspec.structs.replace(refiner, hires_pass=where)
+        for refiner in (plan.refiner, plan_refiner(request, options, models, checkpoint))
+    )
     return msgspec.structs.replace(
         plan,
-        refiner=None if where == "second pass" else refiner,
-        hires=msgspec.structs.replace(hires, refiner=None if where == "first pass" else refiner),
+        refiner=None if where == "second pass" else first,
+        hires=msgspec.structs.replace(hires, refiner=None if where == "first pass" else second),
     )

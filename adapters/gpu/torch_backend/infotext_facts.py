@@ -34,8 +34,8 @@ def _refiner_facts(plan: Plan) -> dict[str, Extra]:
     facts: dict[str, Extra] = {}
     if refiner.by_sample_steps:
         facts["Refiner switch by sampling steps"] = True
-    if plan.hires and plan.refiner:  # not where the option has it by default
-        facts["Hires refiner"] = "both passes" if plan.hires.refiner else "first pass"
+    if refiner.hires_pass not in ("", "second pass"):  # the default is not told
+        facts["Hires refiner"] = refiner.hires_pass
     facts["Refiner"] = refiner.checkpoint.short_title
     facts["Refiner switch at"] = refiner.switch_at
     return facts

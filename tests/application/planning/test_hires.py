@@ -310,6 +310,45 @@ def test_where_the_refiner_may_take_over():
     assert alone.refiner is not None and alone.refiner.switch_at is None
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "hires_checkpoint", "refiner", "option", "passes"),
+    [
+        ("tiny", None, "tiny", "first pass", (False, False)),
+        ("tiny", None, "tiny", "second pass", (False, False)),
+        ("tiny", None, "tiny", "both passes", (False, False)),
+        ("tiny", "other", "tiny", "both passes", (False, True)),
+        ("tiny", "other", "tiny", "second pass", (False, True)),
+        ("tiny", "other", "tiny", "first pass", (False, False)),
+        ("tiny", "other", "other", "both passes", (True, False)),
+        ("tiny", "other", "other", "second pass", (False, False)),
+        ("tiny", "tiny", "other", "both passes", (True, True)),
+        ("other", None, "other.safetensors", "both passes", (False, False)),
+        ("other", None, "tiny", "first pass", (True, False)),
+    ],
+)
+def test_a_checkpoint_does_not_take_over_from_itself(
+    checkpoint, hires_checkpoint, refiner, option, passes
+):
+    """A1111 compares the refiner with the checkpoint that is loaded in the pass."""
+    plan = planned(
+        hires(
+            refiner_checkpoint=refiner,
+            refiner_switch_at=0.8,
+            hr_checkpoint_name=hires_checkpoint,
+            override_settings={"sd_model_checkpoint": checkpoint},
+        ),
+        hires_fix_refiner_pass=option,
+    )
+    assert tuple(each.refiner is not None for each in plan.passes) == passes
+    assert {each.refiner.hires_pass for each in plan.passes if each.refiner} <= {option}
+
+
+@pytest.mark.parametrize("refiner", ["tiny", "tiny.safetensors", "tin"])
+def test_a_checkpoint_is_no_refiner_of_itself_in_a_single_pass(refiner):
+    plain = Txt2Img(steps=1, width=64, height=64, refiner_checkpoint=refiner, refiner_switch_at=0.5)
+    assert planned(plain).refiner is None
+
+
 @pytest.mark.parametrize("name", ["", "None", "none", None])
 def test_no_refiner(name):
     """Spec api.md 5.1."""

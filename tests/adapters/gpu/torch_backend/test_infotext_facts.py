@@ -43,17 +43,24 @@ def test_all_steps_of_ngms_are_told():
 
 
 @pytest.mark.parametrize(
-    ("hires", "refined_hires", "passes"),
-    [(False, False, None), (True, False, "first pass"), (True, True, "both passes")],
+    ("first", "second", "where", "told"),
+    [
+        (True, False, "", None),
+        (True, False, "first pass", "first pass"),
+        (False, True, "second pass", None),
+        (True, True, "both passes", "both passes"),
+        (False, True, "both passes", "both passes"),  # the first pass's is the checkpoint itself
+    ],
 )
-def test_which_pass_a_refiner_took_over(hires: bool, refined_hires: bool, passes: str | None):
-    made = msgspec.structs.replace(plan(MAIN), refiner=REFINER)
-    if hires:
+def test_which_pass_a_refiner_took_over(first: bool, second: bool, where: str, told: str | None):
+    refiner = msgspec.structs.replace(REFINER, hires_pass=where)
+    made = msgspec.structs.replace(plan(MAIN), refiner=refiner if first else None)
+    if where:
         made = with_hires(made)
-        second = msgspec.structs.replace(made.hires, refiner=REFINER if refined_hires else None)
-        made = msgspec.structs.replace(made, hires=second)
+        hires = msgspec.structs.replace(made.hires, refiner=refiner if second else None)
+        made = msgspec.structs.replace(made, hires=hires)
     facts = dict(infotext_facts(made, {"Refiner"}))
-    assert facts.pop("Hires refiner", None) == passes
+    assert facts.pop("Hires refiner", None) == told
     assert facts == {"Refiner": OTHER.short_title, "Refiner switch at": 0.5}
 
 
