@@ -19,6 +19,16 @@ class _Name(NamedTuple):
     text: str
 
 
+class _Parameters(dict[object, object]):
+    """The parameters of a module that is but a dictionary of them, as in early embeddings."""
+
+    def take(self, state: object) -> None:
+        """Take the parameters out of the module's state."""
+        parameters = state.get("_parameters") if isinstance(state, dict) else None
+        if isinstance(parameters, dict):
+            self.update(parameters)
+
+
 _MARK = object()
 _UNKNOWN = object()
 
@@ -123,7 +133,9 @@ class _Machine:
             case "REDUCE" | "NEWOBJ":
                 self._replace(_built(stack[-2], stack[-1]), 2)
             case "BUILD":
-                stack.pop()
+                state = stack.pop()
+                if isinstance(stack[-1], _Parameters):
+                    stack[-1].take(state)
             case "POP":
                 stack.pop()
             case _ if name not in _NOTHING:
@@ -156,4 +168,6 @@ def _built(function: object, arguments: Any) -> object:
             return arguments[0]
         case _Name("collections OrderedDict"):
             return dict(*arguments)
+        case _Name("torch.nn.modules.container ParameterDict"):
+            return _Parameters()
     return _UNKNOWN

@@ -47,6 +47,8 @@ _NOTES = frozenset(
         ("numpy", "ndarray"),
     )
 )
+#: Modules that are dictionaries of parameters. They are read as `_Parameters`.
+_DICTIONARIES = frozenset({"torch.nn.modules.container.ParameterDict"})
 #: Instructions in a file's pickles; a checkpoint has about forty for each tensor.
 _MOST_STEPS = 1_000_000
 #: Pickles before the tensors of a file from before torch 1.6.
@@ -70,10 +72,34 @@ class _Nothing:
         pass
 
 
+class _Parameters(dict[object, object]):
+    """Stands in for a module that is but a dictionary of parameters: a dictionary of them.
+
+    The first trainers of embeddings saved their vectors as such a module.
+    """
+
+    def __new__(cls, *arguments: object) -> "_Parameters":
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: object) -> None:
+        """Takes the parameters out of a module's state; everything else in it is dropped."""
+        parameters = state.get("_parameters") if isinstance(state, dict) else None
+        if isinstance(parameters, dict):
+            self.update(parameters)
+
+
 @cache
-def _read_notes_as_nothing() -> None:
-    """Allow the notes' names in torch's weights-only loader, for the whole process."""
-    torch.serialization.add_safe_globals([(_Nothing, name) for name in sorted(_NOTES)])
+def _allow_stand_ins() -> None:
+    """Allow the stand-ins' names in torch's weights-only loader, for the whole process."""
+    torch.serialization.add_safe_globals(
+        [
+            *((_Nothing, name) for name in sorted(_NOTES)),
+            *((_Parameters, name) for name in sorted(_DICTIONARIES)),
+        ]
+    )
 
 
 def load_torch(path: Path, *, mmap: bool) -> object:
@@ -85,7 +111,7 @@ def load_torch(path: Path, *, mmap: bool) -> object:
     file = str(path)
     size = regular_file_size(path)
     zipped = _check(path, size)
-    _read_notes_as_nothing()
+    _allow_stand_ins()
     try:
         content = torch.load(
             path,
@@ -173,4 +199,4 @@ def _check_pickle(file: str, program: IO[bytes], steps: int) -> int:
 
 
 def _is_known(name: str) -> bool:
-    return bool(_MAKERS.fullmatch(name)) or name.replace(" ", ".") in _NOTES
+    return bool(_MAKERS.fullmatch(name)) or name.replace(" ", ".") in _NOTES | _DICTIONARIES
