@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
+from hexfusion.adapters.server_log import ServerLog
 from hexfusion.application.system.version import A1111_VERSION
 from hexfusion.domain.flags import Flags
 from hexfusion.domain.seeds import SEED_RANGE
@@ -80,7 +81,7 @@ def about() -> Mapping[str, str]:
 def prepare(flags: Flags) -> None:
     """Prepare this process: logging, warnings, allocator. Must be called before threads start."""
     level = flags.text("loglevel").upper() or "INFO"
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level, handlers=[ServerLog(flags.integer("log_lines"))])
     for option in (*flags.ignored(), *flags.unknown):
         logging.getLogger("hexfusion").warning("%s has no effect here", option)
     share_freed_memory()

@@ -10,6 +10,7 @@ from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.access.access_log import AccessLog
 from hexfusion.adapters.http.access.cors import Cors
 from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.access.refusal_log import RefusalLog
 from hexfusion.adapters.http.documents import pages as documents
 from hexfusion.adapters.http.head_requests import HeadAsGet
 from hexfusion.adapters.http.metrics import Metrics, MetricsPage
@@ -112,7 +113,7 @@ def create_app(
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
     app.add_middleware([HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
-    app.add_middleware([OnlyDeclaredMethods(), gate or Gate()])
+    app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), RefusalLog()])
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)

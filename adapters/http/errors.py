@@ -5,7 +5,6 @@ errors, and that of crashes, which contains the exception's class name. Clients 
 every error has the shape that A1111 uses in the same place.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from msgspec import Meta
 from hexfusion.adapters.http.access.accounts import Denied
 from hexfusion.adapters.http.access.cors import ForeignPage
 from hexfusion.adapters.http.access.rate_limit import TooManyRequests
+from hexfusion.adapters.http.access.refusal_log import note
 from hexfusion.adapters.http.wire.json_results import Unencodable, to_json
 from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
 from hexfusion.adapters.http.wire.request_response import Absent
@@ -38,8 +38,6 @@ from hexfusion.domain.errors import (
     Unsupported,
 )
 from hexfusion.domain.options import FrozenOption, UnknownOption
-
-_log = logging.getLogger(__name__)
 
 
 class TooLarge(Exception):
@@ -158,11 +156,29 @@ def error_reply(error: Exception) -> ErrorReply:
     return next(ANSWERS[type_](error) for type_ in type(error).__mro__ if type_ in ANSWERS)
 
 
+#: Errors that tell all by themselves, whatever their status: their traceback is not logged.
+_EXPECTED = (
+    HexfusionError,
+    RequestsNotAllowed,
+    LocalResource,
+    Unencodable,
+    MemoryError,
+    falcon.HTTPError,
+)
+
+
 class JobFailure(msgspec.Struct, frozen=True):
     """Why a job failed."""
 
     status: Annotated[int, Meta(description="What the request would have been answered with.")]
     body: Annotated[dict[str, Any], Meta(description="The error body, in A1111's shapes.")]
+
+
+def reason(error: Exception, answer: ErrorReply) -> str:
+    """Why a request got this answer, in the words of the error, for the operator."""
+    if isinstance(error, falcon.HTTPError):
+        return str(answer.body.get("detail", ""))
+    return f"{type(error).__name__}: {error}"
 
 
 def explain(error: Exception) -> bytes:
@@ -172,11 +188,10 @@ def explain(error: Exception) -> bytes:
 
 
 def handle(req: falcon.Request, resp: falcon.Response, error: Exception, params: object) -> None:
-    """Falcon error handler for all exceptions; logs those with status 500 and above."""
+    """Falcon error handler for all exceptions; notes the reason for the logs."""
     answer = error_reply(error)
-    if answer.status >= 500:
-        expected = isinstance(error, HexfusionError)
-        _log.error("%s %s: %s", req.method, req.path, error, exc_info=None if expected else error)
+    traced = answer.status >= 500 and not isinstance(error, _EXPECTED)
+    note(req, reason(error, answer), error if traced else None)
     resp.status = answer.status
     resp.data = to_json(answer.body)
     resp.content_type = falcon.MEDIA_JSON

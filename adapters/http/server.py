@@ -24,6 +24,7 @@ from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
+from hexfusion.adapters.http.access.refusal_log import log_refusal
 from hexfusion.adapters.http.access.tls import TlsTerminator
 from hexfusion.adapters.http.app import MAX_BODY
 from hexfusion.adapters.http.downloads.downloader import DownloadLimits
@@ -230,6 +231,13 @@ class _JsonError(ErrorTask):
             detail = str(TooLarge(self.channel.adj.max_request_body_size - 1))
         else:
             detail = error.reason
+        log_refusal(
+            getattr(self.request, "command", "?"),  # absent where not even that could be read
+            getattr(self.request, "path", "?"),
+            error.code,
+            detail,
+            client=str(self.channel.addr[0]) if self.channel.addr else None,
+        )
         body = to_json({"detail": detail})
         self.status = f"{error.code} {error.reason}"
         self.response_headers.append(("Content-Type", "application/json"))

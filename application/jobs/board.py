@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from hexfusion.application.jobs.failures import log_failure
 from hexfusion.application.jobs.job import Abandoned, Clock, JobState
 from hexfusion.application.jobs.orders import Entry, JobOutcome, Order, check_same
 from hexfusion.application.jobs.queue import JobQueue
@@ -337,7 +338,7 @@ class JobBoard:
             try:
                 self._work(entry)
             except Exception as error:  # stored, for the client that asks for the job
-                log.info("job %s: %s", entry.job.id, error)
+                log_failure(entry.job.id, error)
 
         try:
             threading.Thread(target=work, name=entry.job.id, daemon=True).start()

@@ -85,5 +85,14 @@ LIMITS = (
         "requests each client may make, as in 60/m (by s, m or h); beyond it 429",
         _WORKS,
     ),
+    Flag(
+        "log_lines",
+        _INTEGER,
+        100,
+        "lines of log a second from each part of the server; further ones are counted, not written",
+        _WORKS,
+        least=1,
+        unit="lines",
+    ),
     Flag("max_body", _INTEGER, 64, "largest request body, MiB", _WORKS, least=1, unit="MiB"),
 )

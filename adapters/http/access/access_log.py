@@ -1,6 +1,7 @@
 """Access log (`--api-log`): one JSON object per line for each request.
 
-Contains more than A1111's line (spec api.md 2), but no query, header or body, and so no secrets.
+Contains more than A1111's line (spec api.md 2), but no query, header or body, and so no secrets. A
+refused request's line has the reason.
 """
 
 import json
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import falcon
+
+from hexfusion.adapters.http.access.refusal_log import reason_of, task_of
 
 
 class AccessLog:
@@ -30,7 +33,7 @@ class AccessLog:
     ) -> None:
         # Missing if Falcon refuses the method.
         wall, started = req.context.get("arrived") or (self._clock(), time.perf_counter())
-        line = {
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds"),
             "method": req.method,
             "path": req.path,
@@ -39,8 +42,10 @@ class AccessLog:
             "client": req.remote_addr,
             "user": req.context.get("user"),
             "bytes": _length(resp),
-            "task": resp.get_header("X-Task-Id"),
+            "task": task_of(req, resp),
         }
+        if resp.status_code >= 400:
+            line["reason"] = reason_of(req, resp)
         self._write(json.dumps(line))
 
 

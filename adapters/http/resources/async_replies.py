@@ -21,6 +21,7 @@ _ASYNC = "respond-async"
 
 def deliver(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: Order[Any]) -> None:
     """Run the order and answer 200 with its result, or start it and answer 202 with its status."""
+    req.context["task"] = order.id  # for the logs, if it fails
     if _ASYNC in _preferences(req):
         _submit(req, resp, board, order)
         return

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import signal
 import socket
 import subprocess
@@ -189,6 +190,20 @@ def test_broken_http_is_refused_in_json(house) -> None:
         answer = b"".join(iter(lambda: client.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.0 400 ")
     assert answer.endswith(b'{"detail":"Bad Request"}')
+
+
+def test_what_is_refused_before_the_application_is_logged_too(house, caplog) -> None:
+    caplog.set_level(logging.INFO, "hexfusion.refused")
+    with running(create_app(house.services())) as server:
+        with connected(server) as client:
+            client.sendall(b"GET /a\x1b[2J HTTP/1.1\r\nno colon\r\n\r\n")
+            b"".join(iter(lambda: client.recv(4096), b""))
+        ask(server.port, "POST", "/sdapi/v1/txt2img", "x" * 30_000_000)
+    broken, large = (each.getMessage() for each in caplog.records)
+    assert " 400: " in broken
+    assert "client 127.0.0.1" in broken
+    assert broken.isprintable()
+    assert large.startswith("POST /sdapi/v1/txt2img 413: the body is too large: at most")
 
 
 def test_a_long_answer_arrives_whole(house) -> None:
