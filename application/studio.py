@@ -24,7 +24,7 @@ from hexfusion.application.jobs.job import Clock, Job
 from hexfusion.application.jobs.progress import ProgressReport, ReadProgress
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
-from hexfusion.application.pictures.receiving import Sent, decoded, receive_all
+from hexfusion.application.pictures.receiving import Received, Sent, receive_all
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.results import Generated, Picture
 from hexfusion.application.system.options import ChangeOptions, JsonOption, ReadOptions
@@ -125,7 +125,7 @@ class Studio:
         mask = request.mask if mask is None else mask
         start = InitPictures(
             receive_all(images, "init_images"),
-            None if mask is None else decoded(self._sent(mask, "mask"), "mask"),
+            None if mask is None else Received(self._sent(mask, "mask"), "mask"),
         )
         return self._img2img(request, start, lists=lists)
 

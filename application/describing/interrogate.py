@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from PIL.Image import Image
 
 from hexfusion.application.jobs.job import Job
-from hexfusion.application.pictures.receiving import Sent, in_colour, receive
+from hexfusion.application.pictures.pixel_budget import PixelBudget
+from hexfusion.application.pictures.receiving import Received, Sent, in_colour
 from hexfusion.application.pictures.upscaling import Stoppable
 from hexfusion.application.ports.interrogate import Interrogator
 from hexfusion.application.ports.options import OptionsStore
@@ -43,28 +44,38 @@ log = logging.getLogger("hexfusion.interrogate")
 class Interrogate:
     """Validates interrogation requests and describes the pictures in jobs."""
 
-    def __init__(self, interrogator: Interrogator, terms: TermStore, options: OptionsStore) -> None:
+    def __init__(
+        self,
+        interrogator: Interrogator,
+        terms: TermStore,
+        options: OptionsStore,
+        pixels: PixelBudget | None = None,
+    ) -> None:
         self._interrogator = interrogator
         self._terms = terms
         self._options = options
+        self._pixels = pixels or PixelBudget()
 
     def prepare(self, model: str, picture: Sent) -> Callable[[Job], str]:
-        """Validate and decode; returns a function that does the work of a job.
+        """Validate; returns a function that decodes the picture and does the work of a job.
 
         The options are read now. Raises `NotFound("model", ...)`, and `InvalidRequest` naming the
-        picture or an option; the returned function raises what `words` raises.
+        picture or an option; the returned function raises what `words` raises, and
+        `InvalidRequest` for a picture whose pixels turn out to be damaged.
         """
         if model not in MODELS:
             raise NotFound("model", model)
         options = self._options.snapshot()
         caption_search(options)
-        image = in_colour(receive(picture)).convert("RGB")
+        received = Received(picture)
+        pixels = self._pixels.check((received.pixels,), received.field)
 
         def make(job: Job) -> str:
             job.begin_batch("", 0, 1)
+            image = in_colour(received.decode()).convert("RGB")
             return self.words(image, model, options, job.advance)
 
-        return make
+        return self._pixels.within(pixels, make)
 
     def words(self, image: Image, model: str, options: Options, advance: Advance) -> str:
         """The caption and terms ("clip") or the tags ("deepdanbooru") for an RGB picture.

@@ -9,7 +9,8 @@ from PIL import Image
 from hexfusion.application.extras.upscale_step import Enlarged, UpscaleStep
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.faces import NoFaceRestorer, check_faces
-from hexfusion.application.pictures.receiving import Sent, check_together, in_colour, receive
+from hexfusion.application.pictures.pixel_budget import PixelBudget
+from hexfusion.application.pictures.receiving import Received, Sent, in_colour, receive_all
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.upscale import Upscaler
@@ -48,18 +49,24 @@ class Extras:
 
 
 class ProcessExtras:
-    """Decodes and checks, waits for a slot, and does each step to each picture."""
+    """Checks, waits for a slot, and decodes each picture and does each step to it.
+
+    `pixels` bounds what the pictures of a request may have, `cache` holds enlarged pictures.
+    """
 
     def __init__(
         self,
         upscaler: Upscaler,
         options: OptionsStore,
         faces: FaceRestorer | None = None,
+        pixels: PixelBudget | None = None,
+        cache: Enlarged | None = None,
     ) -> None:
         self._upscaler = upscaler
         self._options = options
         self._faces = faces or NoFaceRestorer()
-        self._cache = Enlarged()
+        self._pixels = pixels or PixelBudget()
+        self._cache = cache or Enlarged()
 
     def prepare(
         self, request: ExtrasRequest, pictures: Sequence[Sent], field: str = "image"
@@ -67,7 +74,8 @@ class ProcessExtras:
         """What comes back does the work when its job has its turn.
 
         Raises, at once, what is wrong with the request: `InvalidRequest` naming `field` for what
-        is no picture, `NotFound` for an upscaler, `ModelUnavailable`, `Unsupported`.
+        is no picture, `NotFound` for an upscaler, `ModelUnavailable`, `Unsupported`. What comes
+        back raises `InvalidRequest` for a picture whose pixels turn out to be damaged.
         """
         check_fields(request, ExtrasRequest, bounds=True)
         options = self._options.snapshot()
@@ -83,11 +91,12 @@ class ProcessExtras:
             options.texts("postprocessing_disable_in_extras"),
         )
         self._check(request, steps, upscale)
-        check_together(pictures, field)
-        received = [receive(each, field) for each in pictures]
+        received = receive_all(pictures, field)
+        pixels = self._pixels.check((each.pixels for each in received), field)
         if UPSCALE in steps:
             upscale.check_sizes([each.size for each in received])
-        return partial(self._make, request, received, options, steps, upscale)
+        make = partial(self._make, request, received, options, steps, upscale)
+        return self._pixels.within(pixels, make)
 
     def _check(
         self, request: ExtrasRequest, steps: Sequence[PostprocessingStep], upscale: UpscaleStep
@@ -104,7 +113,7 @@ class ProcessExtras:
     def _make(
         self,
         request: ExtrasRequest,
-        pictures: Sequence[Image.Image],
+        pictures: Sequence[Received],
         options: Options,
         steps: Sequence[PostprocessingStep],
         upscale: UpscaleStep,
@@ -113,18 +122,21 @@ class ProcessExtras:
         """Raises `JobCancelled` if the only picture was skipped."""
         made: list[Picture] = []
         done: dict[str, object] = {}
-        for number, picture in enumerate(pictures):
+        for number, received in enumerate(pictures):
             if job.cancelled():
                 break
             job.begin_batch("", number, len(pictures))
+            picture = received.decode_with_texts()
+            texts = picture.info
             image, done = in_colour(picture), {}
+            del picture  # it may be large
             for step in steps:
                 job.text = step.name
                 image = self._done(step, image, request, options, upscale, done, job)
             if job.skipped:
                 continue
             image = image.copy()
-            image.info = dict(picture.info)
+            image.info = texts
             if options.flag("enable_pnginfo"):
                 image.info["postprocessing"] = description(done)
             made.append(Picture(image, image.info.get("parameters")))

@@ -17,6 +17,7 @@ from hexfusion.application.jobs.progress import timestamp
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.captions import OpenFont
 from hexfusion.application.pictures.faces import NoFaceRestorer, restored
+from hexfusion.application.pictures.pixel_budget import PixelBudget
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.planning import JobPlan, ModelChoice
 from hexfusion.application.ports.faces import FaceRestorer
@@ -102,6 +103,7 @@ class Generate:
         words: Words | None = None,
         faces: FaceRestorer | None = None,
         unused: UnusedOptions | None = None,
+        pixels: PixelBudget | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -120,6 +122,7 @@ class Generate:
         )
         self._faces = faces or NoFaceRestorer()
         self._unused = unused or UnusedOptions()
+        self._pixels = pixels or PixelBudget()
 
     def _overridden(self, request: AnyRequest, base: Options, always_on: Given) -> Options:
         """The stored options `base` with the request's overrides.

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from functools import partial
 
 import msgspec
-from PIL.Image import Image
 
 from hexfusion.application.describing.extra_parameters import encoder_extra, img2img_extra
 from hexfusion.application.generation.generate import Generate, Start
@@ -13,6 +12,7 @@ from hexfusion.application.inpainting.init_pictures import InitPictures, prepare
 from hexfusion.application.jobs.job import Abandoned, Job
 from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.pictures.faces import check_faces
+from hexfusion.application.pictures.receiving import Source, decoded
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img
 from hexfusion.application.planning.prefill import prefill
@@ -51,8 +51,8 @@ class GenerateImg2Img(Generate):
     ) -> Generated:
         """Block until the pictures are generated. Safe to call from many threads.
 
-        `pictures` are the decoded source pictures and mask; the request's own `init_images` and
-        `mask` are only echoed. Otherwise as `GenerateTxt2Img`.
+        `pictures` are the source pictures and mask, decoded or not; the request's own `init_images`
+        and `mask` are only echoed. Otherwise as `GenerateTxt2Img`.
         """
         make = self.prepare(request, pictures, given=given, lists=lists)
         job = Job(KIND, self._clock, request.force_task_id, abandoned, models=make.models)
@@ -69,10 +69,12 @@ class GenerateImg2Img(Generate):
     ) -> PreparedJob[Generated]:
         """Check and plan the request; the result generates the pictures when its job runs.
 
-        Raises errors in the request at once, except for pictures that are too narrow for it.
+        Raises errors in the request at once, except for pictures that are too narrow for it, and
+        those whose pixels turn out to be damaged: they are decoded when the job runs.
         """
         check_fields(request, Img2Img)
         check_fields(lists, PictureLists, "lists")
+        pixels = self._pixels.check((pictures.pixels,), "init_images")
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         script = selected_script(request, IMG2IMG)
@@ -80,13 +82,15 @@ class GenerateImg2Img(Generate):
         plain = partial(self._plain, base, always_on)
         work = Work(request, pictures, lists)
         if script is None:
-            return plain(work)
+            made = plain(work)
+            return PreparedJob(self._pixels.within(pixels, made.make), made.models)
         context = script_context(
             work, self._overridden(request, base, always_on), self._tools, plain
         )
         # A script may also use other checkpoints, known only when it runs.
         models = self._choose(request, base, context.options).files
-        return PreparedJob(prepared_script(script, context, as_echoed(request)), models)
+        play = prepared_script(script, context, as_echoed(request))
+        return PreparedJob(self._pixels.within(pixels, play), models)
 
     def _plain(self, base: Options, always_on: Given, work: Work) -> PreparedJob[Generated]:
         request, pictures = work.request, work.pictures
@@ -151,11 +155,11 @@ class GenerateImg2Img(Generate):
             grid=work.grid,
         )
 
-    def _kept(self, images: Collection[Image], options: Options) -> str | None:
+    def _kept(self, images: Collection[Source], options: Options) -> str | None:
         """If an option says so, save the source pictures by their hashes; the last one's hash."""
         digest = None
         if options.flag("save_init_img"):
-            for image in images:
+            for image in map(decoded, images):
                 digest = hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
                 self._saving.keep_init_image(image, digest, options)
         return digest

@@ -10,6 +10,7 @@ from hexfusion.application.inpainting.finishing import PictureFinisher
 from hexfusion.application.inpainting.masked_content import fill
 from hexfusion.application.inpainting.request_mask import Inpainting, read_inpainting
 from hexfusion.application.pictures.picture_files import flatten
+from hexfusion.application.pictures.receiving import Received, Source, decoded
 from hexfusion.application.pictures.resizing import FILL, LATENT, fit
 from hexfusion.application.pictures.upscaling import Upscale
 from hexfusion.application.ports.inference import Sources
@@ -26,15 +27,22 @@ ORIGINAL = 1
 
 @dataclass(frozen=True)
 class InitPictures:
-    """The decoded init pictures (one or more) and mask of a request.
+    """The init pictures (one or more) and mask of a request; those that were received are decoded
+    when they are used, one after the other.
 
     A script may give a `latent_mask`, of the size of the generation: it selects what is repainted,
     while `mask` selects what of it shows.
     """
 
-    images: Sequence[Image.Image]
-    mask: Image.Image | None = None
+    images: Sequence[Source]
+    mask: Source | None = None
     latent_mask: Image.Image | None = None
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of all pictures that are yet to be decoded."""
+        given = (*self.images, self.mask)
+        return sum(each.pixels for each in given if isinstance(each, Received))
 
 
 @dataclass(frozen=True)
@@ -64,12 +72,12 @@ def prepare_pictures(
     A single picture is used for the whole batch. `upscale` makes enlargements. `colours` (RGB) is
     the reference of the colour correction, by default each picture's own original.
 
-    Raises `InvalidRequest` naming a field or option that is invalid.
+    Raises `InvalidRequest` naming a field or option that is invalid, or a picture that is damaged.
     """
     inpainting = None
     if pictures.mask is not None:
         size = request.width, request.height
-        inpainting = read_inpainting(request, pictures.mask, size)
+        inpainting = read_inpainting(request, decoded(pictures.mask), size)
     if inpainting is not None and pictures.latent_mask is not None:
         inpainting = replace(
             inpainting, working=pictures.latent_mask.convert("L"), seen=inpainting.working
@@ -91,7 +99,7 @@ def prepare_pictures(
 
 
 def _ready(
-    image: Image.Image,
+    source: Source,
     request: Img2Img,
     options: Options,
     inpainting: Inpainting | None,
@@ -101,7 +109,7 @@ def _ready(
     """(picture to encode, finisher for its result)."""
     size: Size = (request.width, request.height)
     box = inpainting.box if inpainting else None
-    image = flatten(image, options.text("img2img_background_color"), "img2img_background_color")
+    image = flatten(decoded(source), options.text("img2img_background_color"), "img2img_background_color")
     if box is None and request.resize_mode != LATENT:
         image = fit(image, size, request.resize_mode, upscale)
     original, mask = image, None

@@ -163,6 +163,22 @@ class JobBoard:
                 case JobRecord():
                     return of_record(found, self._retention)
 
+    def check_room(self, id: str | None, owner: str | None = None) -> None:
+        """Raises `QueueFull` or `ServerStopping` if a new job would be refused now.
+
+        For requests that are costly to read. One with the id of a known job may need no place.
+        """
+        if id and self._known(id, owner):
+            return
+        if self._queue.stopping:
+            raise ServerStopping
+        if self._queue.full():
+            raise self._queue.refusal()
+
+    def _known(self, id: str, owner: str | None) -> bool:
+        with self._lock:
+            return (owner, id) in self._live or self._store.find(id, owner) is not None
+
     def status(self, id: str, owner: str | None = None) -> JobStatus:
         """The status of the owner's job `id`. Raises `NotFound`."""
         with self._lock:

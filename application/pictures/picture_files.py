@@ -10,10 +10,9 @@ from contextlib import suppress
 from typing import Literal
 
 from PIL import ExifTags
-from PIL.Image import DecompressionBombError, Image
+from PIL.Image import DecompressionBombError, Image, Transpose
 from PIL.Image import new as new_image
 from PIL.Image import open as open_image
-from PIL.ImageOps import exif_transpose
 from PIL.PngImagePlugin import PngInfo
 
 from hexfusion.application.pictures.costly_files import why_costly, why_costly_to_decode
@@ -43,6 +42,18 @@ _JPEG_COMMENT = 65533 - 6 - 40 - 8
 READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM", "TGA")
 #: Most pixels of a received picture: a file of a kilobyte can declare billions.
 MAX_PIXELS = 8192 * 8192
+
+#: How a picture is turned for each EXIF orientation, and which turns exchange width and height.
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+_LYING = {Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90}
 
 
 def picture_format(name: str) -> PictureFormat:
@@ -186,7 +197,8 @@ def decode_upright(image: Image, field: str) -> Image:
     """
     try:
         image.load()
-        image = _upright(image)
+        turn = _TURNS.get(orientation_of(image))
+        image = image.copy() if turn is None else image.transpose(turn)
         if image.mode == "La":  # of Pillow's own making: no file has it, and little takes it
             image = image.convert("LA")
         if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes):
@@ -196,12 +208,22 @@ def decode_upright(image: Image, field: str) -> Image:
     return image
 
 
-def _upright(image: Image) -> Image:
-    """A copy, rotated according to its EXIF orientation; unrotated if the EXIF data is invalid."""
+def upright_size(image: Image) -> tuple[int, int]:
+    """(width, height) that `decode_upright` will return; decodes nothing."""
+    if image.format == "TIFF":  # Pillow tells the size as it will be
+        return image.size
+    width, height = image.size
+    return (height, width) if _TURNS.get(orientation_of(image)) in _LYING else (width, height)
+
+
+def orientation_of(image: Image) -> int:
+    """The EXIF orientation in the metadata read so far, 1 to 8; 1 if it cannot be read."""
     try:
-        return exif_transpose(image)
+        # Not `image.getexif`: that of a PNG decodes the pixels first.
+        orientation = Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except (SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return image.copy()
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def flatten(image: Image, background: str, option: str) -> Image:

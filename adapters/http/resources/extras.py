@@ -11,10 +11,11 @@ from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
-from hexfusion.adapters.http.wire.request_response import json_body
+from hexfusion.adapters.http.wire.request_response import json_body, login
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.large_texts import digested
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.domain.extras import ExtrasRequest
@@ -72,10 +73,15 @@ class SingleImage:
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        deliver(req, resp, self._board, self._order(req))
+
+    def _order(self, req: falcon.Request) -> Order[Extras]:
         request = wire.as_struct(json_body(req), ExtrasSingleImageRequest, nulls=False)
+        self._board.check_room(None, login(req))
         picture = picture_bytes(request.image, "image", self._fetch)
-        order = _order(request, self._extras.prepare(request, [picture]), _encode_one)
-        deliver(req, resp, self._board, order)
+        fields = _fields(request)
+        request = msgspec.structs.replace(request, image="")  # it must not wait with the job
+        return _order(fields, self._extras.prepare(request, [picture]), _encode_one)
 
 
 class BatchImages:
@@ -87,16 +93,27 @@ class BatchImages:
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        deliver(req, resp, self._board, self._order(req))
+
+    def _order(self, req: falcon.Request) -> Order[Extras]:
         request = wire.as_struct(json_body(req), ExtrasBatchImagesRequest, nulls=False)
+        self._board.check_room(None, login(req))
         given = [picture_bytes(each.data, "imageList", self._fetch) for each in request.imageList]
-        order = _order(request, self._extras.prepare(request, given, "imageList"), _encode_all)
-        deliver(req, resp, self._board, order)
+        fields = _fields(request)
+        request = msgspec.structs.replace(request, imageList=[])  # see above
+        return _order(fields, self._extras.prepare(request, given, "imageList"), _encode_all)
+
+
+def _fields(request: ExtrasRequest) -> dict[str, object]:
+    return {
+        name: digested(msgspec.to_builtins(getattr(request, name)))
+        for name in request.__struct_fields__
+    }
 
 
 def _order(
-    request: ExtrasRequest, make: Callable[[Job], Extras], encode: Callable[[Extras], bytes]
+    fields: dict[str, object], make: Callable[[Job], Extras], encode: Callable[[Extras], bytes]
 ) -> Order[Extras]:
-    fields = {name: getattr(request, name) for name in request.__struct_fields__}
     return Order(KIND, None, fields, make=make, encode=encode, explain=errors.explain)
 
 

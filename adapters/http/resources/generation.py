@@ -11,16 +11,16 @@ from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
-from hexfusion.adapters.http.wire.request_response import Absent, json_body
+from hexfusion.adapters.http.wire.request_response import Absent, json_body, login
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Abandoned
+from hexfusion.application.jobs.large_texts import digested
 from hexfusion.application.jobs.orders import Order, PreparedJob
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
-from hexfusion.application.pictures.picture_files import decoded_picture
-from hexfusion.application.pictures.receiving import receive_all
+from hexfusion.application.pictures.receiving import Received, receive_all
 from hexfusion.application.results import Generated
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import Txt2Img
@@ -85,12 +85,15 @@ class TextToImage:
         self._board = board
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        deliver(req, resp, self._board, self._order(req))
+
+    def _order(self, req: falcon.Request) -> Order[Generated]:
         body = json_body(req)
         request = wire.as_struct(body, Txt2Img)
         given = wire.given_fields(body, Txt2Img)
         make = self._txt2img.prepare(request, given=given)
-        order = _order(TXT2IMG, request, given, make, TextToImageResponse)
-        deliver(req, resp, self._board, order)
+        fields = _fields(request, given)
+        return _order(TXT2IMG, request, fields, make, TextToImageResponse)
 
 
 class ImageToImage:
@@ -102,15 +105,23 @@ class ImageToImage:
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        deliver(req, resp, self._board, self._order(req))
+
+    def _order(self, req: falcon.Request) -> Order[Generated]:
+        """In a frame of its own: the body must not stay in memory while the job waits."""
         body = json_body(req)
         request = wire.as_struct(body, Img2Img)
         given = wire.given_fields(body, Img2Img)
-        make = self._img2img.prepare(request, self._pictures(request), given=given)
-        order = _order(IMG2IMG, request, given, make, ImageToImageResponse)
-        deliver(req, resp, self._board, order)
+        self._board.check_room(request.force_task_id, login(req))
+        pictures = self._pictures(request)
+        fields = _fields(request, given)
+        if not request.include_init_images:  # else they are echoed
+            request = msgspec.structs.replace(request, init_images=None, mask=None)
+        make = self._img2img.prepare(request, pictures, given=given)
+        return _order(IMG2IMG, request, fields, make, ImageToImageResponse)
 
     def _pictures(self, request: Img2Img) -> InitPictures:
-        """Decode init images and mask.
+        """Read the headers of init images and mask.
 
         Raises `Absent` without init images (spec api.md 6), and what `picture_bytes` raises.
         """
@@ -120,7 +131,7 @@ class ImageToImage:
         images = receive_all(files, "init_images")
         if request.mask is None:
             return InitPictures(images)
-        return InitPictures(images, decoded_picture(self._bytes(request.mask, "mask"), "mask"))
+        return InitPictures(images, Received(self._bytes(request.mask, "mask"), "mask"))
 
     def _bytes(self, text: object, field: str) -> bytes:
         if not isinstance(text, str):
@@ -128,17 +139,21 @@ class ImageToImage:
         return picture_bytes(text, field, self._fetch)
 
 
+def _fields(request: AnyRequest, given: Collection[str]) -> dict[str, object]:
+    """What makes two requests equal."""
+    fields = {name: digested(getattr(request, name)) for name in request.__struct_fields__}
+    if request.infotext:  # it fills the fields that are not given
+        fields["(fields given)"] = sorted(given)
+    return fields
+
+
 def _order(
     kind: str,
     request: AnyRequest,
-    given: Collection[str],
+    fields: dict[str, object],
     make: PreparedJob[Generated],
     response: Callable[..., msgspec.Struct],
 ) -> Order[Generated]:
-    fields = {name: getattr(request, name) for name in request.__struct_fields__}
-    if request.infotext:  # it fills the fields that are not given
-        fields["(fields given)"] = sorted(given)
-
     def encode(result: Generated) -> bytes:
         return to_json(
             response(

@@ -11,10 +11,11 @@ from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import to_json
-from hexfusion.adapters.http.wire.request_response import Absent, json_body
+from hexfusion.adapters.http.wire.request_response import Absent, json_body, login
 from hexfusion.application.describing.interrogate import KIND
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.large_texts import digested
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
 from hexfusion.domain.interrogation import MODELS
@@ -59,16 +60,19 @@ class Interrogate:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answers 404 in A1111's words for an unknown model."""
+        deliver(req, resp, self._board, self._order(req))
+
+    def _order(self, req: falcon.Request) -> Order[str]:
         request = wire.as_struct(json_body(req), InterrogateRequest, nulls=False)
         if request.model not in MODELS:  # before an address is fetched
             raise Absent("Model not found")
+        self._board.check_room(None, login(req))
         picture = picture_bytes(request.image, "image", self._fetch)
-        order = Order(
+        return Order(
             KIND,
             None,
-            {name: getattr(request, name) for name in request.__struct_fields__},
+            {name: digested(getattr(request, name)) for name in request.__struct_fields__},
             make=self._use.prepare(request.model, picture),
             encode=lambda words: to_json(CaptionResponse(caption=words)),
             explain=errors.explain,
         )
-        deliver(req, resp, self._board, order)

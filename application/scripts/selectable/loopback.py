@@ -8,6 +8,7 @@ from PIL.Image import Image
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
 from hexfusion.application.pictures.grids import background_colour, image_grid
 from hexfusion.application.pictures.picture_files import flatten
+from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.script_run import (
     PlayScript,
@@ -55,7 +56,7 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
         return flatten(picture, context.options.text(colour), colour)
 
     def play(run: ScriptRun) -> ScriptOutcome:
-        first = flattened(original.images[0])
+        first = flattened(decoded(original.images[0]))
         run.expect(chains * loops)
         results: list[Picture] = []
         infotexts: list[str] = []
@@ -68,7 +69,7 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
             for loop in range(loops):
                 prompt = request.prompt
                 if model:
-                    words = run.words(flattened(pictures.images[0]), model)
+                    words = run.words(flattened(decoded(pictures.images[0])), model)
                     prompt = ", ".join(filter(None, (prompt, words)))
                 one = msgspec.structs.replace(
                     request,

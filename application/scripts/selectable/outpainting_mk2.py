@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
 from hexfusion.application.pictures.grids import grid_by_options
+from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.script_run import (
     PlayScript,
@@ -57,8 +58,7 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
     context.check(Work(request, first, saves=True))
     if not sides:
         raise wrong(MK2, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
-    picture = first.images[0]
-    grown = growth(picture.size, arguments.pixels, sides)
+    grown = growth(first.images[0].size, arguments.pixels, sides)
     if max(grown.target) > MAX_SIDE:
         size = "{}x{}".format(*grown.target)
         raise InvalidRequest(FIELD, f"{MK2} would make {size}; sides may have {MAX_SIDE} pixels")
@@ -83,10 +83,11 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
 
     def play(run: ScriptRun) -> ScriptOutcome:
         run.expect(original.n_iter * len(sides))
+        picture = decoded(first.images[0]).convert("RGB")
         results: list[Image.Image] = []
         infotext, seed = "", original.seed
         for number in range(original.n_iter):
-            pictures = [picture.convert("RGB")] * original.batch_size
+            pictures = [picture] * original.batch_size
             for side in (each for each in SIDES if each in sides):
                 if run.stopped and run.last is not None:
                     break

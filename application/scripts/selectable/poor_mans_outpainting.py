@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import MAX_PIXELS
+from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.pictures.tiles import combined
 from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.script_run import (
@@ -73,7 +74,7 @@ def poor_mans_outpainting(arguments: PoorMansOutpainting, context: ScriptContext
 
     def play(run: ScriptRun) -> ScriptOutcome:
         canvas = Image.new("RGB", size)
-        canvas.paste(picture.convert("RGB"), (grown.left, grown.up))
+        canvas.paste(decoded(picture).convert("RGB"), (grown.left, grown.up))
         mask, latent = (frame(grown, size, margin) for margin in (blur, arguments.blur // 2))
         tiles = {place: canvas.crop(place) for place in places}
         run.expect(len(todo))

@@ -9,6 +9,7 @@ from PIL.Image import Image
 
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import MAX_PIXELS, flatten
+from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.pictures.tiles import combined
 from hexfusion.application.pictures.upscaling import upscaled_size
 from hexfusion.application.results import Picture
@@ -59,10 +60,11 @@ def sd_upscale(arguments: SdUpscale, context: ScriptContext) -> PlayScript:
     groups = math.ceil(len(boxes(size, tile, overlap)) / request.batch_size)
     check_batches(groups * request.n_iter)
     extra: dict[str, Extra] = {"SD upscale overlap": overlap, "SD upscale upscaler": upscaler}
-    mask, colour = context.pictures.mask, "img2img_background_color"
+    sent, colour = context.pictures.mask, "img2img_background_color"
 
     def play(run: ScriptRun) -> ScriptOutcome:
-        flat = flatten(picture, context.options.text(colour), colour)
+        flat = flatten(decoded(picture), context.options.text(colour), colour)
+        mask = None if sent is None else decoded(sent)
         large = run.enlarge(flat, arguments.factor, upscaler)
         places = boxes(large.size, tile, overlap)
         groups = math.ceil(len(places) / request.batch_size)

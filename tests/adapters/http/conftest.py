@@ -28,6 +28,7 @@ from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.jobs.progress import ProgressReport, ProgressState
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
+from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.planning.prefill import prefill
 from hexfusion.application.results import Encoding, Generated, Picture
@@ -155,9 +156,9 @@ class House:
     def img2img(self, request: Img2Img, pictures: InitPictures, **_: Any) -> Generated:
         """The pictures themselves, the mask behind them."""
         self.heard.append(("img2img", request.denoising_strength))
-        mask = [Picture(pictures.mask, None)] if pictures.mask else []
+        mask = [Picture(decoded(pictures.mask), None)] if pictures.mask else []
         return Generated(
-            pictures=(*(Picture(each, "text") for each in pictures.images), *mask),
+            pictures=(*(Picture(decoded(each), "text") for each in pictures.images), *mask),
             request=request,
             info=info_of(request, ["text"] * len(pictures.images)),
             job_id="one",

@@ -8,13 +8,7 @@ import pytest
 from PIL import Image
 
 from hexfusion.application.pictures.picture_files import encode_picture
-from hexfusion.application.pictures.receiving import (
-    MAX_TOGETHER,
-    check_together,
-    in_colour,
-    receive,
-    receive_all,
-)
+from hexfusion.application.pictures.receiving import Received, in_colour, receive, receive_all
 from hexfusion.domain.errors import InvalidRequest
 
 
@@ -90,17 +84,6 @@ def test_a_text_behind_the_pixels_is_read_without_decoding_them_twice():
     assert receive(plain[:-12] + told + plain[-12:]).info == {"parameters": "a dot"}
 
 
-def test_pictures_that_are_too_large_together():
-    """Each is fine, and a hundred bytes a line of them would be gigabytes."""
-    largest = encoded(Image.new("1", (8192, 8192)))
-    count = MAX_TOGETHER // 8192**2
-    check_together([largest] * count, "imageList")
-    for check in (check_together, receive_all):
-        with pytest.raises(InvalidRequest) as caught:
-            check([largest] * (count + 1), "imageList")
-        assert caught.value.field == "imageList"
-
-
 def test_an_image_of_a_python_callers_is_read_as_its_file_would_be(tmp_path):
     """Opened from a file or made: upright, its text at hand, and the caller's own left alone."""
     image = Image.new("RGB", (16, 8), "red")
@@ -112,7 +95,8 @@ def test_an_image_of_a_python_callers_is_read_as_its_file_would_be(tmp_path):
     assert opened.size == (16, 8)
     described = Image.open(io.BytesIO(encode_picture(image, "jpeg", "a cat\nSteps: 1")))
     assert receive(described).info["parameters"] == "a cat\nSteps: 1"
-    (plain,) = receive_all([image], "image")
+    (received,) = receive_all([image], "image")
+    plain = received.decode()
     plain.putpixel((0, 0), (0, 0, 0))
     assert image.getpixel((0, 0)) == (255, 0, 0)
 
@@ -122,10 +106,6 @@ def test_an_image_has_the_bounds_of_a_file(tmp_path):
         receive(Image.new("RGB", (0, 4)))
     with pytest.raises(InvalidRequest, match=r"^image: a picture may have 1 to"):
         receive(Image.new("1", (2**15, 2**12)))
-    large = Image.new("1", (8192, 8192))
-    check_together([large] * 4, "image")
-    with pytest.raises(InvalidRequest, match=r"^image: pictures together may have"):
-        check_together([large] * 5, "image")
 
 
 def test_an_image_whose_file_is_cut_short():
