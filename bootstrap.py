@@ -89,7 +89,10 @@ class Container(containers.DeclarativeContainer):
     jobs = providers.Singleton(made.job_queue, flags, clock, meters, models.provided.ready)
     board = providers.Singleton(made.job_board, flags, jobs, job_store, clock)
     saving = providers.Singleton(made.save_images, flags, archive, styles, clock)
-    interrogate = providers.Singleton(Interrogate, parts.provided.interrogator, terms, options)
+    pixels = providers.Singleton(made.pixel_budget, flags)
+    interrogate = providers.Singleton(
+        Interrogate, parts.provided.interrogator, terms, options, pixels
+    )
     txt2img = providers.Singleton(
         GenerateTxt2Img,
         backend,
@@ -109,9 +112,11 @@ class Container(containers.DeclarativeContainer):
         faces=faces,
         words=interrogate.provided.words,
         unused=unused_options,
+        pixels=pixels,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
-    extras = providers.Singleton(ProcessExtras, upscaler, options, faces)
+    enlarged = providers.Singleton(made.enlarged_pictures, flags)
+    extras = providers.Singleton(ProcessExtras, upscaler, options, faces, pixels, enlarged)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
     fetch = providers.Singleton(FetchPicture, providers.Singleton(Downloader), options)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.catalogues.vaes import Vaes
+from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.generation.extra_networks import ExtraNetworks
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.grouping import Grouping
@@ -12,6 +13,7 @@ from hexfusion.application.jobs.job import Clock, Meters
 from hexfusion.application.jobs.queue import JobQueue, Ready
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.waiting_room import WaitingRoom
+from hexfusion.application.pictures.pixel_budget import MEGA, PixelBudget
 from hexfusion.application.ports.checkpoints import ModelCatalog
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.ports.images import ImageArchive
@@ -58,6 +60,18 @@ def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQu
         grouping=Grouping(flags.integer("overtakes"), flags.integer("overtaking_time")),
         ready=ready,
     )
+
+
+def pixel_budget(flags: Flags) -> PixelBudget:
+    """The bounds of the pictures that requests bring."""
+    return PixelBudget(
+        flags.integer("request_megapixels") * MEGA, flags.integer("decoded_megapixels") * MEGA
+    )
+
+
+def enlarged_pictures(flags: Flags) -> Enlarged:
+    """The cache of pictures that extras have enlarged."""
+    return Enlarged(flags.integer("picture_cache") << 20)
 
 
 def waiting_room(flags: Flags, what: str) -> WaitingRoom:

@@ -8,6 +8,7 @@ import falcon
 
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.access.access_log import AccessLog
+from hexfusion.adapters.http.access.body_memory import BodyMemory
 from hexfusion.adapters.http.access.cors import Cors
 from hexfusion.adapters.http.access.gate import Gate
 from hexfusion.adapters.http.access.refusal_log import RefusalLog
@@ -103,17 +104,18 @@ def create_app(
     cors: Cors | None = None,
     log: AccessLog | None = None,
     limits: Mapping[str, Any] | None = None,
+    memory: BodyMemory | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Create the WSGI application. `version` is that in the OpenAPI document.
 
     `max_body` is the limit of a request body in bytes. Without `gate` callers need no credentials;
     without `cors` pages of other sites may not call; without `log` requests are not logged.
-    `limits` are those in the OpenAPI document, by flag.
+    `limits` are those in the OpenAPI document, by flag. `memory` bounds all bodies together.
     """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
     app.add_middleware([HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
-    app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), RefusalLog()])
+    app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), RefusalLog(), memory or BodyMemory()])
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http.access.accounts import Denied
+from hexfusion.adapters.http.access.body_memory import TooMuchWaiting
 from hexfusion.adapters.http.access.cors import ForeignPage
 from hexfusion.adapters.http.access.rate_limit import TooManyRequests
 from hexfusion.adapters.http.access.refusal_log import note
@@ -110,7 +111,9 @@ def _denied(error: Denied) -> ErrorReply:
     return deliberate(401, str(error), {"WWW-Authenticate": error.challenge})
 
 
-def _wait(error: TooManyRequests | TooManyDownloads | QueueFull | TooManyWaiting) -> ErrorReply:
+def _wait(
+    error: TooManyRequests | TooManyDownloads | QueueFull | TooManyWaiting | TooMuchWaiting,
+) -> ErrorReply:
     return deliberate(429, str(error), {"Retry-After": str(error.retry_after)})
 
 
@@ -119,6 +122,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     Denied: _denied,
     ForeignPage: lambda error: deliberate(403, str(error)),
     TooManyRequests: _wait,
+    TooMuchWaiting: _wait,
     # Requests that cannot be read, downloads.
     Refused: lambda error: framework(422, error.problems),
     Unreadable: lambda error: deliberate(400, str(error)),

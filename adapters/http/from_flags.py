@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import falcon
 
+from hexfusion.adapters.http.access.body_memory import BodyMemory
 from hexfusion.adapters.http.access.from_flags import access_log, cors, gate
 from hexfusion.adapters.http.app import Services, create_app
 from hexfusion.adapters.http.server import serve, threads_for
@@ -34,6 +35,7 @@ def make_app(
         gate=entry,
         cors=pages,
         log=lines,
+        memory=BodyMemory(flags.integer("waiting_memory") << 20),
         limits=flags.limits(),
     )
 

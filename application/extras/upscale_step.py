@@ -21,18 +21,32 @@ from hexfusion.domain.upscalers import UpscaleSettings
 #: Pixels that all pictures of a request may have together, once they are enlarged.
 MAX_MADE = 16 * MAX_PIXELS
 
+#: Bytes that pictures kept for later requests may take by default.
+CACHE = 128 * 2**20
+
 Key = tuple[object, ...]
 
 
 class Enlarged:
     """The pictures enlarged last, so that another mix or crop of one is at hand.
 
-    Safe to use from many threads.
+    `limit` is the bytes that they may take together. Safe to use from many threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = CACHE) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
         self._pictures: OrderedDict[Key, Image.Image] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the pictures take."""
+        return self._bytes
+
+    def takes(self, picture: Image.Image) -> bool:
+        """Whether a picture is small enough to be kept at all."""
+        return size_in_memory(picture) <= self._limit
 
     def get(self, key: Key) -> Image.Image | None:
         """The picture, which then is the last to go."""
@@ -41,13 +55,21 @@ class Enlarged:
                 self._pictures.move_to_end(key)
             return self._pictures.get(key)
 
-    def put(self, key: Key, picture: Image.Image, limit: int) -> None:
-        """Keep it, and at most `limit` altogether."""
+    def put(self, key: Key, picture: Image.Image, count: int) -> None:
+        """Keep it, and at most `count` pictures altogether."""
         with self._lock:
+            if (old := self._pictures.pop(key, None)) is not None:
+                self._bytes -= size_in_memory(old)
             self._pictures[key] = picture
-            self._pictures.move_to_end(key)
-            while len(self._pictures) > limit:
-                self._pictures.popitem(last=False)
+            self._bytes += size_in_memory(picture)
+            while self._pictures and (len(self._pictures) > count or self._bytes > self._limit):
+                _, gone = self._pictures.popitem(last=False)
+                self._bytes -= size_in_memory(gone)
+
+
+def size_in_memory(picture: Image.Image) -> int:
+    """Bytes that Pillow takes for the pixels: one each for those of one byte, else four."""
+    return picture.width * picture.height * (1 if picture.mode in ("1", "L", "P") else 4)
 
 
 class UpscaleStep:
@@ -145,6 +167,6 @@ class UpscaleStep:
             return known.copy()
         listening = Stoppable(advance)
         larger = self._upscaler.upscale(image, factor, name, self._settings, listening)
-        if not listening.stopped:
+        if not listening.stopped and self._limit and self._cache.takes(larger):
             self._cache.put(key, larger.copy(), self._limit)
         return larger

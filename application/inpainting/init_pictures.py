@@ -109,7 +109,8 @@ def _ready(
     """(picture to encode, finisher for its result)."""
     size: Size = (request.width, request.height)
     box = inpainting.box if inpainting else None
-    image = flatten(decoded(source), options.text("img2img_background_color"), "img2img_background_color")
+    colour = "img2img_background_color"
+    image = flatten(decoded(source), options.text(colour), colour)
     if box is None and request.resize_mode != LATENT:
         image = fit(image, size, request.resize_mode, upscale)
     original, mask = image, None

@@ -39,6 +39,7 @@ class Order(Generic[T]):
     `fields` are the request's JSON members: orders with equal kind and fields are equal. `make`
     does the work once the job has a slot; `encode` serialises its result, `explain` an error, as
     the JSON that is sent and stored. `models` are the paths of the checkpoints that it uses.
+    `holds` is kept for as long as the order: what is reserved for it is returned with it.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Order(Generic[T]):
     encode: Callable[[T], bytes]
     explain: Callable[[Exception], bytes]
     models: Collection[str] = ()
+    holds: object = None
 
     @property
     def digest(self) -> str:

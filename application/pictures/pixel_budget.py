@@ -13,17 +13,16 @@ from hexfusion.domain.errors import InvalidRequest, JobCancelled
 
 T = TypeVar("T")
 
-#: A unit of the flags, in pixels.
-MEGA = 2**20
+MEGA = 10**6
 #: Defaults, in pixels: two pictures of the largest size, such as one with its mask.
-REQUEST_PIXELS = DECODED_PIXELS = 128 * MEGA
+REQUEST_PIXELS = DECODED_PIXELS = 135 * MEGA
 #: Seconds between two checks whether the client of a waiting job has disconnected.
 _PATROL = 0.25
 
 
 class PixelBudget:
-    """Thread-safe. `request` is how many pixels one request may bring in all its pictures, `decoded`
-    how many all running jobs may have decoded; a job that exceeds that alone runs alone."""
+    """`request` is how many pixels one request may bring in all its pictures, `decoded` how many all
+    running jobs may have decoded; a job that exceeds that alone runs alone. Thread-safe."""
 
     def __init__(self, request: int = REQUEST_PIXELS, decoded: int = DECODED_PIXELS) -> None:
         self._request = request

@@ -22,7 +22,6 @@ from hexfusion.application.pictures.picture_files import (
 )
 from hexfusion.application.pictures.png_chunks import without_pixels
 from hexfusion.domain.errors import InvalidRequest
-from hexfusion.domain.picture_boxes import Size
 
 Sent = bytes | Image
 """A picture in a request: the bytes of its file, or a Pillow image, which is not modified."""

@@ -94,5 +94,45 @@ LIMITS = (
         least=1,
         unit="lines",
     ),
+    Flag(
+        "waiting_memory",
+        _INTEGER,
+        256,
+        "MiB that the bodies of all requests that wait or are worked on may have together (not"
+        " counted: those up to 64 KiB); beyond it 429",
+        _WORKS,
+        least=1,
+        unit="MiB",
+    ),
+    Flag(
+        "request_megapixels",
+        _INTEGER,
+        135,
+        "million pixels that all pictures of one request may have together; beyond it 422. One"
+        " picture may have 67 million",
+        _WORKS,
+        least=1,
+        unit="megapixels",
+    ),
+    Flag(
+        "decoded_megapixels",
+        _INTEGER,
+        135,
+        "million pixels that the received pictures of all running jobs may have together; a job"
+        " beyond it waits in its slot",
+        _WORKS,
+        least=1,
+        unit="megapixels",
+    ),
+    Flag(
+        "picture_cache",
+        _INTEGER,
+        128,
+        "MiB that pictures enlarged by extras may take, to be used again, besides the number in"
+        " option upscaling_max_images_in_cache; 0: none is kept",
+        _WORKS,
+        least=0,
+        unit="MiB",
+    ),
     Flag("max_body", _INTEGER, 64, "largest request body, MiB", _WORKS, least=1, unit="MiB"),
 )

@@ -7,6 +7,8 @@ from hexfusion.adapters.storage.results.images_memory import MemoryImages
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, SavedOptions
 from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.extras.upscale_step import Enlarged
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.pictures.pixel_budget import PixelBudget
 from hexfusion.application.saving.named_files import PictureFiles
 from hexfusion.application.saving.save_images import SAMPLES
 from hexfusion.application.system.options import ChangeOptions, UnusedOptions
@@ -65,7 +67,7 @@ class TestMemoryOptionsLocks(LockContract):
 
 
 class TestEnlargedLocks(LockContract):
-    guards = {Enlarged: [Guard("_lock", touched=("_pictures",))]}
+    guards = {Enlarged: [Guard("_lock", touched=("_pictures",), written=("_bytes",))]}
 
     def play(self, scene: Scene) -> None:
         cache, picture = scene[Enlarged](), Image.new("RGB", (8, 8))
@@ -77,6 +79,25 @@ class TestEnlargedLocks(LockContract):
 
         scene.run(*(lambda key=key: use(key) for key in range(3)))
         assert sum(cache.get((key,)) is not None for key in range(3)) == 2
+        assert cache.bytes == 2 * 8 * 8 * 4
+
+
+class TestPixelBudgetLocks(LockContract):
+    guards = {PixelBudget: [Guard("_changed", touched=("_held",))]}
+
+    def play(self, scene: Scene) -> None:
+        """Never more at once than may be, whoever comes and goes."""
+        budget, at_once, most = scene[PixelBudget](decoded=100), [0], [0]
+
+        def work() -> None:
+            with budget.held(50, Job("img2img", lambda: 0.0)):
+                at_once[0] += 1
+                most[0] = max(most[0], at_once[0])
+                scene.stage.pause()
+                at_once[0] -= 1
+
+        scene.run(work, work, work)
+        assert most[0] <= 2
 
 
 class TestModelsLocks(LockContract):

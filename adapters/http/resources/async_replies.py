@@ -5,11 +5,13 @@ A job with an id of the client's choice (`force_task_id`) runs once, for either 
 """
 
 import secrets
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import falcon
 
+from hexfusion.adapters.http.access.body_memory import hand_over
 from hexfusion.adapters.http.resources.job_json import job_response
 from hexfusion.adapters.http.wire.request_response import abandoned, login, send_json
 from hexfusion.application.jobs.board import JobBoard
@@ -38,6 +40,7 @@ def _submit(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: 
         raise InvalidRequest("force_task_id", "must be printable and without '/' to be in a path")
     # Longer than A1111's ids, and unguessable: the id gives access to the pictures.
     new_id = f"{order.kind}-{secrets.token_urlsafe(16)}"
+    order = replace(order, holds=hand_over(req))
     status = board.submit(order, owner=login(req), new_id=new_id)
     send_json(resp, job_response(status))
     resp.status = falcon.HTTP_202

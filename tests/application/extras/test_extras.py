@@ -7,6 +7,7 @@ from PIL import Image
 
 from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
 from hexfusion.application.extras.extras import ProcessExtras
+from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.upscaling import PlainUpscaler
@@ -227,6 +228,22 @@ class TestCache:
         it(upscaler_1="Nearest")
         assert it.upscaler.asked == [("Nearest", 2.0)]
 
+    def test_their_bytes_are_counted(self):
+        """80x48 takes 15 KiB: of two, one is kept where 20 may be."""
+        it = World()
+        cache = Enlarged(20 * 1024)
+        it.extras = ProcessExtras(it.upscaler, it, FakeFaceRestorer(), cache=cache)
+        for name in ("Lanczos", "Nearest"):
+            it(upscaler_1=name)
+            assert cache.bytes == 80 * 48 * 4
+        it.upscaler.asked.clear()
+        it(upscaler_1="Nearest")
+        assert it.upscaler.asked == []
+        it(upscaler_1="Lanczos")
+        assert it.upscaler.asked == [("Lanczos", 2.0)]
+        it(upscaler_1="Lanczos", upscaling_resize=3.0)  # larger than all may be
+        assert cache.bytes == 80 * 48 * 4
+
     def test_none_may_be_kept(self):
         it = World(upscaling_max_images_in_cache=0)
         it(upscaler_1="Lanczos")
@@ -309,6 +326,13 @@ def test_what_is_no_picture_is_refused_before_the_queue():
     with pytest.raises(InvalidRequest) as caught:
         World().extras.prepare(ExtrasRequest(), [png(), b"?"], "imageList")
     assert caught.value.field == "imageList"
+
+
+def test_a_damaged_picture_is_told_of_when_its_turn_comes():
+    it = World()
+    make = it.extras.prepare(ExtrasRequest(), [png()[:-40]], "image")
+    with pytest.raises(InvalidRequest, match=r"^image: Invalid encoded image"):
+        make(Job("extras", lambda: 0.0))
 
 
 def test_many_small_pictures_do_not_become_too_large_together():

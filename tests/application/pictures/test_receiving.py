@@ -119,3 +119,32 @@ def test_an_image_whose_file_is_cut_short():
 )
 def test_an_image_of_any_mode_can_be_worked_on(mode):
     assert in_colour(receive(Image.new(mode, (8, 8)))).mode in ("RGB", "RGBA")
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_header_tells_the_size_that_the_pixels_will_have(format, orientation):
+    """Spec api.md 7.1: scripts and limits count on it before anything is decoded."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    received = Received(encoded(Image.new("RGB", (16, 8), "red"), format, exif=exif))
+    turned = orientation in (5, 6, 7, 8)
+    assert received.size == ((8, 16) if turned else (16, 8)) == received.decode().size
+
+
+def test_an_orientation_behind_the_pixels_counts():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    plain = encoded(Image.new("RGB", (16, 8)))
+    received = Received(plain[:-12] + chunk + plain[-12:])
+    assert received.size == received.decode().size == (8, 16)
+
+
+def test_pixels_are_not_decoded_before_they_are_asked_for():
+    """Of a file that is cut short the header says nothing wrong."""
+    received = Received(PNG[:-200], "mask")
+    assert (received.size, received.pixels) == ((64, 64), 4096)
+    with pytest.raises(InvalidRequest, match=r"^mask: Invalid encoded image"):
+        received.decode()
