@@ -37,7 +37,6 @@ from hexfusion.application.describing.picture_info import ReadPictureInfo
 from hexfusion.application.extras.extras import ProcessExtras
 from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
-from hexfusion.application.jobs.job import Meters
 from hexfusion.application.jobs.progress import ReadProgress
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
 from hexfusion.application.scripts.listing import ListScripts
@@ -85,7 +84,10 @@ class Container(containers.DeclarativeContainer):
     models = providers.Singleton(made.models, flags, catalog, backend, vaes)
     checkpoints = providers.Singleton(Checkpoints, models, options)
     extra_networks = providers.Singleton(made.extra_networks, flags, networks)
-    meters = providers.Singleton(Meters, metrics.provided.step, metrics.provided.job)
+    after_work = providers.Singleton(machine.AfterWork)
+    meters = providers.Singleton(
+        made.meters, metrics.provided.step, metrics.provided.job, after_work
+    )
     jobs = providers.Singleton(made.job_queue, flags, clock, meters, models.provided.ready)
     board = providers.Singleton(made.job_board, flags, jobs, job_store, clock)
     saving = providers.Singleton(made.save_images, flags, archive, styles, clock)

@@ -10,7 +10,8 @@ import platform
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
@@ -27,6 +28,9 @@ _SHOWN = (
 
 #: mallopt's parameter for the number of arenas (malloc.h), and its value.
 _M_ARENA_MAX, _ARENAS = -8, 2
+
+#: Seconds after work at which freed memory is returned.
+_TIDY_AFTER = (2.0, 30.0)
 
 #: Size of the memory blocks that Pillow allocates, in bytes.
 _PICTURE_BLOCK = 64 * 2**20
@@ -110,6 +114,49 @@ def return_large_pictures() -> None:
     from PIL import _imaging
 
     _imaging.set_block_size(_PICTURE_BLOCK)
+
+
+def return_freed_memory() -> None:
+    """Return freed memory to the system, which glibc would keep for later; elsewhere do nothing.
+
+    It takes milliseconds, during which other threads may wait for memory.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+class AfterWork:
+    """Returns memory some time after work has ended, in a thread of its own.
+
+    glibc gives back what lies at the end of its heaps only: hundreds of megabytes stay after large
+    replies. `tidy` does the work, each of `seconds` after work has ended, when the reply has gone,
+    or a reply that took long; of each of them at most one is under way, however often work ends.
+    """
+
+    def __init__(
+        self,
+        tidy: Callable[[], None] = return_freed_memory,
+        seconds: Sequence[float] = _TIDY_AFTER,
+    ) -> None:
+        self._tidy = tidy
+        self._timers = [(each, threading.BoundedSemaphore()) for each in seconds]
+
+    def __call__(self) -> None:
+        """Work has ended. Returns at once."""
+        for seconds, free in self._timers:
+            if not free.acquire(blocking=False):
+                continue
+            timer = threading.Timer(seconds, self._tidied, (free,))
+            timer.daemon = True
+            try:
+                timer.start()
+            except RuntimeError:  # no more threads: another time
+                free.release()
+
+    def _tidied(self, free: threading.BoundedSemaphore) -> None:
+        free.release()  # first: what ends meanwhile may leave memory behind
+        self._tidy()
 
 
 def _version(package: str) -> str | None:

@@ -9,7 +9,7 @@ from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.generation.extra_networks import ExtraNetworks
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.grouping import Grouping
-from hexfusion.application.jobs.job import Clock, Meters
+from hexfusion.application.jobs.job import Clock, Job, Meters
 from hexfusion.application.jobs.queue import JobQueue, Ready
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.waiting_room import WaitingRoom
@@ -48,6 +48,18 @@ def extra_networks(flags: Flags, catalog: NetworkCatalog) -> ExtraNetworks:
     return ExtraNetworks(
         catalog, hashing=not flags.switch("no_hashing"), strict=flags.switch("strict_networks")
     )
+
+
+def meters(
+    step: Callable[[float], None], job: Callable[[Job], None], after_work: Callable[[], None]
+) -> Meters:
+    """What hears of steps and jobs: those that count, and `after_work`, called after each job."""
+
+    def ended(over: Job) -> None:
+        job(over)
+        after_work()
+
+    return Meters(step, ended)
 
 
 def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQueue:

@@ -263,10 +263,10 @@ class _Made:
     def add(self, picture: FinishedPicture, infotext: str, options: Options) -> None:
         self.pictures.append(Picture(picture.image, infotext))
         self.infotexts.append(infotext)
-        if picture.mask and options.flag("return_mask"):
-            self.pictures.append(Picture(picture.mask, None))
-        if picture.masked and options.flag("return_mask_composite"):
-            self.pictures.append(Picture(picture.masked, None))
+        if options.flag("return_mask") and (mask := picture.mask):
+            self.pictures.append(Picture(mask, None))
+        if options.flag("return_mask_composite") and (masked := picture.masked):
+            self.pictures.append(Picture(masked, None))
 
     def put_first(self, grid: Image) -> None:
         """Insert a grid, with the first picture's infotext."""

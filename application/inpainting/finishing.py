@@ -21,16 +21,26 @@ SOFTNESS = 4
 class FinishedPicture:
     """A result picture, and its intermediate pictures where they exist.
 
-    `mask` (RGB) and `masked`, the masked part of the picture (RGBA), exist for inpainting;
-    `before_colours` is the picture before colour correction, `before_faces` the backend's picture
-    before face restoration.
+    Inpainting has the mask as its `shape` ("L"), and the `bare` picture without the kept part of
+    the original. `before_colours` is the picture before colour correction, `before_faces` the
+    backend's picture before face restoration.
     """
 
     image: Image.Image
-    mask: Image.Image | None = None
-    masked: Image.Image | None = None
+    shape: Image.Image | None = None
+    bare: Image.Image | None = None
     before_colours: Image.Image | None = None
     before_faces: Image.Image | None = None
+
+    @property
+    def mask(self) -> Image.Image | None:
+        """The mask (RGB), as it is shown; made anew each time, since few ask for it."""
+        return self.shape.convert("RGB") if self.shape else None
+
+    @property
+    def masked(self) -> Image.Image | None:
+        """The masked part of the picture (RGBA); made anew each time."""
+        return masked_part(self.bare, self.shape) if self.bare and self.shape else None
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,7 @@ class PictureFinisher:
         image, bare = self._put_back(picture)
         if self.mask is None:
             return FinishedPicture(image, before_colours=before)
-        masked = masked_part(bare, self.mask)
-        return FinishedPicture(image, self.mask.convert("RGB"), masked, before)
+        return FinishedPicture(image, self.mask, bare, before)
 
     def _put_back(self, picture: Image.Image) -> tuple[Image.Image, Image.Image]:
         """(picture with the kept part of the original on top, picture without it)."""

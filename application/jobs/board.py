@@ -168,16 +168,19 @@ class JobBoard:
 
         For requests that are costly to read. One with the id of a known job may need no place.
         """
-        if id and self._known(id, owner):
+        if id and self._knows(id, owner):
             return
         if self._queue.stopping:
             raise ServerStopping
         if self._queue.full():
             raise self._queue.refusal()
 
-    def _known(self, id: str, owner: str | None) -> bool:
-        with self._lock:
-            return (owner, id) in self._live or self._store.find(id, owner) is not None
+    def _knows(self, id: str, owner: str | None) -> bool:
+        try:
+            self.status(id, owner)
+        except NotFound:
+            return False
+        return True
 
     def status(self, id: str, owner: str | None = None) -> JobStatus:
         """The status of the owner's job `id`. Raises `NotFound`."""

@@ -1,5 +1,6 @@
 """One job: its state, progress and previews, and how it is interrupted."""
 
+import copy
 import secrets
 import string
 import threading
@@ -228,6 +229,12 @@ class Job:
         with self._lock:
             self.pictures_made += len(pictures)
             self._tell()
+
+    def without_picture(self) -> "Job":
+        """A copy of a job that is over, which does not hold its last picture in memory."""
+        job = copy.copy(self)
+        job._live = LivePreview()
+        return job
 
     def enter(self, state: JobState) -> None:
         """Change to `state`, and record the time."""

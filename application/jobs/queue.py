@@ -147,6 +147,8 @@ class JobQueue:
             self._running.remove(job)
         if waited or ran:
             job.enter(state)
+            if job is self._last:
+                self._last = job.without_picture()
             self._changed.notify_all()
         if waited:
             self._tell_waiting()

@@ -187,18 +187,22 @@ def decoded_picture(data: bytes, field: str) -> Image:
     A colour that means transparency becomes an alpha channel (spec api.md 7.1). Raises as
     `open_picture` does, also where the file is cut short.
     """
-    return decode_upright(open_picture(data, field), field)
+    return decode_upright(open_picture(data, field), field, own=True)
 
 
-def decode_upright(image: Image, field: str) -> Image:
+def decode_upright(image: Image, field: str, own: bool = False) -> Image:
     """A decoded copy, rotated according to EXIF, with transparency as an alpha channel.
 
-    Raises `InvalidRequest` naming `field` if the file is truncated.
+    With `own` the picture itself may be returned. Raises `InvalidRequest` naming `field` if the
+    file is truncated.
     """
     try:
         image.load()
         turn = _TURNS.get(orientation_of(image))
-        image = image.copy() if turn is None else image.transpose(turn)
+        if turn is not None:
+            image = image.transpose(turn)
+        elif not own or getattr(image, "is_animated", False):  # that holds on to its file
+            image = image.copy()
         if image.mode == "La":  # of Pillow's own making: no file has it, and little takes it
             image = image.convert("LA")
         if image.mode in ("RGB", "P") and isinstance(image.info.get("transparency"), bytes):

@@ -182,15 +182,17 @@ class JobFiles:
         if not (self._wanted and worthy and options.flag("samples_save")):
             return
         wanted = (
-            (made.before_faces, "save_images_before_face_restoration", BEFORE_FACES),
-            (made.before_colours, "save_images_before_color_correction", BEFORE_COLOURS),
-            (made.image, None, ""),
-            (made.mask, "save_mask", "-mask"),
-            (made.masked, "save_mask_composite", "-mask-composite"),
+            ("before_faces", "save_images_before_face_restoration", BEFORE_FACES),
+            ("before_colours", "save_images_before_color_correction", BEFORE_COLOURS),
+            ("image", None, ""),
+            ("mask", "save_mask", "-mask"),
+            ("masked", "save_mask_composite", "-mask-composite"),
         )
-        for image, option, suffix in wanted:
-            if image is not None and (option is None or options.flag(option)):
-                self._save(number, image, infotext, suffix)
+        for name, option, suffix in wanted:
+            if option is None or options.flag(option):
+                image: Image | None = getattr(made, name)
+                if image is not None:
+                    self._save(number, image, infotext, suffix)
 
     def save_first_pass(self, number: int, image: Image, infotext: str) -> None:
         """Save picture `number` as it was before hires fix. Raises as `save` does."""

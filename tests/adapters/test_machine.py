@@ -6,10 +6,15 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
-from hexfusion.adapters.machine import Process, read_machine, read_ram
+from hexfusion.adapters.machine import AfterWork, Process, read_machine, read_ram
+from hexfusion.application.jobs.job import Job
+from hexfusion.bootstrap import assemble
+from hexfusion.domain.flags import parse_flags
 from tests.conftest import ROOT
 
 
@@ -103,3 +108,77 @@ def test_threads_share_what_is_freed():
     assert heaps("") > 2
     sharing = "from hexfusion.adapters.machine import share_freed_memory; share_freed_memory()"
     assert 1 <= heaps(sharing) <= 2
+
+
+#: Frees memory below what is still in use; bytes of RSS before and after.
+HOLES = """\
+import psutil
+from hexfusion.adapters.machine import return_freed_memory
+kept = [bytes(1000) if n % 100 else None for n in range(200_000)]
+last = bytes(1000)
+used = psutil.Process().memory_info
+kept.clear()
+blocks = [[bytes(20_000) for _ in range(10_000)], bytes(20_000)]
+blocks[0].clear()
+before = used().rss
+return_freed_memory()
+print(before, used().rss)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps it")
+def test_freed_memory_is_returned():
+    command = [sys.executable, "-c", HOLES]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    before, after = map(int, told.split())
+    assert after < before - 100 * 2**20
+
+
+class Tidying:
+    """Counts its calls."""
+
+    def __init__(self):
+        self.calls = 0
+        self.called = threading.Event()
+
+    def __call__(self):
+        self.calls += 1
+        self.called.set()
+
+
+def test_memory_is_returned_after_work_and_once_for_much_work():
+    tidy = Tidying()
+    after_work = AfterWork(tidy, seconds=[0.05])
+    for _ in range(100):
+        after_work()
+    assert tidy.called.wait(10)
+    tidy.called.clear()
+    assert not tidy.called.wait(0.2)
+    assert tidy.calls == 1
+    after_work()  # and again after more work
+    assert tidy.called.wait(10)
+    assert tidy.calls == 2
+
+
+def test_it_is_done_again_for_what_took_longer():
+    tidy = Tidying()
+    AfterWork(tidy, seconds=[0.0, 0.05])()
+    deadline = time.monotonic() + 10
+    while tidy.calls < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_it_is_done_after_every_job_of_the_server():
+    """Whatever becomes of it."""
+    tidy = Tidying()
+    flags = parse_flags(["--backend", "fake"], {}, absolute=str)
+    container = assemble(flags, after_work=AfterWork(tidy, seconds=[0.0]))
+    jobs = container.jobs()
+    with jobs.admit(Job("txt2img", time.time)):
+        assert tidy.calls == 0
+    assert tidy.called.wait(10)
+    tidy.called.clear()
+    with pytest.raises(ValueError, match="no"), jobs.admit(Job("txt2img", time.time)):
+        raise ValueError("no")
+    assert tidy.called.wait(10)

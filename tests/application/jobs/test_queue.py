@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from PIL import Image
 
 from hexfusion.application.jobs.job import Job, JobState, Meters, new_task_id
 from hexfusion.application.jobs.queue import JobQueue
@@ -215,3 +216,15 @@ def test_previews_are_numbered():
     job.observe(2, 4, lambda: "second")
     job.picture()
     assert job.picture_number == 2
+
+
+def test_the_last_job_is_known_without_its_picture():
+    """Which may take a quarter of a gigabyte, until another job has begun."""
+    queue = JobQueue(lambda: 0.0)
+    with queue.admit(Job("txt2img", lambda: 0.0)) as job:
+        job.begin_batch("", 0, 1, [4])
+        job.show([Image.new("RGB", (8, 8))])
+        assert queue.last() is job
+    last = queue.last()
+    assert (last.id, last.view(), last.picture()) == (job.id, job.view(), None)
+    assert job.picture() is not None  # for those who watch it to its end
