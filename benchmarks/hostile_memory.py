@@ -382,19 +382,20 @@ def server(
 
 def measure(attack: Attack, checkout: Path) -> Seen:
     seen = Seen(attack.name)
-    with tempfile.TemporaryDirectory(prefix="hexfusion-memory-") as folder:
-        with server(checkout, Path(folder), attack.flags) as (port, process):
-            target = Target(port)
-            dog = Watchdog(process)
-            dog.start()
-            started = time.monotonic()
-            attack.run(target)
-            seen.seconds = time.monotonic() - started
-            time.sleep(REST)
-            dog.end()
-            seen.killed, seen.peak = dog.killed, dog.peak / 1e6
-            if not dog.killed:
-                seen.after = process.memory_info().rss / 1e6
+    with (
+        tempfile.TemporaryDirectory(prefix="hexfusion-memory-") as folder,
+        server(checkout, Path(folder), attack.flags) as (port, process),
+    ):
+        target, dog = Target(port), Watchdog(process)
+        dog.start()
+        started = time.monotonic()
+        attack.run(target)
+        seen.seconds = time.monotonic() - started
+        time.sleep(REST)
+        dog.end()
+        seen.killed, seen.peak = dog.killed, dog.peak / 1e6
+        if not dog.killed:
+            seen.after = process.memory_info().rss / 1e6
     seen.refusal, seen.statuses = target.slowest_refusal, dict(sorted(target.statuses.items()))
     return seen
 

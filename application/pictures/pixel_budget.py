@@ -21,8 +21,11 @@ _PATROL = 0.25
 
 
 class PixelBudget:
-    """`request` is how many pixels one request may bring in all its pictures, `decoded` how many all
-    running jobs may have decoded; a job that exceeds that alone runs alone. Thread-safe."""
+    """Counts the pixels of received pictures. Thread-safe.
+
+    `request` is how many one request may bring in all its pictures, `decoded` how many all running
+    jobs may have decoded; a job that exceeds that alone runs alone.
+    """
 
     def __init__(self, request: int = REQUEST_PIXELS, decoded: int = DECODED_PIXELS) -> None:
         self._request = request

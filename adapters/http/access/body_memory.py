@@ -5,6 +5,7 @@ import threading
 import falcon
 
 from hexfusion.application.jobs.waiting_room import RETRY_AFTER
+from hexfusion.application.pictures.base64_pictures import Fetch
 
 #: Default bound, in bytes.
 LIMIT = 256 * 2**20
@@ -34,6 +35,11 @@ class Reservation:
         self._size = size
         self.handed_over = False
 
+    def grow(self, size: int) -> None:
+        """Take as much more. Raises `TooMuchWaiting`."""
+        self._memory.take(size)
+        self._size += size
+
     def release(self) -> None:
         """Return the share; a second call does nothing."""
         size, self._size = self._size, 0
@@ -62,12 +68,17 @@ class BodyMemory:
         return self._held
 
     def reserve(self, size: int) -> Reservation:
-        """Raises `TooMuchWaiting`."""
+        """A reservation of so many bytes. Raises `TooMuchWaiting`."""
+        self.take(size, alone=True)
+        return Reservation(self, size)
+
+    def take(self, size: int, *, alone: bool = False) -> None:
+        """Used by `Reservation`. With `alone` any size is right while nothing else is held."""
         with self._lock:
-            if self._held and self._held + size > self._limit:
+            fits = self._held + size <= self._limit or (alone and not self._held)
+            if size and not fits:
                 raise TooMuchWaiting(self._held, self._limit)
             self._held += size
-        return Reservation(self, size)
 
     def give_back(self, size: int) -> None:
         """Used by `Reservation`."""
@@ -79,8 +90,7 @@ class BodyMemory:
     ) -> None:
         """Raises `TooMuchWaiting`."""
         size = req.content_length or 0
-        if size > SMALL:
-            req.context[_KEY] = self.reserve(size)
+        req.context[_KEY] = self.reserve(size if size > SMALL else 0)
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
@@ -91,7 +101,7 @@ class BodyMemory:
 
 
 def hand_over(req: falcon.Request) -> Reservation | None:
-    """The reservation of the request, for what outlives its reply; None for a small body.
+    """The reservation of the request, for what outlives its reply.
 
     It lasts until it is released, or nothing refers to it any more.
     """
@@ -99,3 +109,17 @@ def hand_over(req: falcon.Request) -> Reservation | None:
     if reservation is not None:
         reservation.handed_over = True
     return reservation
+
+
+def counting(fetch: Fetch, req: falcon.Request) -> Fetch:
+    """`fetch` for this request, which reserves memory for what it gets. It raises
+    `TooMuchWaiting`, besides what `fetch` raises."""
+    reservation: Reservation | None = req.context.get(_KEY)
+
+    def fetching(url: str, field: str) -> bytes:
+        data = fetch(url, field)
+        if reservation is not None:
+            reservation.grow(len(data))
+        return data
+
+    return fetching

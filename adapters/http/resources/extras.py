@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http import errors
+from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
@@ -78,7 +79,7 @@ class SingleImage:
     def _order(self, req: falcon.Request) -> Order[Extras]:
         request = wire.as_struct(json_body(req), ExtrasSingleImageRequest, nulls=False)
         self._board.check_room(None, login(req))
-        picture = picture_bytes(request.image, "image", self._fetch)
+        picture = picture_bytes(request.image, "image", counting(self._fetch, req))
         fields = _fields(request)
         request = msgspec.structs.replace(request, image="")  # it must not wait with the job
         return _order(fields, self._extras.prepare(request, [picture]), _encode_one)
@@ -98,7 +99,8 @@ class BatchImages:
     def _order(self, req: falcon.Request) -> Order[Extras]:
         request = wire.as_struct(json_body(req), ExtrasBatchImagesRequest, nulls=False)
         self._board.check_room(None, login(req))
-        given = [picture_bytes(each.data, "imageList", self._fetch) for each in request.imageList]
+        fetch = counting(self._fetch, req)
+        given = [picture_bytes(each.data, "imageList", fetch) for each in request.imageList]
         fields = _fields(request)
         request = msgspec.structs.replace(request, imageList=[])  # see above
         return _order(fields, self._extras.prepare(request, given, "imageList"), _encode_all)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http import errors
+from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
@@ -113,30 +114,31 @@ class ImageToImage:
         request = wire.as_struct(body, Img2Img)
         given = wire.given_fields(body, Img2Img)
         self._board.check_room(request.force_task_id, login(req))
-        pictures = self._pictures(request)
+        pictures = self._pictures(request, counting(self._fetch, req))
         fields = _fields(request, given)
         if not request.include_init_images:  # else they are echoed
             request = msgspec.structs.replace(request, init_images=None, mask=None)
         make = self._img2img.prepare(request, pictures, given=given)
         return _order(IMG2IMG, request, fields, make, ImageToImageResponse)
 
-    def _pictures(self, request: Img2Img) -> InitPictures:
+    def _pictures(self, request: Img2Img, fetch: Fetch) -> InitPictures:
         """Read the headers of init images and mask.
 
         Raises `Absent` without init images (spec api.md 6), and what `picture_bytes` raises.
         """
         if request.init_images is None:
             raise Absent("Init image not found")
-        files = [self._bytes(each, "init_images") for each in request.init_images]
+        files = [_bytes(each, "init_images", fetch) for each in request.init_images]
         images = receive_all(files, "init_images")
         if request.mask is None:
             return InitPictures(images)
-        return InitPictures(images, Received(self._bytes(request.mask, "mask"), "mask"))
+        return InitPictures(images, Received(_bytes(request.mask, "mask", fetch), "mask"))
 
-    def _bytes(self, text: object, field: str) -> bytes:
-        if not isinstance(text, str):
-            raise InvalidRequest(field, "must hold base64 texts")
-        return picture_bytes(text, field, self._fetch)
+
+def _bytes(text: object, field: str, fetch: Fetch) -> bytes:
+    if not isinstance(text, str):
+        raise InvalidRequest(field, "must hold base64 texts")
+    return picture_bytes(text, field, fetch)
 
 
 def _fields(request: AnyRequest, given: Collection[str]) -> dict[str, object]:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http import errors
+from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import to_json
@@ -67,7 +68,7 @@ class Interrogate:
         if request.model not in MODELS:  # before an address is fetched
             raise Absent("Model not found")
         self._board.check_room(None, login(req))
-        picture = picture_bytes(request.image, "image", self._fetch)
+        picture = picture_bytes(request.image, "image", counting(self._fetch, req))
         return Order(
             KIND,
             None,

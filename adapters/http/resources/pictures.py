@@ -7,6 +7,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.request_response import json_body, send_json
 from hexfusion.application.describing.picture_info import PictureInfo
@@ -34,4 +35,5 @@ class PngInfo:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         request = wire.as_struct(json_body(req), PNGInfoRequest)
-        send_json(resp, self._read(picture_bytes(request.image, "image", self._fetch)))
+        picture = picture_bytes(request.image, "image", counting(self._fetch, req))
+        send_json(resp, self._read(picture))

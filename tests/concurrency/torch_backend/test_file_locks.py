@@ -109,20 +109,25 @@ class TestSmallDecodersLocks(LockContract):
 
 
 class TestEmbeddingFilesLocks(LockContract):
-    guards = {EmbeddingFiles: [Guard("_lock", touched=("_held",))]}
+    guards = {EmbeddingFiles: [Guard("_lock", touched=("_held", "_bytes"))]}
 
     def play(self, scene: Scene) -> None:
         paths = [scene.folder / name for name in "ab"]
         for path in paths:
             path.write_bytes(b"x")
         read: list[str] = []
-        files = scene.given(EmbeddingFiles, read_embedding=lambda path: read.append(path.name))()
+
+        def read_embedding(path):
+            read.append(path.name)
+            return {}
+
+        files = scene.given(EmbeddingFiles, read_embedding=read_embedding)()
         scene.run(*(lambda path=path: files(str(path)) for path in (*paths, *paths)))
         assert sorted(read) == ["a", "b"]
 
 
 class TestTextEncoderLocks(LockContract):
-    guards = {TextEncoder: [Guard("_lock", touched=("_cache",))]}
+    guards = {TextEncoder: [Guard("_lock", touched=("_cache", "_cached"))]}
 
     def play(self, scene: Scene) -> None:
         cls = scene.given(
@@ -134,7 +139,10 @@ class TestTextEncoderLocks(LockContract):
         class Quick(cls):
             def _encode(self, prompts, clip_skip, emphasis):
                 scene.stage.pause()
-                return prompts
+                return Texts(prompts)
+
+        class Texts(list):
+            size = 10
 
         encoder = Quick(SimpleNamespace(), SimpleNamespace(), cache_size=2)
         texts = TextPlan(positive=(), negative=())
@@ -145,6 +153,7 @@ class TestTextEncoderLocks(LockContract):
 
         scene.run(*(lambda text=text: encode(text) for text in "abca"))
         assert len(encoder._cache) == 2
+        assert encoder._cached == 20
 
 
 class TestNetworkStoreLocks(LockContract):

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.patches.additions import current
 from hexfusion.adapters.gpu.torch_backend.patches.adjustable_layers import replacing_tokens
 from hexfusion.domain.errors import InvalidRequest
@@ -35,6 +36,10 @@ from hexfusion.domain.prompts.old_emphasis import chunk_by_old_emphasis
 if TYPE_CHECKING:
     from transformers.models.clip.modeling_clip import CLIPTextModel
 
+#: Bytes that a text encoder keeps of encodings. One of 77 tokens takes 236 KB for SD1; a prompt may
+#: be a hundred times as long, and a batch have a hundred of them.
+CACHE_BYTES = 64 * 2**20
+
 _Key = tuple[tuple[ChunkedPrompt, ...], int, str, Hashable]
 
 log = logging.getLogger(__name__)
@@ -50,6 +55,11 @@ class Encoded:
     states: Tensor
     pooled: Tensor | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return bytes_of([self.states] if self.pooled is None else [self.states, self.pooled])
+
     def pooled_rows(self) -> Tensor:
         """`pooled`, for an encoder with a projection."""
         assert self.pooled is not None
@@ -57,7 +67,8 @@ class Encoded:
 
 
 class TextEncoder:
-    """A CLIP text model with its tokenizer, and a cache of the last `cache_size` encodings.
+    """A CLIP text model with its tokenizer, and a cache of the last encodings: at most `cache_size`
+    of them, of at most `cache_bytes` together.
 
     `final_norm`: the chosen layer's output goes through the model's final norm. With a `projection`
     it also returns pooled vectors. Safe to use from many threads. The cache is freed with the
@@ -73,6 +84,7 @@ class TextEncoder:
         final_norm: bool = True,
         projection: nn.Linear | None = None,
         cache_size: int = 64,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -83,6 +95,8 @@ class TextEncoder:
         self._part = "clip_l" if special == CLIP_L else "clip_g"
         self._cache: OrderedDict[_Key, Encoded] = OrderedDict()
         self._cache_size = cache_size
+        self._cache_bytes = cache_bytes
+        self._cached = 0  # bytes
         self._lock = Lock()
 
     @property
@@ -157,9 +171,14 @@ class TextEncoder:
                 return self._cache[key]
         encoded = self._encode(prompts, clip_skip, emphasis)
         with self._lock:
+            if key not in self._cache:  # another thread may have been faster
+                self._cached += encoded.size
             self._cache[key] = encoded
-            while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
+            while self._cache and (
+                len(self._cache) > self._cache_size or self._cached > self._cache_bytes
+            ):
+                _, gone = self._cache.popitem(last=False)
+                self._cached -= gone.size
         return encoded
 
     @torch.inference_mode()

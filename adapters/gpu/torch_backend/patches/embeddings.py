@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.validation import check_finite, check_plain
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_torch_file, read_weights
 from hexfusion.application.pictures.embedded_embeddings import embedded_in
@@ -18,6 +19,9 @@ from hexfusion.domain import extra_networks as networks
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.extra_networks import SINGLE_TENSOR, UsedEmbedding, vectors_in
 from hexfusion.domain.prompts import ChunkedPrompt, EmbeddingIndex, PromptEmbedding, Tokenize
+
+#: Bytes that are kept of embeddings. Most take 10 to 100 KB.
+KEPT_BYTES = 64 * 2**20
 
 Vectors = Mapping[str, Tensor]
 """(n, width) float32 by the text encoder they are for; see `domain.extra_networks.vectors_in`."""
@@ -80,26 +84,32 @@ def _read_picture(path: Path) -> object:
 
 
 class EmbeddingFiles:
-    """Reads embedding files, and keeps the vectors of the last `limit` of them.
+    """Reads embedding files, and keeps the vectors of the last `limit` of them, of at most `size`
+    bytes together.
 
     A file that changed is read again. Safe to use from many threads.
     """
 
-    def __init__(self, limit: int = 256) -> None:
+    def __init__(self, limit: int = 256, size: int = KEPT_BYTES) -> None:
         self._lock = threading.Lock()
         self._held: dict[FileStamp, Vectors] = {}
         self._limit = limit
+        self._size = size
+        self._bytes = 0
 
     def __call__(self, path: str) -> tuple[FileStamp, Vectors]:
         """The file's stamp and its vectors. Raises `CheckpointError`."""
         key = file_stamp(path)
         with self._lock:
-            if key not in self._held:
-                vectors = read_embedding(Path(path))
-                while len(self._held) >= self._limit:
-                    del self._held[next(iter(self._held))]
-                self._held[key] = vectors
-            return key, self._held[key]
+            if key in self._held:
+                return key, self._held[key]
+            vectors = read_embedding(Path(path))
+            self._held[key] = vectors
+            self._bytes += bytes_of(vectors.values())
+            while self._held and (len(self._held) > self._limit or self._bytes > self._size):
+                gone = self._held.pop(next(iter(self._held)))
+                self._bytes -= bytes_of(gone.values())
+            return key, vectors
 
 
 @dataclass(frozen=True, eq=False)

@@ -113,6 +113,22 @@ def test_a_body_over_the_bound_is_taken_while_there_is_no_other(house):
     assert memory.held == 0
 
 
+@pytest.mark.parametrize("path", [*BODIES, "/sdapi/v1/png-info"])
+def test_what_is_fetched_counts(house, path):
+    """A body of 40 KB may name a thousand pictures of 32 MiB."""
+    house.stored = house.stored.updated({"api_enable_requests": True})
+    house.behind = lambda url: FILE
+    sent = BODIES.get(path, {"image": TEXT})
+    body = json.loads(json.dumps(sent).replace(TEXT, "http://example.org/a.png"))
+    client, memory = client_of(house, len(FILE) - 1)
+    refused = client.simulate_post(path, json=body)
+    assert refused.status_code == 429
+    assert len([each for each in house.heard if each[0] == "download"]) == 1
+    client, memory = client_of(house, 2 * len(FILE))
+    assert client.simulate_post(path, json=body).status_code == 200
+    assert memory.held == 0
+
+
 @pytest.mark.parametrize("path", BODIES)
 def test_a_full_queue_is_asked_before_a_picture_is_looked_at(house, path):
     """Neither decoded nor fetched: what is wrong with it would be told otherwise."""

@@ -195,6 +195,25 @@ def test_the_last_conditionings_are_kept(model, tokenizer):
     assert counted.calls == 4
 
 
+def test_what_is_kept_is_counted_in_bytes(model, tokenizer):
+    """A long prompt takes as much as many short ones."""
+    counted = Counted(model)
+    size = Encode(TextEncoder(counted, tokenizer))(["cat"]).numel() * 4
+    encoder = Encode(TextEncoder(counted, tokenizer, cache_bytes=3 * size))
+    for text in ("cat", "dog", "fish"):
+        encoder([text])
+    encoder(["cat " * 100])  # two chunks: cat and dog go
+    counted.calls = 0
+    encoder(["fish"])
+    assert counted.calls == 0
+    encoder(["dog"])
+    assert counted.calls == 1
+    encoder(["cat " * 300])  # more than may be: it is not kept
+    counted.calls = 0
+    encoder(["cat " * 300])
+    assert counted.calls > 0
+
+
 def test_what_is_not_to_be_kept_is_neither_kept_nor_taken(model, tokenizer):
     """Spec prompts.md 5.7, option `persistent_cond_cache`."""
     counted = Counted(model)

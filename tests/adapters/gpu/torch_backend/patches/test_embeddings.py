@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from hexfusion.adapters.gpu.torch_backend.checkpoint import load_checkpoint
 from hexfusion.adapters.gpu.torch_backend.extra_networks.store import NetworkStore
 from hexfusion.adapters.gpu.torch_backend.patches.additions import adding
-from hexfusion.adapters.gpu.torch_backend.patches.embeddings import read_embedding
+from hexfusion.adapters.gpu.torch_backend.patches.embeddings import EmbeddingFiles, read_embedding
 from hexfusion.domain.errors import CheckpointError, InvalidRequest
 from hexfusion.domain.extra_networks import Embedding, UsedEmbedding
 from hexfusion.domain.plan import LoraPlan, NetworksPlan, TextPlan
@@ -158,6 +158,20 @@ def test_a_file_that_was_replaced_is_read_again(tmp_path, model):
         with adding(store.additions(NetworksPlan(embeddings=(found,)), model)):
             made.append(model.text(["catlike"], PLAIN, (64, 64), negative=False).context)
     assert not torch.equal(*made)
+
+
+def test_what_is_kept_of_files_is_counted_in_bytes(tmp_path):
+    """Two of three: the third is read again."""
+    paths = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for path in paths:
+        save_file({"emb_params": torch.ones(2, 48)}, path)
+    size = 2 * 48 * 4
+    for limit, kept in ((2 * size, 2), (3 * size, 3), (size - 1, 0)):
+        files = EmbeddingFiles(size=limit)
+        held = [files(str(path))[1] for path in paths]
+        again = [files(str(path))[1] for path in reversed(paths)]
+        same = [one is other for one, other in zip(held, reversed(again), strict=True)]
+        assert same == [False] * (3 - kept) + [True] * kept
 
 
 def test_a_file_that_is_not_what_it_was_is_an_error(tmp_path, model):
