@@ -1,6 +1,6 @@
 """Requests that mean to take all the memory there is, each on a server of its own.
 
-python -m benchmarks.hostile_memory [--only PATTERN] [--checkout DIR] [--json FILE]
+python -m benchmarks.hostile_memory [--only PATTERN ...] [--checkout DIR] [--json FILE]
 
 The fake backend draws, so that what is measured is what the server holds: pictures that wait,
 replies, caches, failed jobs. `--checkout` runs the package of another checkout, for a "before".
@@ -422,13 +422,13 @@ def held(seen: Seen) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", default="*", metavar="PATTERN", help="attacks by name")
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="PATTERN", help="by name")
     parser.add_argument("--checkout", type=Path, default=harness.ROOT, metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args(argv)
     results = []
     for attack in ATTACKS:
-        if fnmatch.fnmatch(attack.name, asked.only):
+        if any(fnmatch.fnmatch(attack.name, pattern) for pattern in asked.only):
             results.append(measure(attack, asked.checkout.resolve()))
             print(attack.name, asdict(results[-1]), file=sys.stderr, flush=True)
     harness.console().print(table(results))
