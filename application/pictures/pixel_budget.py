@@ -31,6 +31,7 @@ class PixelBudget:
         self._request = request
         self._decoded = decoded
         self._held = 0
+        self._line: list[object] = []  # first come, first served: small ones would never end
         self._changed = threading.Condition()
 
     def check(self, pictures: Iterable[int], field: str) -> int:
@@ -48,18 +49,30 @@ class PixelBudget:
 
         Raises `JobCancelled` if the job is cancelled meanwhile.
         """
-        with self._changed:
-            while self._held and self._held + pixels > self._decoded:
-                if job.cancelled():
-                    raise JobCancelled(f"job {job.id} was cancelled while it waited")
-                self._changed.wait(_PATROL)
-            self._held += pixels
+        self._take(pixels, job)
         try:
             yield
         finally:
             with self._changed:
                 self._held -= pixels
                 self._changed.notify_all()
+
+    def _take(self, pixels: int, job: Job) -> None:
+        place = object()
+        with self._changed:
+            self._line.append(place)
+            try:
+                while self._line[0] is not place or not self._fits(pixels):
+                    if job.cancelled():
+                        raise JobCancelled(f"job {job.id} was cancelled while it waited")
+                    self._changed.wait(_PATROL)
+                self._held += pixels
+            finally:
+                self._line.remove(place)
+                self._changed.notify_all()
+
+    def _fits(self, pixels: int) -> bool:
+        return not self._held or self._held + pixels <= self._decoded
 
     def within(self, pixels: int, make: Callable[[Job], T]) -> Callable[[Job], T]:
         """`make`, wrapped so that it holds so many pixels while it works."""

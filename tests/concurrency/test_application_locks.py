@@ -83,7 +83,7 @@ class TestEnlargedLocks(LockContract):
 
 
 class TestPixelBudgetLocks(LockContract):
-    guards = {PixelBudget: [Guard("_changed", touched=("_held",))]}
+    guards = {PixelBudget: [Guard("_changed", touched=("_held", "_line"))]}
 
     def play(self, scene: Scene) -> None:
         """Never more at once than may be, whoever comes and goes."""

@@ -1,6 +1,7 @@
 """How many pixels requests may bring, and how many are decoded at once."""
 
 import threading
+import time
 
 import pytest
 from PIL import Image
@@ -70,20 +71,22 @@ def test_every_use_case_counts():
 
 
 def test_a_job_waits_for_the_pixels_of_another():
-    budget, order, held = PixelBudget(decoded=100), [], threading.Event()
+    budget, order = PixelBudget(decoded=100), []
 
-    def second() -> None:
-        with budget.held(50, job()):
-            order.append("second")
+    def work(pixels: int, name: str) -> None:
+        with budget.held(pixels, job()):
+            order.append(name)
 
+    threads = [threading.Thread(target=work, args=each) for each in [(50, "large"), (10, "small")]]
     with budget.held(60, job()):
-        thread = threading.Thread(target=second)
-        thread.start()
-        with budget.held(40, job()):  # there is room for this one
-            held.wait(0.05)
-            order.append("first")
-    thread.join(PATIENCE)
-    assert order == ["first", "second"]
+        for number, each in enumerate(threads, 1):
+            each.start()
+            while len(budget._line) < number:
+                time.sleep(0.005)
+        order.append("first")  # though there is room for the small one, it does not overtake
+    for each in threads:
+        each.join(PATIENCE)
+    assert order == ["first", "large", "small"]
 
 
 def test_what_exceeds_the_bound_runs_alone():
