@@ -44,9 +44,9 @@ class Enlarged:
         """How many bytes the pictures take."""
         return self._bytes
 
-    def takes(self, picture: Image.Image) -> bool:
-        """Whether a picture is small enough to be kept at all."""
-        return size_in_memory(picture) <= self._limit
+    def takes(self, size: Size, mode: str) -> bool:
+        """Whether a picture of that size, (width, height) in pixels, and mode could be kept."""
+        return size_in_memory(size, mode) <= self._limit
 
     def get(self, key: Key) -> Image.Image | None:
         """The picture, which then is the last to go."""
@@ -59,17 +59,17 @@ class Enlarged:
         """Keep it, and at most `count` pictures altogether."""
         with self._lock:
             if (old := self._pictures.pop(key, None)) is not None:
-                self._bytes -= size_in_memory(old)
+                self._bytes -= size_in_memory(old.size, old.mode)
             self._pictures[key] = picture
-            self._bytes += size_in_memory(picture)
+            self._bytes += size_in_memory(picture.size, picture.mode)
             while self._pictures and (len(self._pictures) > count or self._bytes > self._limit):
                 _, gone = self._pictures.popitem(last=False)
-                self._bytes -= size_in_memory(gone)
+                self._bytes -= size_in_memory(gone.size, gone.mode)
 
 
-def size_in_memory(picture: Image.Image) -> int:
-    """Bytes that Pillow takes for the pixels: one each for those of one byte, else four."""
-    return picture.width * picture.height * (1 if picture.mode in ("1", "L", "P") else 4)
+def size_in_memory(size: Size, mode: str) -> int:
+    """Bytes that Pillow takes for the pixels: one each in modes of one byte, else four."""
+    return size[0] * size[1] * (1 if mode in ("1", "L", "P") else 4)
 
 
 class UpscaleStep:
@@ -161,12 +161,15 @@ class UpscaleStep:
     def _upscaled(
         self, image: Image.Image, name: str, factor: float, advance: Advance
     ) -> Image.Image:
+        listening = Stoppable(advance)
+        size = upscaled_size(image.size, factor)
+        if self._limit <= 0 or not self._cache.takes(size, image.mode):
+            return self._upscaler.upscale(image, factor, name, self._settings, listening)
         pixels = hashlib.sha256(image.tobytes()).digest()
         key = (pixels, image.size, image.mode, name, factor, self._settings)
         if (known := self._cache.get(key)) is not None:
             return known.copy()
-        listening = Stoppable(advance)
         larger = self._upscaler.upscale(image, factor, name, self._settings, listening)
-        if not listening.stopped and self._limit and self._cache.takes(larger):
+        if not listening.stopped and self._cache.takes(larger.size, larger.mode):
             self._cache.put(key, larger.copy(), self._limit)
         return larger
