@@ -131,7 +131,7 @@ class AfterWork:
 
     glibc gives back what lies at the end of its heaps only: hundreds of megabytes stay after large
     replies. `tidy` does the work, each of `seconds` after work has ended, when the reply has gone,
-    or a reply that took long; of each of them at most one is under way, however often work ends.
+    or a reply that took long. Where work keeps ending, it is done once in that time.
     """
 
     def __init__(
@@ -139,24 +139,41 @@ class AfterWork:
         tidy: Callable[[], None] = return_freed_memory,
         seconds: Sequence[float] = _TIDY_AFTER,
     ) -> None:
-        self._tidy = tidy
-        self._timers = [(each, threading.BoundedSemaphore()) for each in seconds]
+        self._delays = [_Delay(tidy, each) for each in seconds]
 
     def __call__(self) -> None:
         """Work has ended. Returns at once."""
-        for seconds, free in self._timers:
-            if not free.acquire(blocking=False):
-                continue
-            timer = threading.Timer(seconds, self._tidied, (free,))
-            timer.daemon = True
-            try:
-                timer.start()
-            except RuntimeError:  # no more threads: another time
-                free.release()
+        for each in self._delays:
+            each.begin()
 
-    def _tidied(self, free: threading.BoundedSemaphore) -> None:
-        free.release()  # first: what ends meanwhile may leave memory behind
-        self._tidy()
+
+class _Delay:
+    """Calls `act` at most once in `seconds`, and at last from one to two times `seconds` after the
+    last call of `begin`."""
+
+    def __init__(self, act: Callable[[], None], seconds: float) -> None:
+        self._act = act
+        self._seconds = seconds
+        self._free = threading.BoundedSemaphore()  # taken while a timer runs
+        self._again = False
+
+    def begin(self) -> None:
+        if not self._free.acquire(blocking=False):
+            self._again = True
+            return
+        timer = threading.Timer(self._seconds, self._over)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # no more threads: another time
+            self._free.release()
+
+    def _over(self) -> None:
+        again, self._again = self._again, False
+        self._free.release()
+        self._act()
+        if again:  # some of it may have ended just now
+            self.begin()
 
 
 def _version(package: str) -> str | None:

@@ -58,7 +58,8 @@ class Received:
         opened, infotext = open_with_infotext(self._sent, self.field)
         texts = texts_of(opened)
         image = self.decode()
-        image.info = texts
+        image.info.clear()
+        image.info.update(texts)
         if infotext is not None:
             image.info["parameters"] = infotext
         return image

@@ -146,27 +146,44 @@ class Tidying:
         self.called.set()
 
 
-def test_memory_is_returned_after_work_and_once_for_much_work():
+def until(true):
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_memory_is_returned_after_work_and_seldom_for_much_work():
     tidy = Tidying()
-    after_work = AfterWork(tidy, seconds=[0.05])
+    after_work = AfterWork(tidy, seconds=[0.1])
+    after_work()
+    until(lambda: tidy.calls == 1)
     for _ in range(100):
         after_work()
-    assert tidy.called.wait(10)
-    tidy.called.clear()
-    assert not tidy.called.wait(0.2)
-    assert tidy.calls == 1
-    after_work()  # and again after more work
-    assert tidy.called.wait(10)
-    assert tidy.calls == 2
+    until(lambda: tidy.calls >= 3)  # for the first of them, and for the rest
+    time.sleep(0.3)
+    calls = tidy.calls
+    assert calls < 20
+    after_work()
+    until(lambda: tidy.calls == calls + 1)
+
+
+def test_the_last_return_is_after_the_last_work():
+    """Not just for the first that ended, while the reply of the last is still being sent."""
+    ended, seen = [0], []
+    after_work = AfterWork(lambda: seen.append(ended[0]), seconds=[0.05])
+    for number in range(1, 8):
+        ended[0] = number
+        after_work()
+        time.sleep(0.01)
+    ended[0] = "sent"
+    until(lambda: seen and seen[-1] == "sent")
 
 
 def test_it_is_done_again_for_what_took_longer():
     tidy = Tidying()
     AfterWork(tidy, seconds=[0.0, 0.05])()
-    deadline = time.monotonic() + 10
-    while tidy.calls < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    until(lambda: tidy.calls == 2)
 
 
 def test_it_is_done_after_every_job_of_the_server():
