@@ -43,6 +43,9 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM", "
 #: Most pixels of a received picture: a file of a kilobyte can declare billions.
 MAX_PIXELS = 8192 * 8192
 
+#: Formats whose pictures, once decoded, hold on to nothing of their files, unless they move.
+_LET_GO = ("PNG", "JPEG", "BMP")
+
 #: How a picture is turned for each EXIF orientation, and which turns exchange width and height.
 _TURNS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -201,7 +204,7 @@ def decode_upright(image: Image, field: str, own: bool = False) -> Image:
         turn = _TURNS.get(orientation_of(image))
         if turn is not None:
             image = image.transpose(turn)
-        elif not own or getattr(image, "is_animated", False):  # that holds on to its file
+        elif not own or image.format not in _LET_GO or getattr(image, "is_animated", False):
             image = image.copy()
         if image.mode == "La":  # of Pillow's own making: no file has it, and little takes it
             image = image.convert("LA")

@@ -148,3 +148,19 @@ def test_pixels_are_not_decoded_before_they_are_asked_for():
     assert (received.size, received.pixels) == ((64, 64), 4096)
     with pytest.raises(InvalidRequest, match=r"^mask: Invalid encoded image"):
         received.decode()
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_decoded_picture_does_not_hold_its_file(format, frames):
+    """Which may take as much again."""
+    more = [Image.new("RGB", (16, 8), "blue")] * (frames - 1)
+    how = {"save_all": True, "append_images": more} if more else {}
+    if more and format in ("JPEG", "BMP"):
+        pytest.skip("these do not move")
+    data = encoded(Image.effect_noise((16, 8), 50).convert("RGB"), format, **how)
+    image = Received(data).decode()
+    held = [each for each in vars(image).values() if isinstance(each, io.IOBase)]
+    assert not held
+    assert getattr(image, "fp", None) is None
+    assert image.size == (16, 8)
