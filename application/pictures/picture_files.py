@@ -43,8 +43,8 @@ READABLE = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "ICO", "PPM", "
 #: Most pixels of a received picture: a file of a kilobyte can declare billions.
 MAX_PIXELS = 8192 * 8192
 
-#: Formats whose pictures, once decoded, hold on to no more than the bytes they were read from, unless
-#: they move.
+#: Formats whose pictures, once decoded, hold on to no more than the bytes they were read from,
+#: unless they move.
 _LET_GO = ("PNG", "JPEG", "BMP")
 
 #: How a picture is turned for each EXIF orientation, and which turns exchange width and height.
