@@ -11,7 +11,13 @@ import time
 
 import pytest
 
-from hexfusion.adapters.machine import AfterWork, Process, read_machine, read_ram
+from hexfusion.adapters.machine import (
+    AfterWork,
+    Process,
+    bound_operator_caches,
+    read_machine,
+    read_ram,
+)
 from hexfusion.application.jobs.job import Job
 from hexfusion.bootstrap import assemble
 from hexfusion.domain.flags import parse_flags
@@ -132,6 +138,24 @@ def test_freed_memory_is_returned():
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     before, after = map(int, told.split())
     assert after < before - 100 * 2**20
+
+
+def test_what_torch_keeps_of_shapes_is_bounded_unless_the_operator_says_otherwise():
+    environ = {"LRU_CACHE_CAPACITY": "7"}
+    bound_operator_caches(environ)
+    assert environ == {"LRU_CACHE_CAPACITY": "7", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
+
+
+def test_it_is_bounded_before_torch_is_there():
+    program = (
+        "import os, sys; from hexfusion.adapters import machine; "
+        "from hexfusion.domain.flags import parse_flags; import hexfusion.bootstrap; "
+        "machine.prepare(parse_flags([], {}, absolute=str)); "
+        "print('torch' in sys.modules, os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
+    )
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.split() == ["False", "256"]
 
 
 class Tidying:
