@@ -175,8 +175,9 @@ class TestNetworkStoreLocks(LockContract):
             def __init__(self, changes: object, spare: int) -> None:
                 merged.append(changes)
 
-        def read(path: object, layers: object, *, open_clip: bool) -> SimpleNamespace:
-            return SimpleNamespace(layers={"x": (None, None)}, embeddings={}, incomplete=0)
+        def read(path: object, layers: object, names: object) -> SimpleNamespace:
+            found = {"x": (None, None)}
+            return SimpleNamespace(layers=found, embeddings={}, incomplete=0, unmatched=())
 
         opened: list[object] = []
 
@@ -191,10 +192,14 @@ class TestNetworkStoreLocks(LockContract):
             read_lora=read,
             read_hypernetwork=read_hypernetwork,
             layers_of=lambda model: {"x": "layer"},
+            layer_names=lambda unet, open_clip: None,
         )
         store = cls(spare=lambda unet: 0)
         text = SimpleNamespace(encoders=[SimpleNamespace(width=8)])
-        model = SimpleNamespace(unet=Unet(), text=text, family=SD1)
+        architecture = SimpleNamespace(unet=None)
+        model = SimpleNamespace(
+            file="m", unet=Unet(), text=text, family=SD1, architecture=architecture
+        )
         plan = NetworksPlan(
             loras=(LoraPlan(name="a", path=str(path)),),
             hypernetworks=(HypernetworkPlan(name="h", path=str(path)),),

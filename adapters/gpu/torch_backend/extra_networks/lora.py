@@ -1,13 +1,22 @@
 """Reading LoRA files of all kinds. Source: spec networks.md 2.2, 2.4, 2.6."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import find_layer, split_key
+from hexfusion.adapters.gpu.torch_backend.extra_networks.diffusers_layers import (
+    LayerNames,
+    find_layer,
+)
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import LoraKey, split_key
+from hexfusion.adapters.gpu.torch_backend.extra_networks.peft_config import (
+    PeftConfig,
+    read_peft_config,
+)
 from hexfusion.adapters.gpu.torch_backend.files.validation import check_finite, check_plain
 from hexfusion.adapters.gpu.torch_backend.files.weights import read_weights
 from hexfusion.adapters.gpu.torch_backend.patches.lora_kinds import LoraKind, LoraTensors, kind_of
@@ -23,48 +32,70 @@ _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 class LoraFile:
     """The tensors of a LoRA file for one checkpoint.
 
-    `layers` maps the checkpoint's layer names to their kind and tensors. `unmatched` counts layers
-    of the file that the checkpoint lacks, `incomplete` those that need more tensors. `embeddings`
-    are bundled embeddings: the contents of embedding files, by name.
+    `layers` maps the checkpoint's layer names to their kind and tensors. `unmatched` are the layers
+    of the file that the checkpoint lacks, each by its first key; `incomplete` counts those that
+    need more tensors. `embeddings` are bundled embeddings: the contents of embedding files, by
+    name.
     """
 
     layers: Mapping[str, tuple[LoraKind, LoraTensors]]
-    unmatched: int
+    unmatched: Sequence[str]
     incomplete: int
     embeddings: Mapping[str, Mapping[str, object]]
 
 
-def read_lora(path: Path, layers: Mapping[str, Layer], *, open_clip: bool = False) -> LoraFile:
+def read_lora(path: Path, layers: Mapping[str, Layer], names: LayerNames) -> LoraFile:
     """Read the file's tensors for a checkpoint's `layers`, copied to their device and dtype.
 
-    Raises `CheckpointError`, naming file and tensor, for a file that is damaged, holds anything
-    but tensors, or has an unknown kind of LoRA.
+    `names` are the layers' names in other files than A1111's. Raises `CheckpointError`, naming file
+    and tensor, for a file that is damaged, holds anything but tensors, has an unknown kind of LoRA,
+    or two tensors for one part of a layer, such as two adapters of PEFT.
     """
     weights = read_weights(path)
     found: dict[str, dict[str, Tensor]] = {}
     embeddings: dict[str, dict[str, object]] = {}
-    unmatched: set[str] = set()
+    keys: dict[str, LoraKey] = {}
+    unmatched: dict[str, str] = {}
     for key in weights:
         tensor = check_finite(check_plain(weights[key], weights.file, key), weights.file, key)
         if key.startswith(_BUNDLED):
             _bundle(embeddings, key.removeprefix(_BUNDLED), tensor)
             continue
-        layer, part = split_key(key)
-        name = find_layer(layer, layers, open_clip=open_clip)
+        split = split_key(key)
+        name = find_layer(split.layer, layers, names)
         if name is None:
-            unmatched.add(layer)
-        else:
-            found.setdefault(name, {})[part] = _placed(tensor, layers[name])
+            unmatched.setdefault(split.layer, key)
+            continue
+        parts = found.setdefault(name, {})
+        if split.part in parts:
+            message = "is the second tensor for one part of a layer: one adapter a file is read"
+            raise CheckpointError(weights.file, message, key)
+        parts[split.part] = _placed(tensor, layers[name])
+        keys[name] = split
+    _add_alphas(found, keys, read_peft_config(path, weights.metadata))
     complete = {name: parts for name, parts in found.items() if _is_complete(name, found)}
     return LoraFile(
         layers={
             name: (_kind(weights.file, name, parts, layers[name]), parts)
             for name, parts in complete.items()
         },
-        unmatched=len(unmatched),
+        unmatched=tuple(unmatched.values()),
         incomplete=len(found) - len(complete),
         embeddings=embeddings,
     )
+
+
+def _add_alphas(
+    found: Mapping[str, dict[str, Tensor]], keys: Mapping[str, LoraKey], config: PeftConfig
+) -> None:
+    """Give layers without an alpha that of their PEFT configuration, if there is one."""
+    for name, parts in found.items():
+        down = parts.get("lora_down.weight")
+        if down is None or "alpha" in parts:
+            continue
+        alpha = config.alpha(keys[name], len(down))
+        if alpha is not None:
+            parts["alpha"] = down.new_tensor(alpha, dtype=torch.float32)
 
 
 def _placed(tensor: Tensor, layer: Layer) -> Tensor:

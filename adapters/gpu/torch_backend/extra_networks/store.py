@@ -3,6 +3,7 @@
 Source: spec networks.md 2.5, 2.6, 3.2; prompts.md 6, 7.
 """
 
+import logging
 import threading
 import weakref
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from torch import nn
 
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
 from hexfusion.adapters.gpu.torch_backend.devices import spare_memory
+from hexfusion.adapters.gpu.torch_backend.extra_networks.diffusers_layers import layer_names
 from hexfusion.adapters.gpu.torch_backend.extra_networks.layer_names import layers_of
 from hexfusion.adapters.gpu.torch_backend.extra_networks.lora import LoraFile, read_lora
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
@@ -40,6 +42,10 @@ from hexfusion.domain.plan import HypernetworkPlan, LoraPlan, NetworksPlan
 
 #: A text encoder's layer has this word in the first 20 characters of its name (networks.md 2.3).
 _TEXT, _AMONG = "transformer", 20
+#: How many of the layers that a checkpoint lacks a comment names.
+_NAMED = 3
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,10 +159,8 @@ class NetworkStore:
             self._layers[model.unet] = layers_of(model)
         layers = self._layers[model.unet]
         paths = {each.path for each in loras}
-        files = {
-            path: read_lora(Path(path), layers, open_clip=model.family.lora_open_clip)
-            for path in paths
-        }
+        names = layer_names(model.architecture.unet, open_clip=model.family.lora_open_clip)
+        files = {path: read_lora(Path(path), layers, names) for path in paths}
         changes: dict[Layer, list[Change]] = {}
         for index, use in enumerate(loras):
             for name, (kind, parts) in files[use.path].layers.items():
@@ -164,7 +168,10 @@ class NetworkStore:
                 change = Change(index, kind, parts, multiplier, use.dyn)
                 changes.setdefault(layers[name], []).append(change)
         weights = MergedWeights(changes, 0 if functional else self._spare(model.unet))
-        return _Merge(weights, _bundled(loras, files), _comments(loras, files, weights))
+        comments = _comments(loras, files, weights, Path(model.file).name)
+        for comment in comments:
+            log.warning("%s: %s", model.file, comment)
+        return _Merge(weights, _bundled(loras, files), comments)
 
     def _hypernetwork(self, use: HypernetworkPlan, model: LoadedCheckpoint) -> Hypernetwork:
         device, dtype = self._device or model.unet.device, model.unet.dtype
@@ -226,7 +233,10 @@ def _bundled(loras: Sequence[LoraPlan], files: Mapping[str, LoraFile]) -> Mappin
 
 
 def _comments(
-    loras: Sequence[LoraPlan], files: Mapping[str, LoraFile], weights: MergedWeights
+    loras: Sequence[LoraPlan],
+    files: Mapping[str, LoraFile],
+    weights: MergedWeights,
+    checkpoint: str,
 ) -> tuple[str, ...]:
     comments: list[str] = []
     wrong: dict[str, int] = {}
@@ -237,7 +247,16 @@ def _comments(
             wrong[use.name] = count
         if not file.layers and not file.embeddings:
             comments.append(f"Lora {use.name} has nothing for this checkpoint")
+        elif file.unmatched:
+            comments.append(_partly(use.name, file, checkpoint))
     if wrong:
         listed = ", ".join(f"{name} ({count})" for name, count in wrong.items())
         comments.append(f"Networks with errors: {listed}")
     return tuple(dict.fromkeys(comments))
+
+
+def _partly(name: str, file: LoraFile, checkpoint: str) -> str:
+    left = len(file.unmatched)
+    first = ", ".join(file.unmatched[:_NAMED]) + (", ..." if left > _NAMED else "")
+    count = left + len(file.layers) + file.incomplete
+    return f"Lora {name}: {left} of {count} layers have no place in {checkpoint}: {first}"

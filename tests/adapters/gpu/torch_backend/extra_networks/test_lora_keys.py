@@ -5,20 +5,38 @@ from pathlib import Path
 
 import pytest
 
-from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import (
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import UNetArchitecture
+from hexfusion.adapters.gpu.torch_backend.extra_networks.diffusers_layers import (
     find_layer,
+    layer_names,
     original_layer,
-    split_key,
 )
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import split_key
 
 GOLDEN = Path(__file__).parents[4] / "golden"
 CASES = json.loads((GOLDEN / "lora_key_names.json").read_text("utf-8"))["data"]
+#: Of SD1's and SD2's UNet, the names are those of the vectors: two blocks a level.
+RELEASED = UNetArchitecture(
+    in_channels=4,
+    out_channels=4,
+    channels=(320, 640, 1280, 1280),
+    res_blocks=(2, 2, 2, 2),
+    depths=((1, 1), (1, 1), (1, 1), (0, 0)),
+    up_depths=((1, 1, 1), (1, 1, 1), (1, 1, 1), (0, 0, 0)),
+    middle_depth=1,
+    heads=(8, 8, 8, 8),
+    context_width=768,
+    time_width=1280,
+    linear_projection=False,
+)
+NAMES = layer_names(RELEASED)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['key']} {case['is_sd2']}")
 def test_lora_key_names(case):
     """V:lora_key_names, all of it."""
-    assert original_layer(case["key"], open_clip=case["is_sd2"]) == case["expected"]
+    names = layer_names(RELEASED, open_clip=case["is_sd2"])
+    assert original_layer(case["key"], names) == case["expected"]
 
 
 FIRST_TEXT = "0_transformer_text_model_encoder_layers_5_mlp_fc1"
@@ -40,12 +58,12 @@ def test_names_that_are_original_already(layer, meant):
         FIRST_TEXT,
         "diffusion_model_out_2",
     }
-    assert find_layer(layer, layers) == meant
+    assert find_layer(layer, layers, NAMES) == meant
 
 
 def test_sdxls_name_for_the_text_encoder_serves_sd1_too():
     name = "transformer_text_model_encoder_layers_5_mlp_fc1"
-    assert find_layer("lora_te1_text_model_encoder_layers_5_mlp_fc1", {name}) == name
+    assert find_layer("lora_te1_text_model_encoder_layers_5_mlp_fc1", {name}, NAMES) == name
 
 
 TO_Q = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
@@ -53,6 +71,7 @@ Q_PROJ = "text_model_encoder_layers_0_self_attn_q_proj"
 
 
 ATTENTION = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+BARE = ATTENTION.removeprefix("unet.")
 TEXT = "text_model.encoder.layers.0.self_attn.q_proj"
 
 
@@ -66,6 +85,8 @@ UP = "lora_unet_conv_in", "lora_up.weight"
         (f"{TO_Q}.lora_down.weight", TO_Q, "lora_down.weight"),
         (f"{TO_Q}.alpha", TO_Q, "alpha"),
         (f"{TO_Q}.lora_A.weight", TO_Q, "lora_A.weight"),
+        (f"{TO_Q}.hada_w1_a", TO_Q, "hada_w1_a"),
+        (f"{TO_Q}.a1.weight", TO_Q, "a1.weight"),
         ("no_dot", "no_dot", ""),
         # diffusers
         (f"{ATTENTION}.to_q.lora.down.weight", TO_Q, "lora_down.weight"),
@@ -74,13 +95,36 @@ UP = "lora_unet_conv_in", "lora_up.weight"
         (f"text_encoder.{TEXT}.lora_linear_layer.up.weight", f"lora_te_{Q_PROJ}", "lora_up.weight"),
         (f"text_encoder_2.{TEXT}.lora.up.weight", f"lora_te2_{Q_PROJ}", "lora_up.weight"),
         ("unet.conv_in.alpha", "lora_unet_conv_in", "alpha"),
+        ("unet.conv_in.lora.alpha", "lora_unet_conv_in", "alpha"),
+        # diffusers' `save_attn_procs`, which names no network
+        (f"{BARE}.processor.to_q_lora.down.weight", TO_Q, "lora_down.weight"),
+        (f"{BARE}.processor.to_out_lora.down.weight", f"{TO_Q[:-1]}out_0", "lora_down.weight"),
         # PEFT
         (f"{ATTENTION}.to_q.lora_A.weight", TO_Q, "lora_down.weight"),
         ("unet.conv_in.lora_magnitude_vector", "lora_unet_conv_in", "magnitude"),
+        ("unet.conv_in.lora_magnitude_vector.weight", "lora_unet_conv_in", "magnitude"),
+        ("unet.conv_in.lora_magnitude_vector.my.own", "lora_unet_conv_in", "magnitude"),
+        ("unet.conv_in.lora_magnitude_vector.a_1.weight", "lora_unet_conv_in", "magnitude"),
         ("base_model.model.conv_in.lora_B.weight", *UP),
         ("base_model.model.unet.conv_in.lora_B.default.weight", *UP),
+        ("unet.base_model.model.conv_in.lora_B.default_0.weight", *UP),
+        ("conv_in.lora_B.my.adapter.weight", *UP),
+        ("conv_in.lora_B.lora_A.weight", *UP),
+        ("transformer.conv_in.lora_B.weight", *UP),
         (f"base_model.model.{TEXT}.lora_B.weight", f"lora_te_{Q_PROJ}", "lora_up.weight"),
+        (f"{TEXT}.lora_B.a.weight", f"lora_te_{Q_PROJ}", "lora_up.weight"),
+        # transformers 5 writes no `text_model`
+        (f"text_encoder.{TEXT[11:]}.lora_B.weight", f"lora_te_{Q_PROJ}", "lora_up.weight"),
+        # ComfyUI
+        ("diffusion_model.conv_in.lora_up.weight", *UP),
+        ("diffusion_model.out.2.lora_A.weight", "lora_unet_out_2", "lora_down.weight"),
+        ("model.diffusion_model.out.2.diff", "lora_unet_out_2", "diff"),
+        ("out.2.lora_B.weight", "lora_unet_out_2", "lora_up.weight"),
+        (f"text_encoders.clip_l.transformer.{TEXT}.dora_scale", f"lora_te_{Q_PROJ}", "dora_scale"),
+        (f"clip_g.transformer.{TEXT}.lora_mid.weight", f"lora_te2_{Q_PROJ}", "lora_mid.weight"),
+        # another family's
+        ("transformer.single_blocks.0.lin.alpha", "single_blocks_0_lin", "alpha"),
     ],
 )  # fmt: skip
 def test_layouts(key, layer, part):
-    assert split_key(key) == (layer, part)
+    assert split_key(key)[:2] == (layer, part)
