@@ -129,6 +129,7 @@ def change_options(
         on_change={
             "sd_model_checkpoint": models.load,
             "sd_vae": models.load_vae,
+            "forge_additional_modules": models.load_vae,
             "sd_vae_overrides_per_model_preferences": models.load_vae,
         },
         loads=loads,

@@ -33,6 +33,25 @@ class NotFound(HexfusionError):
         self.name = name
 
 
+class MissingVae(InvalidRequest):
+    """A job needs a VAE, its checkpoint holds no whole one, and no file is chosen in its place.
+
+    `checkpoint` is its name, `lacks` says what its file lacks, such as "holds no VAE"; `unknown` is
+    a name that was chosen and that no VAE file has.
+    """
+
+    def __init__(self, checkpoint: str, lacks: str, unknown: str | None = None) -> None:
+        stem = checkpoint.replace("\\", "/").rpartition("/")[2].rpartition(".")[0]
+        chosen = f"no VAE file is called {unknown!r}" if unknown else "no VAE file is chosen"
+        super().__init__(
+            "sd_vae",
+            f"checkpoint {checkpoint!r} {lacks}, and {chosen}: name a file of models/VAE in this"
+            f" option, put {stem}.vae.safetensors beside the checkpoint, or start with --vae-path",
+        )
+        self.checkpoint = checkpoint
+        self.lacks = lacks
+
+
 class NotAlwaysOn(InvalidRequest):
     """A request lists a selectable script among its always-on scripts. The message is A1111's."""
 

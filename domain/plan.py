@@ -16,7 +16,7 @@ from hexfusion.domain.sampling.parameters import SamplerParameters
 from hexfusion.domain.sampling.samplers import Sampler
 from hexfusion.domain.sampling.steps import img2img_steps
 from hexfusion.domain.scripts.soft_inpainting import SoftInpainting
-from hexfusion.domain.upscalers import UpscaleSettings
+from hexfusion.domain.upscalers import LATENT_MODES, UpscaleSettings
 from hexfusion.domain.vaes import VaeFile
 
 MaskedContent = Literal["picture", "noise", "nothing"]
@@ -278,6 +278,7 @@ class Plan(Pass, frozen=True, kw_only=True):
     bfloat16 with `auto_vae_precision_bfloat16`, then in float32 with `auto_vae_precision`. For
     inpainting checkpoints, `mask_weight`, 0 to 1, is how far the masked part of the conditioning
     picture is blended to grey. `encode_method` and `decode_method` choose VAE or TAESD.
+    `comments` are told to the client with the pictures.
     """
 
     noise: NoisePlan
@@ -289,6 +290,17 @@ class Plan(Pass, frozen=True, kw_only=True):
     encode_method: VaeMethod = "Full"
     decode_method: VaeMethod = "Full"
     preview: PreviewPlan = PreviewPlan()
+    comments: tuple[str, ...] = ()
+
+    @property
+    def needs_vae(self) -> bool:
+        """Whether pictures are encoded or decoded by a VAE.
+
+        Inpainting checkpoints need one besides, for what they are given beside the latent.
+        """
+        pictured = self.hires is not None and self.hires.upscaler not in LATENT_MODES
+        encodes = self.init is not None or pictured
+        return self.decode_method == "Full" or (encodes and self.encode_method == "Full")
 
     @property
     def batch_size(self) -> int:

@@ -249,9 +249,9 @@ class ExtraNetworks:
 
 
 def comments_of(plan: Plan, rendered: Rendered) -> list[str]:
-    """Comments on the networks of a batch, each once."""
+    """Comments on a batch and its networks, each once."""
     planned = [comment for each in plan.passes for comment in each.networks.comments]
-    return list(dict.fromkeys([*planned, *rendered.comments]))
+    return list(dict.fromkeys([*plan.comments, *planned, *rendered.comments]))
 
 
 def _tagged(prompts: Prompts, kind: str, name: str, tag: str) -> Prompts:

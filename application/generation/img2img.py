@@ -8,6 +8,7 @@ import msgspec
 
 from hexfusion.application.describing.extra_parameters import encoder_extra, img2img_extra
 from hexfusion.application.generation.generate import Generate, Start
+from hexfusion.application.generation.vae_choice import checked_vaes
 from hexfusion.application.inpainting.init_pictures import InitPictures, prepare_pictures
 from hexfusion.application.jobs.job import Abandoned, Job
 from hexfusion.application.jobs.orders import PreparedJob
@@ -119,6 +120,7 @@ class GenerateImg2Img(Generate):
             self._upscaler.check(upscaler, upscale_settings(options))
         if plan.faces:
             check_faces(self._faces, plan.faces.model, "restore_faces")
+        plan = checked_vaes(plan, self._vaes, options)
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options, always=work.saves)
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from hexfusion.application.describing.extra_parameters import hires_extra
 from hexfusion.application.generation.generate import Generate, Start
+from hexfusion.application.generation.vae_choice import checked_vaes
 from hexfusion.application.jobs.job import Abandoned, Job
 from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.pictures.faces import check_faces
@@ -98,6 +99,7 @@ class GenerateTxt2Img(Generate):
             self._upscaler.check(hires.upscaler, hires.upscaling)
         if plan.faces:
             check_faces(self._faces, plan.faces.model, "restore_faces")
+        plan = checked_vaes(plan, self._vaes, options)
         plan = self._networks.planned(plan, options, disabled=request.disable_extra_networks)
         self._saving.check(request, plan, options, always=work.saves)
         start = Start(

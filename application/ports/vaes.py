@@ -1,6 +1,6 @@
 """Port: the catalogue of VAE files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from hexfusion.domain.checkpoints import Checkpoint
@@ -22,6 +22,13 @@ class VaeCatalog(Protocol):
         """The VAE with the sha256 of the present content of its file.
 
         Raises `NotFound("VAE", name)` when the file is gone.
+        """
+        ...
+
+    def own_halves(self, checkpoint: Checkpoint) -> Collection[str] | None:
+        """Which halves of a VAE, "encoder" and "decoder", the checkpoint's file holds tensors of.
+
+        None where the file does not tell without being loaded.
         """
         ...
 

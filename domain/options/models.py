@@ -125,6 +125,14 @@ VAE = Section(
     ),
 )
 
+FORGE_MODULES = Option(
+    "forge_additional_modules",
+    (),
+    "Forge's modules: the last VAE among them is used where sd_vae chooses none",
+    web_ui_only=True,
+)
+"""Forge's option, which A1111 has not. It is not listed, as clients tell Forge by it."""
+
 PROMPT_COMMENTS = Section(
     "sd",
     "Stable Diffusion",

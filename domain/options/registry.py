@@ -15,9 +15,7 @@ from hexfusion.domain.options import (
     server,
     training,
 )
-from hexfusion.domain.options import (
-    extra_networks as networks,
-)
+from hexfusion.domain.options import extra_networks as networks
 from hexfusion.domain.options.option import Option, Section
 from hexfusion.domain.options.reasons import EXTENSIONS
 
@@ -72,13 +70,14 @@ _CALLBACKS = Section("callbacks", "Callbacks", ())
 def find_option(key: str) -> Option | None:
     """The option called `key`, or None.
 
-    `prioritized_callbacks_*` options can be set without being registered, and are not listed.
+    `prioritized_callbacks_*` options can be set without being registered, and are not listed; so
+    can Forge's modules.
     """
     if key.startswith(CALLBACK_ORDER):
         return Option(
             key, (), "order in which callbacks run", web_ui_only=True, no_effect=EXTENSIONS
         )
-    return REGISTRY.get(key)
+    return models.FORGE_MODULES if key == models.FORGE_MODULES.key else REGISTRY.get(key)
 
 
 def section_of(key: str) -> Section:

@@ -25,11 +25,12 @@ class Options(Mapping[str, OptionValue]):
     exist. Iterating yields the registered keys in order of registration.
     """
 
-    __slots__ = ("_stored",)
+    __slots__ = ("_overridden", "_stored")
 
     def __init__(self, stored: Mapping[str, object] = MappingProxyType({})) -> None:
         """`stored` is coerced (OptionError, UnknownOption); null means the default."""
         self._stored = _without_nulls(_coerced(stored))
+        self._overridden: frozenset[str] = frozenset()
 
     @property
     def stored(self) -> Mapping[str, OptionValue]:
@@ -44,6 +45,7 @@ class Options(Mapping[str, OptionValue]):
         """
         options = Options.__new__(Options)
         options._stored = _without_nulls({**self._stored, **_coerced(changes)})
+        options._overridden = self._overridden
         return options
 
     def with_overrides(self, overrides: Mapping[str, object]) -> "Options":
@@ -54,7 +56,13 @@ class Options(Mapping[str, OptionValue]):
         """
         named = {key: value for key, value in overrides.items() if value is not None}
         allowed = {k: v for k, v in named.items() if not known_option(k).api_restricted}
-        return self.updated(allowed)
+        options = self.updated(allowed)
+        options._overridden = self._overridden | allowed.keys()
+        return options
+
+    def overridden(self, key: str) -> bool:
+        """Whether the request that these are the options of names `key` itself."""
+        return key in self._overridden
 
     def ignored(self) -> dict[str, str]:
         """Stored options without effect that differ from their defaults, with the reason.

@@ -14,7 +14,12 @@ from hexfusion.adapters.gpu.torch_backend.architectures.builders import (
     build_unet,
     build_vae,
 )
-from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import Shapes, TextArchitecture
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
+    VAE,
+    Shapes,
+    TextArchitecture,
+    infer_vae,
+)
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import (
     OriginalConfig,
     read_original_config,
@@ -36,7 +41,7 @@ from hexfusion.adapters.gpu.torch_backend.families.family import Family
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
 from hexfusion.adapters.gpu.torch_backend.latents.vae import LatentRgb, latent_rgb_in
 from hexfusion.adapters.gpu.torch_backend.precision import FULL, Precision
-from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.errors import CheckpointError, MissingVae
 from hexfusion.domain.prompts import CLIP_L, OPEN_CLIP
 
 if TYPE_CHECKING:
@@ -54,13 +59,17 @@ class LoadedCheckpoint:
     None for the standard one (spec sampling.md 2.1). `prediction` is "epsilon" or "v". `latent_rgb`
     is the file's own colour map for previews, if it has one. `image_input` makes the UNet's image
     channels, if it takes any; `embedder` encodes pictures for an unCLIP.
+
+    `autoencoder` is the VAE that jobs use: the file's own, or one from another file. It is None if
+    the file holds no whole VAE and none is chosen; `lacks_vae` says what the file lacks, and is
+    empty if it lacks nothing.
     """
 
     file: str
     family: Family
     architecture: Architecture
     unet: "UNet2DConditionModel"
-    vae: "AutoencoderKL"
+    autoencoder: "AutoencoderKL | None"
     text: TextConditioner
     alphas_cumprod: Tensor | None
     prediction: str
@@ -68,6 +77,14 @@ class LoadedCheckpoint:
     latent_rgb: LatentRgb | None
     embedder: ImageEmbedder | None = None
     image_input: ImageInput | None = None
+    lacks_vae: str = ""
+
+    @property
+    def vae(self) -> "AutoencoderKL":
+        """The VAE that jobs use. Raises `MissingVae` if there is none."""
+        if self.autoencoder is None:
+            raise MissingVae(Path(self.file).name, self.lacks_vae)
+        return self.autoencoder
 
 
 def load_checkpoint(
@@ -81,8 +98,9 @@ def load_checkpoint(
     """Load a checkpoint from one file; nothing is downloaded.
 
     `precision` has the dtype of each network. `home`, if given, chooses the device by the family,
-    instead of `device`. `mmap` as for `read_weights`. Raises `CheckpointError` naming the file,
-    and the tensor if one causes the error.
+    instead of `device`. `mmap` as for `read_weights`. A file without a VAE, or with a part of one,
+    is loaded without. Raises `CheckpointError` naming the file, and the tensor if one causes the
+    error.
     """
     device = torch.device(device)
     weights = read_weights(path, mmap=mmap)
@@ -95,24 +113,44 @@ def load_checkpoint(
     prediction = architecture.prediction or measure_prediction(
         unet, architecture.unet.context_width
     )
+    autoencoder, lacks_vae = _own_vae(architecture, weights, device, precision.vae)
     return LoadedCheckpoint(
         file=weights.file,
         family=family,
         architecture=architecture,
         unet=unet,
-        vae=build_vae(architecture.vae, weights, device, precision.vae),
+        autoencoder=autoencoder,
         text=build_conditioner(architecture, weights, device, precision.text),
         alphas_cumprod=_noise_table(weights, config) if family.own_noise_table else None,
         prediction=prediction,
         scale_factor=architecture.scale_factor,
-        latent_rgb=latent_rgb_in(weights.metadata, architecture.vae.latent_channels),
+        latent_rgb=latent_rgb_in(weights.metadata, family.latents.channels),
         embedder=(
             family.embedder(architecture, weights, device, precision.text)
             if family.embedder
             else None
         ),
         image_input=family.image_input(architecture, weights, device),
+        lacks_vae=lacks_vae,
     )
+
+
+def _own_vae(
+    architecture: Architecture, weights: Weights, device: torch.device, dtype: torch.dtype
+) -> "tuple[AutoencoderKL | None, str]":
+    """The file's VAE, or None and what the file lacks of one.
+
+    Raises `CheckpointError` for a VAE that is not only incomplete.
+    """
+    if not any(name.startswith(VAE) for name in weights):
+        return None, "holds no VAE"
+    try:
+        vae = architecture.vae or infer_vae(Shapes(weights.file, weights.shapes()))
+        return build_vae(vae, weights, device, dtype), ""
+    except CheckpointError as error:
+        if error.tensor is None or error.tensor in weights:
+            raise
+        return None, f"holds only a part of a VAE, without tensor {error.tensor!r}"
 
 
 def build_conditioner(

@@ -1,5 +1,6 @@
 """`TorchInference`: the inference port on torch."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,8 @@ from hexfusion.application.ports.upscale import Upscaler
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.plan import Plan
 from hexfusion.domain.vaes import VaeFile
+
+log = logging.getLogger(__name__)
 
 
 class TorchInference:
@@ -103,7 +106,7 @@ class TorchInference:
     ) -> Mapping[str, LoadedCheckpoint]:
         """The plan's checkpoints by file name, each with the VAE that the plan chooses for it."""
         return {
-            checkpoint.filename: replace(model, vae=self._vaes.get(vae, model))
+            checkpoint.filename: replace(model, autoencoder=self._vaes.get(vae, model))
             for (checkpoint, vae), model in zip(plan.models, loaded, strict=True)
         }
 
@@ -111,7 +114,9 @@ class TorchInference:
         """See `ModelHost.load`."""
 
         def fits(loaded: Sequence[LoadedCheckpoint]) -> None:
-            self._vaes.get(vae, loaded[0])
+            if self._vaes.get(vae, loaded[0]) is None:
+                lacks = loaded[0].lacks_vae
+                log.warning("%s %s: jobs must choose one (sd_vae)", checkpoint.name, lacks)
 
         def take() -> None:
             with self._residency.using(checkpoint, check=fits):

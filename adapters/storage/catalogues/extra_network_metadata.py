@@ -5,7 +5,7 @@ equivalent. A file that cannot be read is logged.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import IO, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from hexfusion.domain.extra_networks import (
     shape_of,
     text_width,
 )
+from hexfusion.domain.vaes import own_halves
 
 LORAS = (".pt", ".ckpt", ".safetensors")
 PICTURES = (".png", ".webp", ".jxl", ".avif")
@@ -86,6 +87,11 @@ def hypernetworks(paths: Iterable[PurePath]) -> Sequence[Hypernetwork]:
 def width(path: PurePath, open: Open) -> int | None:
     """Width of a checkpoint's token embeddings, None if unknown; see `domain.extra_networks`."""
     return _read(path, open, lambda file: text_width(shapes_in(file, path.suffix)))
+
+
+def vae_halves(path: PurePath, open: Open) -> Collection[str] | None:
+    """The halves of a VAE in a checkpoint, None if unknown; see `domain.vaes.own_halves`."""
+    return _read(path, open, lambda file: own_halves(shapes_in(file, path.suffix)))
 
 
 def by_name(found: Iterable[N | None]) -> Sequence[N]:

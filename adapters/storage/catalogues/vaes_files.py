@@ -4,14 +4,16 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
+from hexfusion.adapters.storage.catalogues.extra_network_metadata import vae_halves
 from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
-from hexfusion.adapters.storage.folders import files_below
+from hexfusion.adapters.storage.folders import files_below, opener
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.vaes import VaeFile
@@ -77,6 +79,14 @@ class FileVaes:
             )
         return hashed
 
+    def own_halves(self, checkpoint: Checkpoint) -> Collection[str] | None:
+        path = Path(checkpoint.filename)
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        return _own_halves(path, stat.st_mtime_ns, stat.st_size)
+
     def preference(self, checkpoint: Checkpoint) -> str | None:
         """Member `vae` of `<checkpoint stem>.json`, A1111's user metadata of a checkpoint."""
         path = Path(checkpoint.filename).with_suffix(".json")
@@ -114,6 +124,11 @@ def _files(folder: VaeFolder) -> Iterator[Path]:
 
     paths = list(files_below(folder.path, wanted, hidden=False))
     return iter(sorted(paths, key=lambda path: EXTENSIONS.index(path.suffix.lower())))
+
+
+@lru_cache(maxsize=64)
+def _own_halves(path: Path, modified: int, size: int) -> Collection[str] | None:
+    return vae_halves(path, opener(path))
 
 
 def _cache_key(filename: str) -> str:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
 from pathlib import PurePosixPath
 
 import msgspec
 
+from hexfusion.adapters.storage.catalogues.extra_network_metadata import vae_halves
 from hexfusion.domain.checkpoints import Checkpoint, natural_key
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.vaes import VaeFile
@@ -48,6 +50,12 @@ class MemoryVaes:
                 hashed if each.filename == vae.filename else each for each in self._found
             )
             return hashed
+
+    def own_halves(self, checkpoint: Checkpoint) -> Collection[str] | None:
+        content = self._files.get(checkpoint.filename)
+        if content is None:
+            return None
+        return vae_halves(PurePosixPath(checkpoint.filename), lambda mode: BytesIO(content))
 
     def preference(self, checkpoint: Checkpoint) -> str | None:
         notes = self._files.get(str(PurePosixPath(checkpoint.filename).with_suffix(".json")), b"{}")

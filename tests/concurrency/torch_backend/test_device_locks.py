@@ -224,7 +224,7 @@ class TestCodecLocks(LockContract):
             decode=pictures,
             to_pictures=lambda pixels: [PICTURE],
         )(plan(TINY), [], SimpleNamespace(), SimpleNamespace(retry=lambda dtype: None), turn)
-        model = SimpleNamespace(vae=None, scale_factor=1.0)
+        model = SimpleNamespace(autoencoder=SimpleNamespace(), vae=None, scale_factor=1.0)
         scene.run(
             lambda: codec.start(model, [PICTURE], (8, 8), torch.Generator()),
             lambda: codec.encode(model, [PICTURE], torch.Generator()),
@@ -244,7 +244,7 @@ class TestPreviewLocks(LockContract):
             decode=lambda *_, **__: network(),
             decode_small=lambda decoder, latents: decoder(),
         )
-        model = SimpleNamespace(vae=None, scale_factor=1.0)
+        model = SimpleNamespace(autoencoder=SimpleNamespace(), vae=None, scale_factor=1.0)
         scene.run(
             *(
                 lambda method=method: cls(PreviewPlan(method=method), small, turn).picture(
@@ -303,6 +303,7 @@ class TestBatchLocks(LockContract):
             embedder=None,
             text=None,
             unet=None,
+            autoencoder=SimpleNamespace(),
             vae=None,
             alphas_cumprod=None,
             prediction="epsilon",

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor, nn
 
-from hexfusion.adapters.gpu.torch_backend.architectures.conversion import Locate, by_module
+from hexfusion.adapters.gpu.torch_backend.architectures.conversion import (
+    Locate,
+    by_module,
+    original_name,
+)
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.clip import clip_text_modules
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.open_clip import locate_open_clip
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.unet import unet_modules
@@ -110,11 +114,26 @@ def build_vae(
     architecture: VaeArchitecture, weights: Weights, device: torch.device, dtype: torch.dtype
 ) -> "AutoencoderKL":
     """Build the VAE with the file's weights. Raises as `build_unet`."""
+    vae = _empty_vae(architecture)
+    prepare_vae(vae)
+    return filled_from_checkpoint(
+        vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype
+    )
+
+
+def vae_tensor_names(architecture: VaeArchitecture) -> frozenset[str]:
+    """The names that a VAE's tensors have in a file of its own, without a prefix."""
+    modules = vae_modules(architecture, prefix="")
+    return frozenset(original_name(modules, name) for name in _empty_vae(architecture).state_dict())
+
+
+def _empty_vae(architecture: VaeArchitecture) -> "AutoencoderKL":
+    """The network on the meta device, without weights."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 
     levels = len(architecture.channels)
     with torch.device("meta"):
-        vae = AutoencoderKL(
+        return AutoencoderKL(
             block_out_channels=architecture.channels,
             layers_per_block=architecture.res_blocks,
             latent_channels=architecture.latent_channels,
@@ -122,10 +141,6 @@ def build_vae(
             up_block_types=("UpDecoderBlock2D",) * levels,
             norm_num_groups=GROUPS,
         )
-    prepare_vae(vae)
-    return filled_from_checkpoint(
-        vae, by_module(vae_modules(architecture)), VAE, weights, device, dtype
-    )
 
 
 def build_text(

@@ -114,13 +114,14 @@ class DepthArchitecture:
 class Networks:
     """The dimensions of all of a checkpoint's networks.
 
+    `vae` is None for a file that holds none, or only a part of one: another file's is used then.
     `texts` are the text models, in the order in which their outputs are concatenated; `vision` is
     an unCLIP's image encoder, `depth` a depth model's estimator. `numbers` is how many numbers
     (sizes, crop, score) are embedded in the vector after the pooled text.
     """
 
     unet: UNetArchitecture
-    vae: VaeArchitecture
+    vae: VaeArchitecture | None
     texts: tuple[TextArchitecture, ...]
     numbers: int = 0
     vision: VisionArchitecture | None = None
@@ -244,6 +245,16 @@ def infer_vae(shapes: Shapes) -> VaeArchitecture:
         res_blocks=blocks[0],
         latent_channels=convolution(shapes, f"{VAE}decoder.conv_in.weight")[1],
     )
+
+
+def infer_own_vae(shapes: Shapes) -> VaeArchitecture | None:
+    """`infer_vae` for a checkpoint; None if a tensor that tells the architecture is missing."""
+    try:
+        return infer_vae(shapes)
+    except CheckpointError as error:
+        if error.tensor is None or error.tensor in shapes:
+            raise
+        return None
 
 
 def infer_clip_text(shapes: Shapes, prefix: str = CLIP_TEXT) -> TextArchitecture:

@@ -6,6 +6,7 @@ Source: spec sampling.md 6.7 and 6.8, images.md 14.
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ from hexfusion.adapters.gpu.torch_backend.latents.vae import (
 )
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import Computation, in_force
 from hexfusion.adapters.gpu.torch_backend.sampling.denoiser import Prediction
+from hexfusion.domain.errors import MissingVae
 from hexfusion.domain.geometry import CELL
 from hexfusion.domain.plan import Plan, PreviewContent
 
@@ -42,7 +44,7 @@ class Codec:
 
     Set `tweaks` to those of the current pass. `low_memory`: networks are copied to the device call
     by call. The constructor raises as `SmallDecoders.taesd` if the plan needs TAESD and one of
-    `models` has none.
+    `models` has none, and `MissingVae` if it needs a VAE and one of them has none.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class Codec:
             plan.preview, small, turn, retry=self.retry, low_memory=low_memory
         )
         for model in models:
+            if plan.needs_vae and model.autoencoder is None:
+                raise MissingVae(Path(model.file).name, model.lacks_vae)
             if plan.decode_method == "TAESD":
                 small.taesd(model, "decoder")
             if plan.encode_method == "TAESD":

@@ -22,9 +22,9 @@ class Previews:
     """Makes the previews of one job.
 
     The methods "Full" and "TAESD" hold the device's lock `turn`, the others do not. Where a network
-    is missing, the next rougher method is used: "Approx NN" for "TAESD", "Approx cheap" for
-    "Approx NN". `retry` is as for `decode`. `low_memory`: networks are copied to the device call by
-    call.
+    is missing, the next rougher method is used: "Approx NN" for "Full" and "TAESD", "Approx cheap"
+    for "Approx NN". `retry` is as for `decode`. `low_memory`: networks are copied to the device
+    call by call.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class Previews:
         an eighth. Raises `NotANumber`.
         """
         method = self._method()
+        if method == "Full" and model.autoencoder is None:  # the job decodes by TAESD
+            method = "Approx NN"
         if method == "Full":
             with self._turn:
                 return decode(model.vae, latents, model.scale_factor, retry=self._retry)

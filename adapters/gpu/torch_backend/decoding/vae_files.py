@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_vae
-from hexfusion.adapters.gpu.torch_backend.architectures.conversion import original_name
-from hexfusion.adapters.gpu.torch_backend.architectures.conversion.vae import vae_modules
-from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import VAE, VaeArchitecture
+from hexfusion.adapters.gpu.torch_backend.architectures.builders import build_vae, vae_tensor_names
+from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
+    VAE,
+    Shapes,
+    VaeArchitecture,
+    infer_vae,
+)
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.families.architecture import check_vae
+from hexfusion.adapters.gpu.torch_backend.families.family import Family
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.files.weights import Weights, read_weights
 from hexfusion.adapters.gpu.torch_backend.patches.tweaks import prepare_vae
 from hexfusion.adapters.gpu.torch_backend.residency.placement import Placing
 from hexfusion.domain.errors import CheckpointError
+from hexfusion.domain.geometry import CELL
 from hexfusion.domain.vaes import VaeFile
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 _LOSS = "loss"
 _COUNTERS = ("model_ema.decay", "model_ema.num_updates")
 
-_Key = tuple[str, int, int, VaeArchitecture]
+_Key = tuple[str, int, int, VaeArchitecture | None]
 
 
 class VaeFiles:
@@ -55,14 +61,14 @@ class VaeFiles:
         self._lock = threading.Lock()  # for `_held`; never held while a file is loaded
         self._held: OrderedDict[_Key, AutoencoderKL] = OrderedDict()
 
-    def get(self, vae: VaeFile | None, model: LoadedCheckpoint) -> "AutoencoderKL":
-        """The VAE in that file for this checkpoint; the checkpoint's own VAE for None.
+    def get(self, vae: VaeFile | None, model: LoadedCheckpoint) -> "AutoencoderKL | None":
+        """The VAE in that file for this checkpoint; for None the checkpoint's own, if it has one.
 
         It is loaded if it is not kept or the file changed. Raises `CheckpointError` naming file and
         tensor; kept VAEs are then unchanged.
         """
         if vae is None:
-            return model.vae
+            return model.autoencoder
         path = Path(vae.filename)
         with self._loading:
             key, kept = _key(path, model), 1 + max(0, self._cached())
@@ -105,25 +111,39 @@ def load_vae(
 ) -> "AutoencoderKL":
     """Load the autoencoder in a file, which must have the same tensors as the checkpoint's.
 
-    They have the original (LDM) names without a prefix; training leftovers are ignored. The network
-    is prepared for tweaks. Raises `CheckpointError` naming the file and the tensor that is missing,
-    misshapen or superfluous.
+    For a checkpoint without a VAE, any is taken that decodes its latents to pictures of 8 times
+    their sides. Tensors have the original (LDM) names without a prefix; training leftovers are
+    ignored. The network is prepared for tweaks. Raises `CheckpointError` naming the file and the
+    tensor that is missing, misshapen or superfluous.
     """
     weights = read_weights(path)
     tensors = {name: weights[name] for name in weights if not _is_left_over(name)}
-    modules = vae_modules(model.architecture.vae, prefix="")
-    known = {original_name(modules, name) for name in model.vae.state_dict()}
-    for name in tensors:
-        if name not in known:
-            raise CheckpointError(weights.file, f"has no place in the VAE of {model.file}", name)
     placed = Weights(weights.file, {VAE + name: tensor for name, tensor in tensors.items()})
     try:
-        vae = build_vae(model.architecture.vae, placed, device, dtype)
+        architecture = model.architecture.vae or _architecture(placed, model.family)
+        known = vae_tensor_names(architecture)
+        for name in tensors:
+            if name not in known:
+                raise CheckpointError(
+                    weights.file, f"has no place in the VAE of {model.file}", name
+                )
+        vae = build_vae(architecture, placed, device, dtype)
     except CheckpointError as error:
         tensor = error.tensor and error.tensor.removeprefix(VAE)
         raise CheckpointError(error.file, error.message, tensor) from None
     prepare_vae(vae)
     return vae
+
+
+def _architecture(weights: Weights, family: Family) -> VaeArchitecture:
+    found = infer_vae(Shapes(weights.file, weights.shapes()))
+    check_vae(weights.file, found, family)
+    factor = 2 ** (len(found.channels) - 1)
+    if factor != CELL:
+        raise CheckpointError(
+            weights.file, f"is a VAE that makes sides {factor} times smaller, not {CELL} times"
+        )
+    return found
 
 
 def _is_left_over(name: str) -> bool:

@@ -4,6 +4,7 @@ What tensor shapes do not determine follows the family, and a sibling `.yaml` ca
 Source: spec networks.md 1.4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
@@ -11,6 +12,7 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
     Networks,
     Shapes,
     TextArchitecture,
+    VaeArchitecture,
 )
 from hexfusion.adapters.gpu.torch_backend.architectures.original_config import OriginalConfig
 from hexfusion.adapters.gpu.torch_backend.architectures.size_embedding import NUMBER_WIDTH
@@ -46,7 +48,9 @@ def infer_architecture(shapes: Shapes, config: OriginalConfig) -> Architecture:
     networks = _configured(family.infer(shapes), config)
     _check_divisible(shapes.file, networks)
     _check_widths(shapes.file, networks)
-    _check_latents(shapes.file, networks, family)
+    _check_latents(shapes.file, "UNet", networks.unet.out_channels, family)
+    if networks.vae is not None:
+        check_vae(shapes.file, networks.vae, family)
     return Architecture(
         **vars(networks),
         family=family,
@@ -90,11 +94,7 @@ def _check_divisible(file: str, networks: Networks) -> None:
                 file,
                 f"has a text encoder {text.width} wide for {text.heads} attention heads; {hint}",
             )
-    for channels in (*unet.channels, *networks.vae.channels):
-        if channels % GROUPS:
-            raise CheckpointError(
-                file, f"has {channels} channels, which {GROUPS} normalisation groups cannot share"
-            )
+    _check_groups(file, unet.channels)
 
 
 def _check_widths(file: str, networks: Networks) -> None:
@@ -118,14 +118,23 @@ def _vector_width(networks: Networks) -> int | None:
     return None if pooled is None else pooled + NUMBER_WIDTH * networks.numbers
 
 
-def _check_latents(file: str, networks: Networks, family: Family) -> None:
-    """Raises `CheckpointError` unless UNet and VAE have the family's latent channels."""
-    expected = family.latents.channels
-    for network, made in (
-        ("VAE", networks.vae.latent_channels),
-        ("UNet", networks.unet.out_channels),
-    ):
-        if made != expected:
+def check_vae(file: str, vae: VaeArchitecture, family: Family) -> None:
+    """Raises `CheckpointError` unless a VAE in `file` can decode the family's latents."""
+    _check_groups(file, vae.channels)
+    _check_latents(file, "VAE", vae.latent_channels, family)
+
+
+def _check_groups(file: str, widths: Sequence[int]) -> None:
+    for channels in widths:
+        if channels % GROUPS:
             raise CheckpointError(
-                file, f"has a {network} for latents of {made} channels, expected {expected}"
+                file, f"has {channels} channels, which {GROUPS} normalisation groups cannot share"
             )
+
+
+def _check_latents(file: str, network: str, made: int, family: Family) -> None:
+    expected = family.latents.channels
+    if made != expected:
+        raise CheckpointError(
+            file, f"has a {network} for latents of {made} channels, expected {expected}"
+        )

@@ -22,7 +22,7 @@ def no_image_input(networks: Networks, weights: Weights, device: torch.device) -
 
 def edited_picture(networks: Networks, weights: Weights, device: torch.device) -> ImageInput:
     """For UNets that take the latent of the picture to edit (InstructPix2Pix)."""
-    return EditedPicture(networks.vae.latent_channels)
+    return EditedPicture(networks.unet.out_channels)
 
 
 def masked_picture(*, rounded: bool = False) -> ImageInputBuilder:
@@ -42,7 +42,7 @@ def by_channels(*, rounded: bool = False) -> ImageInputBuilder:
     masked = masked_picture(rounded=rounded)
 
     def build(networks: Networks, weights: Weights, device: torch.device) -> ImageInput | None:
-        latent, taken = networks.vae.latent_channels, networks.unet.in_channels
+        latent, taken = networks.unet.out_channels, networks.unet.in_channels
         kinds: dict[int, ImageInputBuilder] = {
             latent: no_image_input,
             2 * latent: edited_picture,

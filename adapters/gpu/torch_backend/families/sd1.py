@@ -7,8 +7,8 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
     Networks,
     Shapes,
     infer_clip_text,
+    infer_own_vae,
     infer_unet,
-    infer_vae,
 )
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import ClipConditioner
 from hexfusion.adapters.gpu.torch_backend.conditioning.text_encoder import TextEncoder
@@ -29,7 +29,7 @@ def infer_sd1(shapes: Shapes) -> Networks:
     unet = infer_unet(shapes)
     return Networks(
         unet=replace(unet, heads=(UNET_HEADS,) * len(unet.channels)),
-        vae=infer_vae(shapes),
+        vae=infer_own_vae(shapes),
         texts=(infer_clip_text(shapes),),
     )
 

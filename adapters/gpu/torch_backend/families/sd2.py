@@ -8,7 +8,7 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
     Networks,
     Shapes,
     infer_open_clip_text,
-    infer_vae,
+    infer_own_vae,
 )
 from hexfusion.adapters.gpu.torch_backend.architectures.vision_dimensions import VISION
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import OpenClipConditioner
@@ -40,7 +40,7 @@ def infer_sd2(shapes: Shapes) -> Networks:
     text = infer_open_clip_text(shapes, TEXT, pools=False)
     return Networks(
         unet=infer_unet_by_head_width(shapes),
-        vae=infer_vae(shapes),
+        vae=infer_own_vae(shapes),
         texts=(replace(text, cut=text.layers == TEXT_LAYERS - 1),),
     )
 

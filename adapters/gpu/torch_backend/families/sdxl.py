@@ -9,7 +9,7 @@ from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import (
     TextArchitecture,
     infer_clip_text,
     infer_open_clip_text,
-    infer_vae,
+    infer_own_vae,
 )
 from hexfusion.adapters.gpu.torch_backend.conditioning.conditioners import (
     RefinerConditioner,
@@ -51,7 +51,7 @@ def _infer_refiner(shapes: Shapes) -> Networks:
 def _networks(shapes: Shapes, *texts: TextArchitecture, numbers: int) -> Networks:
     return Networks(
         unet=infer_unet_by_head_width(shapes),
-        vae=infer_vae(shapes),
+        vae=infer_own_vae(shapes),
         texts=tuple(replace(text, final_norm=False) for text in texts),
         numbers=numbers,
     )

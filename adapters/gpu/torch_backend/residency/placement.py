@@ -124,7 +124,8 @@ class Placing:
             return model
         for encoder in model.text.encoders:
             self.slot.admit(encoder.model)
-        self.settle_vae(model.vae, model.family)
+        if model.autoencoder is not None:
+            self.settle_vae(model.autoencoder, model.family)
         if placement is Placement.NETWORKS:
             self.slot.admit(model.unet)
         return model

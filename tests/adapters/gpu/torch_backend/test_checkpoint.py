@@ -171,7 +171,7 @@ def test_the_yaml_sets_prediction_and_noise(path):
 
 
 def test_a_missing_tensor_is_named(path):
-    name = "first_stage_model.decoder.up.2.upsample.conv.bias"
+    name = "model.diffusion_model.output_blocks.4.2.conv.bias"
     write_small(path, **{name: None})
     with pytest.raises(CheckpointError) as refused:
         load_checkpoint(path)

@@ -249,8 +249,6 @@ def test_channels_that_cannot_be_normalised_are_refused():
         "model.diffusion_model.middle_block.1.proj_in.weight",
         "model.diffusion_model.out.2.weight",
         "model.diffusion_model.time_embed.0.weight",
-        "first_stage_model.encoder.down.0.block.0.conv1.weight",
-        "first_stage_model.decoder.conv_in.weight",
         "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
         "cond_stage_model.transformer.text_model.encoder.layers.0.mlp.fc1.weight",
     ],
@@ -261,6 +259,21 @@ def test_a_tensor_the_structure_needs_is_named(name):
     with pytest.raises(CheckpointError) as refused:
         inferred(layout)
     assert (refused.value.file, refused.value.tensor) == ("m.safetensors", name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "first_stage_model.encoder.down.0.block.0.conv1.weight",
+        "first_stage_model.decoder.conv_in.weight",
+    ],
+)
+def test_a_vae_of_which_a_part_is_missing_is_none(name):
+    """Then another file's is used, or jobs are refused (test_without_vae)."""
+    layout = sd1_layout(**SMALL)
+    assert inferred(layout).vae is not None
+    del layout[name]
+    assert inferred(layout).vae is None
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,10 @@ class Shown:
     vae: nn.Module
     scale_factor: float = 1.0
 
+    @property
+    def autoencoder(self) -> nn.Module:
+        return self.vae
+
 
 def test_previews_try_again_as_pictures_do():
     vae, z, small = made(), latents(), SmallDecoders(None, CPU, torch.float32)
