@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 _EXTENSIONS = (".safetensors", ".ckpt", ".pt")
+_MARK = ".vae"
 _AUTOMATIC = ("automatic", "auto", "")
 _NONE = "none"
 
@@ -84,7 +85,9 @@ def module_named(vaes: Sequence[VaeFile], module: str) -> VaeFile | None:
     names = [(each.name, each) for each in vaes]
     if not name.lower().endswith(_EXTENSIONS):
         stems = [(each.name.rpartition(".")[0], each) for each in vaes]
-        names += stems + [(stem.removesuffix(".vae"), each) for stem, each in stems]
+        names += stems + [
+            (stem[: -len(_MARK)], each) for stem, each in stems if stem.lower().endswith(_MARK)
+        ]
     exact = (vae for known, vae in names if known == name)
     folded = (vae for known, vae in names if known.lower() == name.lower())
     return next(exact, None) or next(folded, None)

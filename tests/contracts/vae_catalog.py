@@ -1,7 +1,8 @@
 """What every catalogue of VAEs must do. Subclass it where the implementation's tests are."""
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import pytest
@@ -25,6 +26,18 @@ OpenCatalog = Callable[[], VaeCatalog]
 
 def names(catalog: VaeCatalog) -> list[str]:
     return [vae.name for vae in catalog.vaes()]
+
+
+def holding(names: Iterable[str]) -> bytes:
+    """A safetensors file with empty tensors of these names."""
+    tensor = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps(dict.fromkeys(names, tensor)).encode()
+    return len(header).to_bytes(8, "little") + header
+
+
+UNET = "model.diffusion_model.out.2.weight"
+ENCODER = "first_stage_model.encoder.conv_in.weight"
+DECODER = "first_stage_model.decoder.conv_in.weight"
 
 
 class VaeCatalogContract:
@@ -136,3 +149,41 @@ class VaeCatalogContract:
 
     def test_without_notes_there_is_no_preference(self, open_catalog: OpenCatalog, tiny):
         assert open_catalog().preference(tiny) is None
+
+    @pytest.mark.parametrize(
+        ("content", "halves"),
+        [
+            (holding([UNET, ENCODER, DECODER]), {"encoder", "decoder"}),
+            (holding([UNET]), set()),
+            (holding([UNET, ENCODER]), {"encoder"}),
+            (holding([UNET, DECODER, "first_stage_model.quant_conv.bias"]), {"decoder"}),
+            (
+                holding(["module." + name for name in (UNET, DECODER, ENCODER)]),
+                {"encoder", "decoder"},
+            ),
+            (holding([ENCODER, DECODER]), None),
+            (holding([]), None),
+            (b"", None),
+            (b"no safetensors file", None),
+            ((1 << 60).to_bytes(8, "little"), None),
+        ],
+    )
+    def test_the_halves_of_its_own_vae(
+        self, world: World, open_catalog: OpenCatalog, tiny: Checkpoint, content: bytes, halves
+    ):
+        """As far as its header tells; what else is wrong with it is for whoever loads it."""
+        world.put("Stable-diffusion/sub/tiny.safetensors", content)
+        found = open_catalog().own_halves(tiny)
+        assert (None if found is None else set(found)) == halves
+
+    def test_a_checkpoint_that_changes_or_goes_is_read_again(
+        self, world: World, open_catalog: OpenCatalog, tiny: Checkpoint
+    ):
+        catalog = open_catalog()
+        path = "Stable-diffusion/sub/tiny.safetensors"
+        world.put(path, holding([UNET]))
+        assert catalog.own_halves(tiny) == []
+        world.put(path, holding([UNET, ENCODER, DECODER]))
+        assert len(catalog.own_halves(tiny) or ()) == 2
+        world.remove(path)
+        assert catalog.own_halves(tiny) is None

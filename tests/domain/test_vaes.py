@@ -2,7 +2,7 @@
 
 import pytest
 
-from hexfusion.domain.vaes import VaeChoice, VaeFile, choose_vae
+from hexfusion.domain.vaes import VaeChoice, VaeFile, choose_vae, lack_of, module_named
 
 
 def file(name: str) -> VaeFile:
@@ -86,3 +86,62 @@ def test_step_5_the_option_comes_last_if_it_does_not_override():
     assert choice("a.pt", overrides_preferences=False) == VaeChoice(vae=A)
     assert choice("None", overrides_preferences=False) == VaeChoice()
     assert choice("auto", overrides_preferences=False) == VaeChoice()
+
+
+LARGE = file("Large.VAE.safetensors")
+MODULES = (*FILES, LARGE)
+
+
+@pytest.mark.parametrize(
+    ("module", "vae"),
+    [
+        ("a.pt", A),
+        ("a", A),
+        ("A.PT", A),
+        ("sub/a.pt", A),
+        ("sub\\b.safetensors", B),
+        ("/home/me/forge/models/VAE/b.safetensors", B),
+        ("C:\\Forge\\models\\VAE\\b.safetensors", B),
+        ("/home/me/forge/models/VAE/b", B),
+        (" b.safetensors ", B),
+        ("tiny.vae.pt", COMPANION),
+        ("tiny.vae", COMPANION),
+        ("tiny", COMPANION),
+        ("tiny-2", SECOND),
+        ("Large", LARGE),
+        ("large.vae.SAFETENSORS", LARGE),
+        ("a.safetensors", None),  # another file, though one of that stem is here
+        ("b.pt", None),
+        ("models/text_encoder/clip_l.safetensors", None),
+        ("t5xxl_fp16.gguf", None),
+        ("", None),
+        ("/", None),
+        (".", None),
+        (".safetensors", None),
+        ("VAE/", None),
+    ],
+)
+def test_forges_modules_by_any_of_their_names(module, vae):
+    """Spec modern.md: by path or by file name; a name without extension is looked up by stem."""
+    assert module_named(MODULES, module) == vae
+
+
+def test_case_counts_between_names_that_differ_in_nothing_else():
+    files = (file("x.pt"), file("X.pt"))
+    assert [module_named(files, name) for name in ("X.pt", "x.pt", "X")] == [
+        files[1], files[0], files[1],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("halves", "lack"),
+    [
+        (None, ""),
+        (["encoder", "decoder"], ""),
+        ([], "holds no VAE"),
+        (["encoder"], "holds only a part of a VAE, its encoder"),
+        (["decoder"], "holds only a part of a VAE, its decoder"),
+    ],
+)
+def test_what_a_checkpoint_lacks_of_a_vae(halves, lack):
+    assert lack_of(halves) == lack

@@ -5,11 +5,13 @@ import pytest
 from hexfusion.adapters.storage.catalogues.vaes_memory import MemoryVaes
 from hexfusion.application.catalogues.vaes import Vaes
 from hexfusion.domain.checkpoints import Checkpoint
-from hexfusion.domain.errors import NotFound
+from hexfusion.domain.errors import MissingVae, NotFound, OptionError
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.options import Options
 from hexfusion.domain.vaes import VaeFile
+from tests.application.worlds import TINY as MODEL
 from tests.application.worlds import World, world
+from tests.contracts.vae_catalog import DECODER, ENCODER, UNET, holding
 
 TINY = Checkpoint(name="sub/tiny.ckpt", filename="Stable-diffusion/sub/tiny.ckpt")
 FORCED = VaeFile(name="forced.pt", filename="forced.pt")
@@ -143,3 +145,139 @@ def test_infotext_chooses_the_vae_again(files):
     again = use.txt2img(Txt2Img(infotext=text))
     assert again.info.sd_vae_name == "b.pt"
     assert again.pictures[0].image.tobytes() == made.pictures[0].image.tobytes()
+
+
+#: Forge's option.
+MODULES = "forge_additional_modules"
+
+
+@pytest.mark.parametrize(
+    ("stored", "overrides", "used"),
+    [
+        ({MODULES: ["b.pt"]}, {}, "b.pt"),
+        ({}, {MODULES: ["b.pt"]}, "b.pt"),
+        ({}, {MODULES: ["b"]}, "b.pt"),
+        ({}, {MODULES: ["/forge/models/VAE/b.pt"]}, "b.pt"),
+        # SillyTavern sends the VAE as both
+        ({}, {MODULES: ["b.pt"], "sd_vae": "b.pt"}, "b.pt"),
+        ({}, {MODULES: ["b.pt"], "sd_vae": "a.pt"}, "a.pt"),
+        ({}, {MODULES: ["b.pt"], "sd_vae": "None"}, None),
+        ({}, {MODULES: ["b.pt"], "sd_vae": "Automatic"}, "b.pt"),
+        ({}, {MODULES: ["b.pt"], "sd_vae": None}, "b.pt"),
+        ({}, {MODULES: []}, None),
+        ({}, {MODULES: ["clip_l.safetensors", "b.pt", "t5xxl_fp16.safetensors"]}, "b.pt"),
+        ({}, {MODULES: ["a.pt", "b.pt"]}, "b.pt"),  # Forge's last one stays
+        ({}, {MODULES: ["t5xxl_fp16.safetensors"]}, None),
+        # what the request itself says counts before what is stored
+        ({"sd_vae": "a.pt"}, {MODULES: ["b.pt"]}, "b.pt"),
+        ({"sd_vae": "None"}, {MODULES: ["b.pt"]}, "b.pt"),
+        ({"sd_vae": "a.pt"}, {MODULES: ["clip_l.safetensors"]}, "a.pt"),
+        ({"sd_vae": "a.pt"}, {MODULES: []}, "a.pt"),
+        ({"sd_vae": "a.pt", MODULES: ["b.pt"]}, {}, "a.pt"),
+        ({MODULES: ["b.pt"]}, {"sd_vae": "a.pt"}, "a.pt"),
+        ({MODULES: ["b.pt"]}, {"sd_vae": "None"}, None),
+        ({MODULES: ["b.pt"]}, {"samples_format": "png"}, "b.pt"),
+    ],
+)
+def test_a_vae_among_forges_modules_is_used_where_sd_vae_is_absent(files, stored, overrides, used):
+    """Spec modern.md; issue 12, item 17."""
+    found = vaes(files).for_job(Options(stored).with_overrides(overrides), TINY)
+    assert (found and found.name) == used
+
+
+def test_the_flag_and_the_checkpoints_notes_count_as_with_sd_vae(files):
+    files["forced.pt"] = b"forced"
+    asked = Options().with_overrides({MODULES: ["a.pt"]})
+    found = vaes(files, forced=FORCED).for_job(asked, TINY)
+    assert found and found.name == "forced.pt"
+    files["Stable-diffusion/sub/tiny.json"] = b'{"vae": "b.pt"}'
+    found = vaes(files).for_job(asked, TINY)
+    assert found and found.name == "a.pt"
+    off = asked.updated({"sd_vae_overrides_per_model_preferences": False})
+    found = vaes(files).for_job(off, TINY)
+    assert found and found.name == "b.pt"
+
+
+def test_what_sillytavern_sends_when_a_vae_is_chosen(files):
+    result, text = picture(world(vaes=files), sd_vae="a.pt", **{MODULES: ["a.pt"]})
+    assert "VAE: a.pt" in text
+    assert not result.info.comments
+
+
+def test_modules_that_are_none_here_are_told_in_comments_and_log(files, caplog):
+    """Forge leaves them out, too, and says nothing."""
+    modules = ["clip_l.safetensors", "/forge/models/text_encoder/t5.gguf", "typo", "typo", "b.pt"]
+    with caplog.at_level(logging.WARNING):
+        result, text = picture(world(vaes=files), **{MODULES: modules})
+    assert "VAE: b.pt" in text
+    (comment,) = result.info.comments
+    assert comment == (
+        "forge_additional_modules: no VAE file is called 'clip_l.safetensors', "
+        "'/forge/models/text_encoder/t5.gguf', 'typo': left out"
+    )
+    assert comment in caplog.messages
+
+
+@pytest.mark.parametrize("value", ["a.pt", {"vae": "a.pt"}, 5, [["a.pt"]], [None]])
+def test_what_is_no_list_of_texts_is_refused_by_name(files, value):
+    with pytest.raises(OptionError) as refused:
+        picture(world(vaes=files), **{MODULES: value})
+    assert refused.value.key == MODULES
+
+
+def without_vae(files, *names: str) -> World:
+    """A world whose checkpoint holds a UNet, and tensors of these names."""
+    files[MODEL.filename] = holding([UNET, *names])
+    return world(vaes=files)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({}, "no VAE file is chosen"),
+        ({"sd_vae": "None"}, "no VAE file is chosen"),
+        ({"sd_vae": "Automatic"}, "no VAE file is chosen"),
+        ({"sd_vae": "typo.pt"}, "no VAE file is called 'typo.pt'"),
+        ({MODULES: ["typo.pt"]}, "no VAE file is chosen"),
+        ({MODULES: []}, "no VAE file is chosen"),
+        ({"sd_vae_decode_method": "TAESD", "sd_vae": "None"}, None),
+        ({"sd_vae": "a.pt"}, None),
+        ({MODULES: ["a.pt"]}, None),
+    ],
+)
+def test_a_checkpoint_without_a_vae_is_refused_when_planned(files, overrides, words):
+    """Before the job waits in the queue, and before its file is loaded. The message tells the
+    checkpoint, and what to do."""
+    use = without_vae(files)
+    request = Txt2Img(prompt="x", steps=2, width=64, height=64, override_settings=overrides)
+    if words is None:
+        use.txt2img.prepare(request)
+        return
+    with pytest.raises(MissingVae, match=words) as refused:
+        use.txt2img.prepare(request)
+    assert refused.value.field == "sd_vae"
+    for told in ("'tiny.safetensors' holds no VAE", "tiny.vae.safetensors", "--vae-path"):
+        assert told in refused.value.message
+
+
+@pytest.mark.parametrize(("name", "half"), [(ENCODER, "its encoder"), (DECODER, "its decoder")])
+def test_a_part_of_a_vae_is_named_when_planned(files, name, half):
+    with pytest.raises(MissingVae, match=f"holds only a part of a VAE, {half}"):
+        without_vae(files, name).txt2img.prepare(Txt2Img(prompt="x", width=64, height=64))
+
+
+def test_a_vae_of_its_own_and_one_beside_it_are_enough(files):
+    whole = without_vae(files, ENCODER, DECODER)
+    whole.txt2img.prepare(Txt2Img(prompt="x", width=64, height=64))
+    files["Stable-diffusion/tiny.vae.pt"] = b""
+    _, text = picture(without_vae(files))
+    assert "VAE: tiny.vae.pt" in text
+
+
+def test_each_checkpoint_of_a_job_is_asked(files):
+    files["/models/other.safetensors"] = holding([UNET])
+    request = Txt2Img(
+        prompt="x", width=64, height=64, refiner_checkpoint="other", refiner_switch_at=0.5
+    )
+    with pytest.raises(MissingVae, match=r"'other\.safetensors' holds no VAE"):
+        world(vaes=files).txt2img.prepare(request)

@@ -178,3 +178,24 @@ def test_whatever_is_accepted_survives_being_stored_again(changes):
     else:
         assert Options(options.stored) == options
         assert hash(Options(options.stored)) == hash(options)
+
+
+def test_what_a_request_names_itself_is_known():
+    """So that it can count before what is stored under another key."""
+    base = Options({"sd_vae": "a.pt"})
+    given = base.with_overrides({"tiling": False, "sd_vae": None, "api_useragent": "x"})
+    assert [given.overridden(key) for key in ("tiling", "sd_vae", "api_useragent")] == [
+        True, False, False,
+    ]  # fmt: skip
+    assert given.updated({"font": "x"}).overridden("tiling")
+    assert given.with_overrides({"font": "x"}).overridden("tiling")
+    assert not base.overridden("sd_vae")
+    assert Options({"tiling": False}) == given.updated({"sd_vae": None})
+
+
+def test_forges_modules_are_known_without_being_listed():
+    """Clients tell Forge by that key among the options."""
+    options = Options({"forge_additional_modules": ["a", 5]})
+    assert options.texts("forge_additional_modules") == ("a", "5")
+    assert Options().texts("forge_additional_modules") == ()
+    assert "forge_additional_modules" not in list(options)
