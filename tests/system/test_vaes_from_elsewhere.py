@@ -28,7 +28,14 @@ from tests.sight import assert_differ, assert_wide, furthest  # noqa: E402
 pytestmark = pytest.mark.torch
 
 PREFIX = "first_stage_model."
-ASKED = {"prompt": "a red house", "steps": 3, "width": 64, "height": 64, "seed": 7, "cfg_scale": 5}
+ASKED = {
+    "prompt": "a yellow star in the night sky",
+    "steps": 4,
+    "width": 64,
+    "height": 64,
+    "seed": 7,
+    "cfg_scale": 8,
+}
 VAES = ("own.safetensors", "other.safetensors")
 
 
@@ -191,8 +198,20 @@ def picture_of(image: Image.Image) -> str:
     [
         {"path": "img2img", "denoising_strength": 0.6},
         {"path": "img2img", "denoising_strength": 0.9, "mask": "left", "inpainting_fill": 2},
-        {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.5, "hr_upscaler": "Lanczos"},
-        {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.5, "hr_upscaler": "Latent"},
+        {
+            "enable_hr": True,
+            "hr_scale": 2,
+            "denoising_strength": 0.5,
+            "hr_second_pass_steps": 2,
+            "hr_upscaler": "Lanczos",
+        },
+        {
+            "enable_hr": True,
+            "hr_scale": 2,
+            "denoising_strength": 0.5,
+            "hr_second_pass_steps": 2,
+            "hr_upscaler": "Latent",
+        },
         {"override_settings": {"show_progress_type": "Full"}},
         {"batch_size": 2},
     ],
