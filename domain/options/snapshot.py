@@ -57,7 +57,7 @@ class Options(Mapping[str, OptionValue]):
         named = {key: value for key, value in overrides.items() if value is not None}
         allowed = {k: v for k, v in named.items() if not known_option(k).api_restricted}
         options = self.updated(allowed)
-        options._overridden = self._overridden | allowed.keys()
+        options._overridden = frozenset((*self._overridden, *allowed))
         return options
 
     def overridden(self, key: str) -> bool:
