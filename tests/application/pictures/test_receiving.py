@@ -165,3 +165,10 @@ def test_a_decoded_picture_does_not_hold_its_file(format, frames):
     assert not held or (format, frames) == ("PNG", 1)
     assert getattr(image, "fp", None) is None
     assert image.size == (16, 8)
+
+
+@pytest.mark.parametrize("format", ["BMP", "GIF", "ICO", "PPM", "TGA"])
+@pytest.mark.parametrize("size", [(16, 8), (8, 16), (300, 200)])
+def test_formats_without_orientation_tell_their_size_too(format, size):
+    received = Received(encoded(Image.new("RGB", size, "red"), format))
+    assert received.size == received.decode().size
