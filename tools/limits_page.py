@@ -29,7 +29,8 @@ _CACHES = """
 | kept | bound |
 |---|---|
 | checkpoints, and with them hypernetworks, merged LoRA weights, \
-networks for previews, faces, upscaling and interrogation | `--model-vram` and `--model-ram`; options `sd_checkpoints_limit`, `sd_checkpoint_cache` |
+networks for previews, faces, upscaling and interrogation | \
+`--model-vram` and `--model-ram`; options `sd_checkpoints_limit`, `sd_checkpoint_cache` |
 | VAEs from files | option `sd_vae_checkpoint_cache` and one more |
 | pictures enlarged by extras | `--picture-cache`, option `upscaling_max_images_in_cache` |
 | encoded texts | 64 and 64 MiB for each text encoder of a checkpoint in memory |
