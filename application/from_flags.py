@@ -7,7 +7,8 @@ from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.catalogues.vaes import Vaes
 from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.generation.extra_networks import ExtraNetworks
-from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.allotment import shared
+from hexfusion.application.jobs.board import MAX_WATCHERS, JobBoard
 from hexfusion.application.jobs.grouping import Grouping
 from hexfusion.application.jobs.job import Clock, Job, Meters
 from hexfusion.application.jobs.queue import JobQueue, Ready
@@ -71,6 +72,7 @@ def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQu
         meters=meters,
         grouping=Grouping(flags.integer("overtakes"), flags.integer("overtaking_time")),
         ready=ready,
+        share=shared(flags.integer("queue"), flags.integer("queue_per_user")),
     )
 
 
@@ -97,8 +99,10 @@ def job_board(flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock) -> Jo
         seconds=flags.integer("job_retention"),
         jobs=flags.integer("job_limit"),
         bytes=flags.integer("job_memory") << 20,
+        all_jobs=flags.integer("job_limit_all"),
     )
-    return JobBoard(jobs, store, clock, retention)
+    watchers = shared(MAX_WATCHERS, flags.integer("watchers_per_user"))
+    return JobBoard(jobs, store, clock, retention, watchers=watchers)
 
 
 def save_images(

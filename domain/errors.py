@@ -96,6 +96,24 @@ class QueueFull(HexfusionError):
         self.retry_after = retry_after
 
 
+class ShareTaken(QueueFull):
+    """A party has its share of places, and those that are free are for others.
+
+    `party` is "user NAME" or "address ADDRESS", empty if unknown; it has `held` of `what` ("jobs
+    waiting") already. `retry_after` is in seconds.
+    """
+
+    def __init__(self, party: str, held: int, what: str, retry_after: int) -> None:
+        HexfusionError.__init__(
+            self,
+            f"{party or 'this client'} has {held} {what} already, as many as one user or address"
+            f" may have now; try again in {retry_after} s",
+        )
+        self.party = party
+        self.waiting = held
+        self.retry_after = retry_after
+
+
 class TooManyWatchers(QueueFull):
     """The limit of clients that wait for another thread's job, or read its events, is reached."""
 

@@ -7,6 +7,7 @@ request with the same id gets the same result. See docs/adr/0009.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -14,8 +15,9 @@ from typing import Any
 
 from PIL.Image import Image
 
+from hexfusion.application.jobs.allotment import Allotment, unshared
 from hexfusion.application.jobs.failures import log_failure
-from hexfusion.application.jobs.job import Abandoned, Clock, JobState
+from hexfusion.application.jobs.job import Abandoned, Clock, JobState, party_of
 from hexfusion.application.jobs.orders import Entry, JobOutcome, Order, check_same
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
@@ -27,6 +29,7 @@ from hexfusion.domain.errors import (
     NotFound,
     ResultTooLarge,
     ServerStopping,
+    ShareTaken,
     TooManyWatchers,
 )
 
@@ -34,6 +37,8 @@ from hexfusion.domain.errors import (
 MAX_WATCHERS = 32
 #: Most jobs that are finished but still being encoded, in addition to those that run and wait.
 MAX_CLOSING = 8
+#: Most of these that may be one party's.
+CLOSING_EACH = 6
 #: Longest id a client may give, characters.
 MAX_ID = 1024
 #: Seconds between two checks whether a client waiting for another thread's job has disconnected.
@@ -55,8 +60,11 @@ class _Role(Enum):
 class Watch:
     """A client's subscription to the events of one job. Must be closed."""
 
-    def __init__(self, board: "JobBoard", entry: Entry | None, kept: JobStatus | None) -> None:
+    def __init__(
+        self, board: "JobBoard", entry: Entry | None, kept: JobStatus | None, party: str
+    ) -> None:
         self._board = board
+        self._party = party
         self._entry = entry
         self._kept = kept
         self._open = True
@@ -82,14 +90,15 @@ class Watch:
         """End the subscription; another client may watch. May be called more than once."""
         if self._open:
             self._open = False
-            self._board.leave()
+            self._board.leave(self._party)
 
 
 class JobBoard:
     """Jobs by owner and id. Thread-safe.
 
     `owner` is the login of the caller; callers cannot see, fetch or stop jobs of other logins. It
-    is None if the server has no logins.
+    is None if the server has no logins. `party` is who shares places and turns with others; by
+    default the login.
     """
 
     def __init__(
@@ -99,31 +108,34 @@ class JobBoard:
         clock: Clock,
         retention: Retention | None = None,
         max_watchers: int = MAX_WATCHERS,
+        watchers: Allotment | None = None,
     ) -> None:
+        """`watchers` says how many of `max_watchers` may be one party's; by default all."""
         self._queue = queue
         self._store = store
         self._clock = clock
         self._retention = retention or Retention()
-        self._max_watchers = max_watchers
+        self._places = watchers or unshared(max_watchers)
         self._lock = threading.RLock()
         self._live: dict[tuple[str | None, str], Entry] = {}
-        self._watchers = 0
+        self._watchers = Counter[str]()
 
     def perform(
         self,
         order: Order[Any],
         *,
         owner: str | None = None,
+        party: str | None = None,
         abandoned: Abandoned = lambda: False,
     ) -> JobOutcome:
         """Run the job in this thread, or wait for the thread that already runs the same job.
 
         `abandoned` tells whether the client has disconnected. Raises what `order.make` and
-        `order.encode` raise; `QueueFull`, `ServerStopping`, `JobCancelled`;
+        `order.encode` raise; `QueueFull`, `ShareTaken`, `ServerStopping`, `JobCancelled`;
         `JobConflict` if a different job with this id is queued or running.
         """
         while True:
-            found = self._claim(order, owner, abandoned, keep=order.id is not None)
+            found = self._claim(order, owner, party, abandoned, keep=order.id is not None)
             match found:
                 case (entry, _Role.DOES):
                     try:
@@ -132,7 +144,7 @@ class JobBoard:
                     finally:
                         entry.settle(abandoned)
                 case (entry, role):
-                    error = self._await(entry, abandoned)
+                    error = self._await(entry, party, abandoned)
                     if role is _Role.JOINS and error:
                         try:
                             raise error
@@ -145,17 +157,22 @@ class JobBoard:
                         return JobOutcome(found.id, body, replayed=True)
 
     def submit(
-        self, order: Order[Any], *, owner: str | None = None, new_id: str | None = None
+        self,
+        order: Order[Any],
+        *,
+        owner: str | None = None,
+        party: str | None = None,
+        new_id: str | None = None,
     ) -> JobStatus:
         """Start the job in a thread of the server; `new_id` is its id if the order has none.
 
-        Raises `QueueFull`, `ServerStopping`, `JobConflict`.
+        Raises `QueueFull`, `ShareTaken`, `ServerStopping`, `JobConflict`.
         """
         while True:
-            found = self._claim(order, owner, lambda: False, keep=True, new_id=new_id)
+            found = self._claim(order, owner, party, lambda: False, keep=True, new_id=new_id)
             match found:
                 case (entry, _Role.CAME_LATE):
-                    self._await(entry, lambda: False)
+                    self._await(entry, party, lambda: False)
                 case (entry, role):
                     if role is _Role.DOES:
                         self._start(entry)
@@ -252,13 +269,13 @@ class JobBoard:
         self._queue.cancel(entry.job)
         return self.status_of(entry)
 
-    def watch(self, id: str, owner: str | None = None) -> Watch:
-        """Subscribe to a job's events. Raises `NotFound`, `TooManyWatchers`."""
+    def watch(self, id: str, owner: str | None = None, party: str | None = None) -> Watch:
+        """Subscribe to a job's events. Raises `NotFound`, `TooManyWatchers`, `ShareTaken`."""
         with self._lock:
             entry = self._live.get((owner, id))
             kept = None if entry else self.status(id, owner)
-            self._enter()
-        return Watch(self, entry, kept)
+            watcher = self._enter(owner, party)
+        return Watch(self, entry, kept, watcher)
 
     @property
     def busy(self) -> bool:
@@ -298,15 +315,17 @@ class JobBoard:
             changes=view.changes,
         )
 
-    def leave(self) -> None:
-        """Used by `Watch`: one watcher fewer."""
+    def leave(self, party: str) -> None:
+        """Used by `Watch`: one watcher of the party fewer."""
         with self._lock:
-            self._watchers -= 1
+            self._watchers[party] -= 1
+            self._watchers += Counter()  # without those that have none
 
     def _claim(
         self,
         order: Order[Any],
         owner: str | None,
+        party: str | None,
         abandoned: Abandoned,
         *,
         keep: bool,
@@ -328,12 +347,22 @@ class JobBoard:
                 return record
             if len(self._live) >= self._queue.places + MAX_CLOSING:
                 raise self._queue.refusal()
-            entry = Entry(order, self._clock, owner, order.id or new_id)
+            entry = Entry(order, self._clock, owner, order.id or new_id, party)
+            self._check_share(entry.job.party)
             entry.clients.join(abandoned)
             entry.keep = keep
             self._queue.enter(entry.job)
             self._live[owner, entry.job.id] = entry
             return entry, _Role.DOES
+
+    def _check_share(self, party: str) -> None:
+        """Raises `ShareTaken` if the party has too many jobs that are yet to be encoded."""
+        mine, each = (
+            sum(one.job.party == party for one in self._live.values()),
+            self._queue.places_each,
+        )
+        if each < self._queue.places and mine >= each + CLOSING_EACH:
+            raise ShareTaken(party, mine, "jobs under way", self._queue.refusal().retry_after)
 
     def _same(self, order: Order[Any], owner: str | None) -> JobRecord | None:
         """The record of the successful job of an equal request with the same id, if it is kept.
@@ -415,6 +444,7 @@ class JobBoard:
             id=job.id,
             kind=job.kind,
             owner=job.owner,
+            party=job.party,
             state=state.value,
             kept=kept,
             digest=entry.order.digest,
@@ -425,13 +455,13 @@ class JobBoard:
             size=len(body),
         )
 
-    def _await(self, entry: Entry, abandoned: Abandoned) -> Exception | None:
+    def _await(self, entry: Entry, party: str | None, abandoned: Abandoned) -> Exception | None:
         """Wait until the job is over; returns its error, None if it succeeded.
 
-        Raises `TooManyWatchers`, and `JobCancelled` if the client disconnects.
+        Raises `TooManyWatchers`, `ShareTaken`, and `JobCancelled` if the client disconnects.
         """
         try:
-            with self._watching():
+            with self._watching(entry.job.owner, party):
                 while not entry.over.wait(_PATROL):
                     if abandoned():
                         raise JobCancelled(f"nobody waits for job {entry.job.id}")
@@ -451,15 +481,20 @@ class JobBoard:
             self._store.remove(record)
 
     @contextmanager
-    def _watching(self) -> Iterator[None]:
-        self._enter()
+    def _watching(self, owner: str | None, party: str | None) -> Iterator[None]:
+        watcher = self._enter(owner, party)
         try:
             yield
         finally:
-            self.leave()
+            self.leave(watcher)
 
-    def _enter(self) -> None:
+    def _enter(self, owner: str | None, party: str | None) -> str:
+        """Count a watcher; returns whose it is, for `leave`."""
+        party = party_of(owner) if party is None else party
         with self._lock:
-            if self._watchers >= self._max_watchers:
-                raise TooManyWatchers(self._watchers)
-            self._watchers += 1
+            if self._places.full(self._watchers):
+                raise TooManyWatchers(self._watchers.total())
+            if self._places.exceeded(self._watchers, party):
+                raise ShareTaken(party, self._watchers[party], "watchers", 5)
+            self._watchers[party] += 1
+        return party

@@ -1,8 +1,8 @@
 """Chooses the next job of the queue: jobs whose checkpoints are in memory may go first.
 
-If two clients use two checkpoints alternately, first come, first served would load a checkpoint for
-every job. So a job whose checkpoints are in memory may overtake others. How often a job can be
-overtaken, and for how long after the first time, is bounded (`Grouping`). See docs/adr/0018.
+If two clients use two checkpoints alternately, taking turns would load a checkpoint for every job.
+So a job whose checkpoints are in memory may overtake others. How often a job can be overtaken, and
+for how long after the first time, is bounded (`Grouping`). See docs/adr/0018 and 0025.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,10 +25,11 @@ GROUPING = Grouping()
 class Waiting(Protocol):
     """A job in the queue.
 
-    `models` are the paths of the checkpoints it uses, `overtaken` counts how often it was
-    overtaken, `overtaken_at` is the time of the first, None before.
+    `party` is whose job it is. `models` are the paths of the checkpoints it uses, `overtaken`
+    counts how often it was overtaken, `overtaken_at` is the time of the first, None before.
     """
 
+    party: str
     models: Collection[str]
     overtaken: int
     overtaken_at: float | None
@@ -40,22 +41,37 @@ W = TypeVar("W", bound=Waiting)
 def next_of(waiting: Sequence[W], ready: Collection[str], grouping: Grouping, now: float) -> W:
     """The job to run next.
 
-    `waiting` is in order of arrival and not empty; `ready` are the paths of checkpoints in memory;
-    `now` is in the seconds of `overtaken_at`.
+    `waiting` is in the order of turns and not empty, a party's own jobs in order of arrival;
+    `ready` are the paths of checkpoints in memory; `now` is in the seconds of `overtaken_at`.
 
-    That is the first job, unless it needs a checkpoint loaded, may be overtaken, and a job behind
-    it needs none loaded: then the first of those. Jobs that use no checkpoint never overtake, since
-    that saves no load. Jobs for the same checkpoints stay in order, so no job has been overtaken
-    more often than one before it, and checking the bounds of the first job is enough.
+    That is the first job, unless it needs a checkpoint loaded: then the first behind it that needs
+    none, and overtakes none that may not be overtaken. Jobs that use no checkpoint never overtake,
+    since that saves no load.
     """
     first = waiting[0]
     if _there(first, ready) or not _may_be_overtaken(first, grouping, now):
         return first
-    return next((job for job in waiting if job.models and _there(job, ready)), first)
+    for job in waiting:
+        if job.models and _there(job, ready):
+            ahead = overtaken_by(job, waiting)
+            if all(_may_be_overtaken(each, grouping, now) for each in ahead):
+                return job
+    return first
+
+
+def overtaken_by(job: W, waiting: Sequence[W]) -> list[W]:
+    """The jobs that `job` overtakes if it starts now: that whose turn it is, and those of its own
+    party before it.
+
+    Others are not overtaken: what runs is charged to its party, whose next turn is the later for it.
+    """
+    place = waiting.index(job)
+    first = waiting[0]
+    return [each for each in waiting[:place] if each is first or each.party == job.party]
 
 
 def note_overtaken(ahead: Sequence[Waiting], now: float) -> None:
-    """Count one more overtaking for each job in `ahead`, those before the job that starts."""
+    """Count one more overtaking for each job in `ahead`."""
     for job in ahead:
         job.overtaken += 1
         if job.overtaken_at is None:

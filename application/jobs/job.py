@@ -57,12 +57,18 @@ def new_task_id(kind: str) -> str:
     return f"task({kind}-{''.join(secrets.choice(alphabet) for _ in range(7))})"
 
 
+def party_of(owner: str | None) -> str:
+    """The party of a login; without logins one that all are of, unless their address tells."""
+    return "" if owner is None else f"user {owner}"
+
+
 class Job:
     """A job. Any thread may read and interrupt it; one thread runs it.
 
-    `owner` is the login of the client, None if the server has no logins. `models` are the paths of
-    the checkpoints that it uses, as far as known before it runs. `changes` counts the changes of
-    its state and progress.
+    `owner` is the login of the client, None if the server has no logins: it decides who sees the
+    job. `party` is who shares slots and places with others: the login, or where there are none the
+    client's address. `models` are the paths of the checkpoints that it uses, as far as known before
+    it runs. `changes` counts the changes of its state and progress.
     """
 
     def __init__(
@@ -73,10 +79,12 @@ class Job:
         abandoned: Abandoned = lambda: False,
         owner: str | None = None,
         models: Collection[str] = (),
+        party: str | None = None,
     ) -> None:
         self.id = id or new_task_id(kind)
         self.kind = kind
         self.owner = owner
+        self.party = party_of(owner) if party is None else party
         self.models = models
         self.overtaken = 0
         self.overtaken_at: float | None = None

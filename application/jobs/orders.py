@@ -106,9 +106,16 @@ class Entry:
     with the last reference to the entry: so entries must not be part of reference cycles.
     """
 
-    def __init__(self, order: Order[Any], clock: Clock, owner: str | None, id: str | None) -> None:
+    def __init__(
+        self,
+        order: Order[Any],
+        clock: Clock,
+        owner: str | None,
+        id: str | None,
+        party: str | None = None,
+    ) -> None:
         self.clients = Clients()
-        self.job = Job(order.kind, clock, id, self.clients.gone, owner, order.models)
+        self.job = Job(order.kind, clock, id, self.clients.gone, owner, order.models, party)
         self.order = order
         self.keep = False
         self.over = threading.Event()

@@ -1,18 +1,27 @@
 """The job queue: a fixed number of slots, and a bounded number of waiting jobs.
 
-Jobs run in order of arrival, except that jobs whose checkpoints are in memory may overtake others,
-within bounds (`grouping`). A job runs in the thread that submits it. `/progress`, `/interrupt` and
+The parties that wait take turns (`turns`), each with its jobs in order of arrival, except that jobs
+whose checkpoints are in memory may overtake others, within bounds (`grouping`). A job runs in the thread that submits it. `/progress`, `/interrupt` and
 `/skip`, which are global in A1111, apply to one job: the one named by id, else the one that has
 been running longest. With logins, each user sees only their own jobs.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from hexfusion.application.jobs.grouping import GROUPING, Grouping, next_of, note_overtaken
+from hexfusion.application.jobs.allotment import Allotment, unshared
+from hexfusion.application.jobs.grouping import (
+    GROUPING,
+    Grouping,
+    next_of,
+    note_overtaken,
+    overtaken_by,
+)
 from hexfusion.application.jobs.job import NO_METERS, Clock, Job, JobState, Meters, visible
-from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping
+from hexfusion.application.jobs.turns import Turns
+from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ServerStopping, ShareTaken
 
 #: Returns the paths of the checkpoints that are loaded and ready.
 Ready = Callable[[], Collection[str]]
@@ -26,7 +35,8 @@ _JUDGED = 0.011
 class JobQueue:
     """Runs up to `slots` jobs at once, each in the thread that submits it.
 
-    At most `max_waiting` jobs wait; one more raises `QueueFull`. Within the bounds of `grouping`,
+    At most `max_waiting` jobs wait; one more raises `QueueFull`. `share` says how many of these
+    places one party may have; without it all. One job more raises `ShareTaken`. Within the bounds of `grouping`,
     jobs whose checkpoints are `ready`, or in use by a running job, go first.
 
     No callback but the clock is called while the lock is held: `ready` asks the backend, which may
@@ -42,9 +52,12 @@ class JobQueue:
         meters: Meters = NO_METERS,
         grouping: Grouping = GROUPING,
         ready: Ready = tuple,
+        share: Allotment | None = None,
     ) -> None:
         self._clock = clock
         self._slots = slots
+        self._share = share or unshared(max_waiting)
+        self._turns = Turns(slots)
         self._grouping = grouping
         self._ready = ready
         self._max_waiting = max_waiting
@@ -73,15 +86,22 @@ class JobQueue:
     def enter(self, job: Job) -> None:
         """Put the job into the queue; the caller must run it in `turn`.
 
-        Raises `QueueFull`, `ServerStopping`.
+        Raises `QueueFull`, `ShareTaken`, `ServerStopping`.
         """
         with self._changed:
             if self._stopping:
                 raise ServerStopping
+            held = Counter(each.party for each in self._waiting)
             if self._full():
                 raise self.refusal()
+            if not self._open() and self._share.exceeded(held, job.party):
+                raise self._share_taken(job.party, held[job.party])
             job.meters = self._meters
+            self._pass_time()
+            self._turns.enter(job.party, waits=held[job.party] > 0)
             self._waiting.append(job)
+            if len(self._running) < self._slots:
+                self._changed.notify_all()  # whose turn it is may have changed
             self._tell_waiting()
 
     @contextmanager
@@ -125,14 +145,26 @@ class JobQueue:
     def _next(self, ready: Collection[str]) -> Job:
         """The waiting job that is to run next."""
         in_use = (model for job in self._running for model in job.models)
-        return next_of(self._waiting, {*ready, *in_use}, self._grouping, self._clock())
+        return next_of(self._in_turn(), {*ready, *in_use}, self._grouping, self._clock())
+
+    def _in_turn(self) -> list[Job]:
+        """The waiting jobs in the order in which they should run. Requires the lock."""
+        return self._turns.order(self._waiting, self._running)
+
+    def _pass_time(self) -> None:
+        """Charge the running jobs' parties; before the lists change. Requires the lock.
+
+        Between two changes the accounts stay as they are, so that all waiting threads agree on
+        whose turn it is.
+        """
+        self._turns.pass_time(self._clock(), self._running, self._waiting)
 
     def _start(self, job: Job) -> None:
         """Move a waiting job to the running ones. Requires the lock, as do the next methods."""
-        place = self._waiting.index(job)
-        note_overtaken(self._waiting[:place], self._clock())
+        note_overtaken(overtaken_by(job, self._in_turn()), self._clock())
+        self._pass_time()
         self._running.append(job)
-        del self._waiting[place]
+        self._waiting.remove(job)
         self._last = job
         job.enter(JobState.RUNNING)
         self._changed.notify_all()
@@ -141,6 +173,8 @@ class JobQueue:
     def _take_out(self, job: Job, state: JobState) -> bool:
         """Remove a job and set its state; returns whether it was still queued or running."""
         waited, ran = job in self._waiting, job in self._running
+        if waited or ran:
+            self._pass_time()
         if waited:
             self._waiting.remove(job)
         if ran:
@@ -149,6 +183,9 @@ class JobQueue:
             job.enter(state)
             if job is self._last:
                 self._last = job.without_picture()
+        if ran:
+            self._turns.ended(job.party, job.elapsed)
+        if waited or ran:
             self._changed.notify_all()
         if waited:
             self._tell_waiting()
@@ -173,9 +210,15 @@ class JobQueue:
         if ended:
             self._meters.job(job)
 
+    def _open(self) -> bool:
+        """Whether a job that came now would run at once."""
+        return len(self._running) < self._slots and not self._waiting
+
     def _full(self) -> bool:
-        free = len(self._running) < self._slots and not self._waiting
-        return not free and len(self._waiting) >= self._max_waiting
+        return not self._open() and len(self._waiting) >= self._max_waiting
+
+    def _share_taken(self, party: str, waiting: int) -> ShareTaken:
+        return ShareTaken(party, waiting, "jobs waiting", self._patience())
 
     def _patience(self) -> int:
         """Value of Retry-After, 1 to 600 seconds: the shortest time remaining of a running job."""
@@ -187,6 +230,11 @@ class JobQueue:
     def places(self) -> int:
         """Most jobs that may run and wait together."""
         return self._slots + self._max_waiting
+
+    @property
+    def places_each(self) -> int:
+        """Most jobs of one party that may run and wait together."""
+        return self._slots + min(self._share.each, self._max_waiting)
 
     def refusal(self) -> QueueFull:
         """The error for a job that the queue has no room for."""
@@ -219,14 +267,14 @@ class JobQueue:
             return list(self._running)
 
     def waiting(self) -> list[Job]:
-        """Waiting jobs, in order of arrival."""
+        """Waiting jobs, in the order in which they should run."""
         with self._changed:
-            return list(self._waiting)
+            return self._in_turn()
 
     def standing(self) -> tuple[list[Job], list[Job]]:
         """(running, waiting) jobs at one moment: a job that is just starting is in exactly one."""
         with self._changed:
-            return list(self._running), list(self._waiting)
+            return list(self._running), self._in_turn()
 
     def find(self, id: str, owner: str | None = None) -> Job:
         """The running or waiting job of that id; of this owner, if one is named.

@@ -16,7 +16,8 @@ class JobStoreError(HexfusionError):
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The record of a finished job. Times are in seconds since 1970.
 
-    `progress` is the last progress. `digest` is `Order.digest`, equal for equal requests. `kept`
+    `party` is who shares what is kept with others: the owner, or where there is none the client's
+    address. `progress` is the last progress. `digest` is `Order.digest`, equal for equal requests. `kept`
     tells what is stored with the record: "result", "error" or "nothing"; `size` is its size in
     bytes.
     """
@@ -24,6 +25,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     owner: str | None = None
+    party: str = ""
     state: str
     kept: str = "nothing"
     digest: str = ""

@@ -20,6 +20,26 @@ LIMITS = (
         unit="requests",
     ),
     Flag(
+        "queue_per_user",
+        _INTEGER,
+        0,
+        "of these, requests of one user, or of one address where nobody logs in; beyond it 429."
+        " An eighth of the queue is for those with none that waits. 0: three quarters of --queue",
+        _WORKS,
+        least=0,
+        unit="requests",
+    ),
+    Flag(
+        "watchers_per_user",
+        _INTEGER,
+        0,
+        "of the 32 clients that may read a job's events or wait for the same job, those of one user"
+        " or address; beyond it 429. 0: 24",
+        _WORKS,
+        least=0,
+        unit="clients",
+    ),
+    Flag(
         "loads_waiting",
         _INTEGER,
         4,
@@ -74,9 +94,32 @@ LIMITS = (
         least=1,
         unit="seconds",
     ),
-    Flag("job_limit", _INTEGER, 200, "finished jobs that are kept", _WORKS, least=1, unit="jobs"),
     Flag(
-        "job_memory", _INTEGER, 256, "MiB that their results may take", _WORKS, least=1, unit="MiB"
+        "job_limit",
+        _INTEGER,
+        200,
+        "finished jobs that are kept of each user, or address; then their oldest goes",
+        _WORKS,
+        least=1,
+        unit="jobs",
+    ),
+    Flag(
+        "job_limit_all",
+        _INTEGER,
+        2000,
+        "finished jobs that are kept of all together; then the oldest goes of who has most",
+        _WORKS,
+        least=1,
+        unit="jobs",
+    ),
+    Flag(
+        "job_memory",
+        _INTEGER,
+        256,
+        "MiB that all results may take; then the oldest goes of whose results take most",
+        _WORKS,
+        least=1,
+        unit="MiB",
     ),
     Flag(
         "api_rate",

@@ -180,4 +180,4 @@ class TestBoardLocks(LockContract):
         scene.run(ask, ask, leave, look)
         assert outcomes == [b"made", b"made"]
         assert sorted(map(str, made)) == ["None", "same"]
-        assert board._watchers == 0 and not board.busy
+        assert board._watchers.total() == 0 and not board.busy

@@ -13,7 +13,8 @@ OPEN = frozenset({"/internal/ping", "/health/live", "/docs", "/redoc", "/openapi
 
 
 class Gate:
-    """Middleware that authenticates requests and sets `req.context["user"]` to the caller's name.
+    """Middleware that authenticates requests and sets `req.context["user"]` to the caller's name,
+    and "party" to who shares slots and places with others: the user, else the address.
 
     The name is None if no credentials are required. Unknown paths are not handled here: they are
     answered 404 without authentication, as in A1111.
@@ -38,8 +39,10 @@ class Gate:
             user = req.context["user"] = self._accounts.who(req.auth)
         except Denied as error:
             user, denied = None, error
+        # A name cannot be taken for an address: both come with a prefix.
+        party = f"user {user}" if user else f"address {client_of(req.remote_addr)}"
+        req.context["party"] = party
         if self._rate:
-            # A name cannot be taken for an address: it comes with a prefix.
-            self._rate.count(f"user {user}" if user else client_of(req.remote_addr))
+            self._rate.count(party)
         if denied:
             raise denied

@@ -13,7 +13,7 @@ import falcon
 
 from hexfusion.adapters.http.access.body_memory import hand_over
 from hexfusion.adapters.http.resources.job_json import job_response
-from hexfusion.adapters.http.wire.request_response import abandoned, login, send_json
+from hexfusion.adapters.http.wire.request_response import abandoned, login, party, send_json
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.orders import Order
 from hexfusion.domain.errors import InvalidRequest
@@ -27,7 +27,7 @@ def deliver(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: 
     if _ASYNC in _preferences(req):
         _submit(req, resp, board, order)
         return
-    outcome = board.perform(order, owner=login(req), abandoned=abandoned(req))
+    outcome = board.perform(order, owner=login(req), party=party(req), abandoned=abandoned(req))
     resp.data = outcome.body
     resp.content_type = falcon.MEDIA_JSON
     resp.set_header("X-Task-Id", header_safe(outcome.id))
@@ -41,7 +41,7 @@ def _submit(req: falcon.Request, resp: falcon.Response, board: JobBoard, order: 
     # Longer than A1111's ids, and unguessable: the id gives access to the pictures.
     new_id = f"{order.kind}-{secrets.token_urlsafe(16)}"
     order = replace(order, holds=hand_over(req))
-    status = board.submit(order, owner=login(req), new_id=new_id)
+    status = board.submit(order, owner=login(req), party=party(req), new_id=new_id)
     send_json(resp, job_response(status))
     resp.status = falcon.HTTP_202
     resp.set_header("Location", f"{req.root_path}/v1/jobs/{quote(status.id, safe='()')}")

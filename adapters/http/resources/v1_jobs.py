@@ -9,7 +9,7 @@ import falcon
 
 from hexfusion.adapters.http.resources.job_json import JobsResponse, job_response
 from hexfusion.adapters.http.resources.server_sent_events import HEARTBEAT, EventStream
-from hexfusion.adapters.http.wire.request_response import login, query_count, send_json
+from hexfusion.adapters.http.wire.request_response import login, party, query_count, send_json
 from hexfusion.application.jobs.board import JobBoard
 
 
@@ -61,7 +61,7 @@ class Events:
             every = max(int(float(str(options["show_progress_every_n_steps"]))), 0)
         if not options["live_previews_enable"]:
             every = 0
-        watch = self._board.watch(id, login(req))
+        watch = self._board.watch(id, login(req), party(req))
         if req.get_header("Last-Event-ID") == EventStream.LAST:
             watch.close()
             resp.status = (

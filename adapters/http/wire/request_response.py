@@ -40,6 +40,11 @@ def login(req: falcon.Request) -> str | None:
     return req.context.get("user")
 
 
+def party(req: falcon.Request) -> str | None:
+    """Who shares slots and places with others: "user NAME", or "address ADDRESS" without logins."""
+    return req.context.get("party")
+
+
 def abandoned(req: falcon.Request) -> Callable[[], bool]:
     """A function that tells whether the client has disconnected.
 

@@ -329,7 +329,7 @@ def test_a_listener_that_leaves_frees_its_thread(house, gate: Gate) -> None:
             assert b"Transfer-Encoding: chunked" in heard
             client.close()
         assert ask(server.port, "GET", "/v1/jobs/a")[0] == 200
-        wait_for(lambda: services.board._watchers == 0)
+        wait_for(lambda: services.board._watchers.total() == 0)
         gate.open.set()
 
 

@@ -148,7 +148,7 @@ def test_who_joined_before_an_interrupt_gets_what_there_is(board):
     work = Work()
     asked = [start(lambda: board.perform(work.order())) for _ in range(2)]
     assert work.reached.wait(PATIENCE)
-    wait_for(lambda: board._watchers == 1)
+    wait_for(lambda: board._watchers.total() == 1)
     board.cancel("a")
     for thread, _ in asked:
         thread.join(PATIENCE)
@@ -162,7 +162,7 @@ def test_a_job_goes_on_while_any_client_wants_it(board):
     first, _ = start(lambda: board.perform(work.order(), abandoned=gone.is_set))
     assert work.reached.wait(PATIENCE)
     second, other = start(lambda: board.perform(work.order()))
-    wait_for(lambda: board._watchers == 1)
+    wait_for(lambda: board._watchers.total() == 1)
     gone.set()
     time.sleep(0.05)
     assert board.status("a").state is JobState.RUNNING
@@ -176,13 +176,13 @@ def test_and_stops_when_none_does(board):
     work = Work()
     gone = threading.Event()
     asked = [start(lambda: board.perform(work.order(), abandoned=gone.is_set)) for _ in range(2)]
-    wait_for(lambda: board._watchers == 1)
+    wait_for(lambda: board._watchers.total() == 1)
     gone.set()
     for thread, _ in asked:
         thread.join(PATIENCE)
     assert board.status("a").state is JobState.CANCELLED
     assert not board.busy
-    assert board._watchers == 0
+    assert board._watchers.total() == 0
 
 
 def test_jobs_without_an_id_are_each_their_own_and_leave_nothing_behind(board):
@@ -245,7 +245,7 @@ def test_a_client_that_leaves_while_another_does_its_job_frees_its_thread(board)
     board.submit(work.order())
     gone = threading.Event()
     thread, outcome = start(lambda: board.perform(work.order(), abandoned=gone.is_set))
-    wait_for(lambda: board._watchers == 1)
+    wait_for(lambda: board._watchers.total() == 1)
     gone.set()
     thread.join(PATIENCE)
     assert isinstance(outcome[0], JobCancelled)

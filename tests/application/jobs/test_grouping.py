@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hexfusion.application.jobs.grouping import Grouping, next_of, note_overtaken
+from hexfusion.application.jobs.grouping import Grouping, next_of, note_overtaken, overtaken_by
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.queue import JobQueue
 
@@ -20,6 +20,7 @@ class Waiter:
     models: tuple[str, ...]
     overtaken: int = 0
     overtaken_at: float | None = None
+    party: str = ""
 
 
 class Memory:
@@ -49,9 +50,8 @@ def simulated(arrivals, grouping, memory, seconds=1.0):
             number += 1
         if waiting:
             job = next_of(waiting, memory.held, grouping, now)
-            place = waiting.index(job)
-            note_overtaken(waiting[:place], now)
-            del waiting[place]
+            note_overtaken(overtaken_by(job, waiting), now)
+            waiting.remove(job)
             memory.use(job.models)
             ran.append(job)
         now += seconds
@@ -120,6 +120,23 @@ def test_a_job_that_needs_two_is_there_when_both_are():
     waiting = [Waiter(0, ("c",)), Waiter(1, ("a", "b")), Waiter(2, ("a",))]
     assert next_of(waiting, {"a"}, Grouping(), 0.0).number == 2
     assert next_of(waiting, {"a", "b"}, Grouping(), 0.0).number == 1
+
+
+def test_a_job_of_another_party_overtakes_only_that_whose_turn_it_is():
+    """In the order of turns: first's, then others; of its own party it overtakes those before."""
+    first, other = Waiter(0, ("b",), party="ann"), Waiter(1, ("b",), party="eve")
+    own, there = Waiter(2, ("b",), party="bob"), Waiter(3, ("a",), party="bob")
+    waiting = [first, other, own, there]
+    assert next_of(waiting, {"a"}, Grouping(2), 0.0) is there
+    assert overtaken_by(there, waiting) == [first, own]
+    assert overtaken_by(first, waiting) == []
+
+
+def test_a_job_overtakes_none_of_its_own_party_that_may_not_be_overtaken():
+    first, own = Waiter(0, ("b",), party="ann"), Waiter(1, ("b",), overtaken=2, party="bob")
+    there, elses = Waiter(2, ("a",), party="bob"), Waiter(3, ("a",), party="eve")
+    assert next_of([first, own, there], {"a"}, Grouping(2), 0.0) is first
+    assert next_of([first, own, there, elses], {"a"}, Grouping(2), 0.0) is elses
 
 
 class Hand:

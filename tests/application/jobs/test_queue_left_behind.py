@@ -64,7 +64,7 @@ def test_it_may_be_asked_for_again_and_waited_for(board):
     board.submit(work.order())
     assert board.submit(work.order()).id == "a"
     thread, outcome = start(lambda: board.perform(work.order()))
-    wait_for(lambda: board._watchers == 1)
+    wait_for(lambda: board._watchers.total() == 1)
     work.end.set()
     thread.join(PATIENCE)
     assert outcome[0].body == b"result 1"
@@ -129,7 +129,7 @@ def test_a_watcher_hears_of_every_change_until_the_end(board):
     assert watch.status().state is JobState.DONE
     watch.close()
     watch.close()
-    assert board._watchers == 0
+    assert board._watchers.total() == 0
     late = board.watch("a")
     assert late.status().state is JobState.DONE
     assert late.picture(1) is None
