@@ -19,6 +19,7 @@ from hexfusion.adapters.http.access.body_memory import TooMuchWaiting
 from hexfusion.adapters.http.access.cors import ForeignPage
 from hexfusion.adapters.http.access.rate_limit import TooManyRequests
 from hexfusion.adapters.http.access.refusal_log import note
+from hexfusion.adapters.http.access.roles import AdminsOnly
 from hexfusion.adapters.http.wire.json_results import Unencodable, to_json
 from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
 from hexfusion.adapters.http.wire.request_response import Absent
@@ -121,6 +122,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     # Access control and rate limit.
     Denied: _denied,
     ForeignPage: lambda error: deliberate(403, str(error)),
+    AdminsOnly: lambda error: deliberate(403, str(error)),
     TooManyRequests: _wait,
     TooMuchWaiting: _wait,
     # Requests that cannot be read, downloads.

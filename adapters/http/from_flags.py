@@ -11,6 +11,7 @@ import falcon
 from hexfusion.adapters.http.access.body_memory import BodyMemory
 from hexfusion.adapters.http.access.from_flags import access_log, cors, gate
 from hexfusion.adapters.http.app import Services, create_app
+from hexfusion.adapters.http.documents.openapi import ADMIN_ROUTES
 from hexfusion.adapters.http.server import serve, threads_for
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.ports.options import OptionsStore
@@ -27,7 +28,7 @@ def make_app(
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """The WSGI application. Raises `FlagError`, before the services are made: a wrong flag is
     reported at once, not after a backend was imported."""
-    entry, pages, lines = gate(flags), cors(flags), access_log(flags)
+    entry, pages, lines = gate(flags, ADMIN_ROUTES), cors(flags), access_log(flags)
     return create_app(
         make_services(),
         version=version,

@@ -232,14 +232,27 @@ class JobBoard:
         """
         return self._store.body(self._kept(id, owner))
 
-    def statuses(self, owner: str | None = None) -> list[JobStatus]:
-        """The owner's jobs: running, then waiting, then finished ones with the latest first."""
+    def statuses(self, owner: str | None = None, *, of_all: bool = False) -> list[JobStatus]:
+        """The owner's jobs: running, then waiting, then finished ones with the latest first.
+
+        With `of_all` those of all owners, for who may see them.
+        """
         with self._lock:
-            entries = [each for (of, _), each in self._live.items() if of == owner]
+            entries = [each for (of, _), each in self._live.items() if of_all or of == owner]
             self._sweep()
-            kept = [each for each in self._store.records() if each.owner == owner]
+            kept = [each for each in self._store.records() if of_all or each.owner == owner]
         live = sorted(map(self.status_of, entries), key=lambda each: each.position or 0)
         return live + [of_record(each, self._retention) for each in reversed(kept)]
+
+    def whose(self, id: str, owner: str | None = None) -> str | None:
+        """The owner of job `id`: this one if they have one of that id, else another; for who may
+        see the jobs of all. Raises `NotFound`."""
+        with self._lock:
+            owners = [of for of, live in self._live if live == id]
+            owners += [each.owner for each in self._store.records() if each.id == id]
+        if not owners:
+            raise NotFound("job", id)
+        return owner if owner in owners else owners[0]
 
     def finished(self, id: str, owner: str | None = None) -> JobRecord | None:
         """The record of the owner's finished job `id`, None if there is none or it has expired.
@@ -304,6 +317,7 @@ class JobBoard:
         return JobStatus(
             id=job.id,
             kind=job.kind,
+            owner=job.owner,
             # When its work is done its result is yet to be encoded and kept.
             state=JobState.RUNNING if view.over and view.started_at is not None else view.state,
             position=waiting.index(job) + 1 if queued else None,

@@ -63,7 +63,7 @@ def overtaken_by(job: W, waiting: Sequence[W]) -> list[W]:
     """The jobs that `job` overtakes if it starts now: that whose turn it is, and those of its own
     party before it.
 
-    Others are not overtaken: what runs is charged to its party, whose next turn is the later for it.
+    Others are not overtaken: what runs is charged to its party, whose next turn is later for it.
     """
     place = waiting.index(job)
     first = waiting[0]

@@ -1,9 +1,10 @@
 """The job queue: a fixed number of slots, and a bounded number of waiting jobs.
 
 The parties that wait take turns (`turns`), each with its jobs in order of arrival, except that jobs
-whose checkpoints are in memory may overtake others, within bounds (`grouping`). A job runs in the thread that submits it. `/progress`, `/interrupt` and
-`/skip`, which are global in A1111, apply to one job: the one named by id, else the one that has
-been running longest. With logins, each user sees only their own jobs.
+whose checkpoints are in memory may overtake others, within bounds (`grouping`). A job runs in the
+thread that submits it. `/progress`, `/interrupt` and `/skip`, which are global in A1111, apply to
+one job: the one named by id, else the one that has been running longest. With logins, each user
+sees only their own jobs.
 """
 
 import threading
@@ -36,8 +37,8 @@ class JobQueue:
     """Runs up to `slots` jobs at once, each in the thread that submits it.
 
     At most `max_waiting` jobs wait; one more raises `QueueFull`. `share` says how many of these
-    places one party may have; without it all. One job more raises `ShareTaken`. Within the bounds of `grouping`,
-    jobs whose checkpoints are `ready`, or in use by a running job, go first.
+    places one party may have; without it all. One job more raises `ShareTaken`. Within the bounds
+    of `grouping`, jobs whose checkpoints are `ready`, or in use by a running job, go first.
 
     No callback but the clock is called while the lock is held: `ready` asks the backend, which may
     be busy for long, `Job.cancelled` asks the client, and `meters` are foreign code. An exception

@@ -13,12 +13,14 @@ class JobStatus:
     """The status of one job.
 
     Times are in seconds since 1970; `elapsed` is the running time in seconds. `position` is the
-    place among the waiting jobs, from 1. `kept` tells what is stored of a finished job: "result",
-    "error" or "nothing"; it is stored until `expires_at` at the latest.
+    place among the waiting jobs, from 1, in the order in which they should run. `kept` tells what
+    is stored of a finished job: "result", "error" or "nothing"; it is stored until `expires_at` at
+    the latest.
     """
 
     id: str
     kind: str
+    owner: str | None = None
     state: JobState
     position: int | None = None
     progress: Progress = Progress()  # noqa: RUF009  frozen
@@ -58,6 +60,7 @@ def of_record(record: JobRecord, retention: Retention) -> JobStatus:
     return JobStatus(
         id=record.id,
         kind=record.kind,
+        owner=record.owner,
         state=JobState(record.state),
         progress=record.progress,
         elapsed=0.0 if started is None else record.finished_at - started,

@@ -4,8 +4,8 @@ Fair queueing by running time. Each party has an account of slot seconds: what i
 The waiting party with the smallest account goes next, so that parties that wait get equal time,
 however many jobs they have and however long these are. A *level* rises meanwhile, as the account
 of a party would that gets exactly its share. Who comes without a job waiting starts at the level or
-at its own account, whichever is higher: nobody gathers time by staying away, a newcomer gets no more
-than its share from now on, and who leaves takes their account with them. See docs/adr/0025.
+at its own account, whichever is higher: nobody gathers time by staying away, a newcomer gets no
+more than its share from now on, and who leaves takes their account along. See docs/adr/0025.
 
 Source: the level is the virtual time of Parekh and Gallager 1993, "A generalized processor sharing
 approach to flow control"; that jobs are charged as they run, since nobody knows their length, is as
@@ -63,7 +63,7 @@ class _Account:
 class Turns:
     """The accounts of all parties. Not thread-safe; has no clock: `now` is in any seconds.
 
-    `slots` is how many jobs run at once; at most `remembered` parties without a job have an account.
+    `slots` is how many jobs run at once; at most `remembered` parties without a job have accounts.
     """
 
     def __init__(self, slots: int = 1, remembered: int = REMEMBERED) -> None:

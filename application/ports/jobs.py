@@ -17,9 +17,9 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The record of a finished job. Times are in seconds since 1970.
 
     `party` is who shares what is kept with others: the owner, or where there is none the client's
-    address. `progress` is the last progress. `digest` is `Order.digest`, equal for equal requests. `kept`
-    tells what is stored with the record: "result", "error" or "nothing"; `size` is its size in
-    bytes.
+    address. `progress` is the last progress. `digest` is `Order.digest`, equal for equal requests.
+    `kept` tells what is stored with the record: "result", "error" or "nothing"; `size` is its size
+    in bytes.
     """
 
     id: str

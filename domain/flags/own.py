@@ -38,6 +38,15 @@ OWN = (
     ),
     Flag("api_token_file", FlagKind.PATH, None, "file of bearer tokens, one a line", _WORKS),
     Flag(
+        "api_admin",
+        FlagKind.TEXT,
+        None,
+        "users and tokens (by their names in the log), a,b, who alone may change options, load and"
+        " unload, refresh lists, stop the server, read the system report, and who see and stop the"
+        " jobs of all; without it everybody who may call may do all but the last",
+        _WORKS,
+    ),
+    Flag(
         "trusted_proxy",
         FlagKind.TEXT,
         None,

@@ -41,6 +41,11 @@ class Accounts:
         """Whether credentials are required."""
         return bool(self._users or self._tokens)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all users and tokens."""
+        return frozenset([*self._users.values(), *self._tokens.values()])
+
     def who(self, authorization: str | None) -> str | None:
         """The name of the caller with this `Authorization` header; None if none is required.
 

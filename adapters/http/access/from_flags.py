@@ -6,7 +6,7 @@ An invalid flag raises `FlagError` at start.
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hexfusion.adapters.http.access.accounts import Accounts, parse_tokens, pars
 from hexfusion.adapters.http.access.cors import Cors
 from hexfusion.adapters.http.access.gate import Gate
 from hexfusion.adapters.http.access.rate_limit import RateLimit, parse_rate
+from hexfusion.adapters.http.access.roles import Admins, Route, parse_names
 from hexfusion.adapters.http.access.tls import server_context
 from hexfusion.domain.flags import FLAGS, FlagError, Flags
 
@@ -45,9 +46,19 @@ def accounts(flags: Flags) -> Accounts:
     return Accounts(users, tokens)
 
 
-def gate(flags: Flags) -> Gate:
-    """Authentication and rate limit as middleware."""
-    return Gate(accounts(flags), rate_limit(flags))
+def gate(flags: Flags, admin_routes: Collection[Route] = ()) -> Gate:
+    """Authentication, rate limit and roles as middleware; `admin_routes` are administrators'."""
+    known = accounts(flags)
+    return Gate(known, rate_limit(flags), admins(flags, known, admin_routes))
+
+
+def admins(flags: Flags, accounts: Accounts, routes: Collection[Route]) -> Admins:
+    """The administrators of `--api-admin`. A name that is no account is an error: whoever meant
+    it would be shut out."""
+    if "api_admin" not in flags.given:
+        return Admins(None, routes)
+    with blaming("api_admin"):
+        return Admins(parse_names(flags.text("api_admin"), accounts.names), routes)
 
 
 def rate_limit(flags: Flags) -> RateLimit | None:

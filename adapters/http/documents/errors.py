@@ -45,6 +45,7 @@ ERROR_STRUCTS = (HTTPValidationError, PlainError, Failure)
 _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     400: ("No such sampler, or a body that is no text", ("Failure",)),
     401: ("Credentials are asked for; see the WWW-Authenticate header", ("Failure",)),
+    403: ("Only administrators may do this, and the caller is none", ("Failure",)),
     404: ("No such job, or a route that is not switched on", ("Failure", "PlainError")),
     409: (
         "The job was cancelled before it began, or another one of that id is under way",

@@ -151,6 +151,7 @@ OPERATIONS: tuple[Operation, ...] = (
         example={"jpeg_quality": 90},
         returns={"type": "null"},
         errors=(400, 413, 422, 429, 500, 507),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/samplers",
@@ -181,6 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Look for checkpoints again",
         returns={"type": "null"},
         errors=(429, 500),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/sd-vae",
@@ -197,6 +199,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Look for VAEs again",
         returns={"type": "null"},
         errors=(429, 500),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/prompt-styles",
@@ -250,6 +253,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *operations_jobs.OPERATIONS,
     *operations_health.OPERATIONS,
 )
+
+#: The path and the method of what only administrators may do, where any are named.
+ADMIN_ROUTES = frozenset((each.path, each.method.upper()) for each in OPERATIONS if each.admin)
 
 #: A1111 has the first alone. Each is named in `_SECURITY`, beside the case that nobody is asked.
 _SCHEMES: Json = {
@@ -317,6 +323,9 @@ def _operation(operation: Operation) -> Json:
     if operation.path not in OPEN:
         described["security"] = _SECURITY
         described["responses"] |= {str(code): error(code) for code in (401, 429)}
+    if operation.admin:
+        described["description"] = "Only for administrators, where --api-admin names any."
+        described["responses"]["403"] = error(403)
     if operation.parameters:
         described["parameters"] = [_parameter(each) for each in operation.parameters]
     if operation.body:

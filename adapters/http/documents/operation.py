@@ -23,6 +23,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `accepted` describes a reply with status 202 and a job, `nothing` a reply with status 204,
     `unfit` a reply with status 503 and the usual body; each is empty if there is no such reply.
+    `admin`: only administrators may, where `--api-admin` names any; the gate sees to it.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     nothing: str = ""
     unfit: str = ""
     errors: tuple[int, ...] = ()
+    admin: bool = False
 
 
 #: Parameters and reply headers of every route that runs a job.

@@ -9,6 +9,7 @@ from hexfusion.adapters.http.resources.tasks import (
 )
 
 _ID = Parameter("id", "The job's id.", where="path")
+_OWNER = Parameter("owner", "For administrators: whose job, if several have one of that id.")
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -16,17 +17,18 @@ OPERATIONS: tuple[Operation, ...] = (
         id="list_jobs_v1_jobs_get",
         tag="jobs",
         summary="List your jobs: running, waiting, finished",
+        parameters=(Parameter("all", "For administrators: the jobs of all.", "boolean", False),),
         returns=JobsResponse,
-        errors=(500,),
+        errors=(403, 422, 500),
     ),
     Operation(
         path="/v1/jobs/{id}",
         id="get_job_v1_jobs_id_get",
         tag="jobs",
         summary="See where a job stands, and get what came of it",
-        parameters=(_ID,),
+        parameters=(_ID, _OWNER),
         returns=JobResponse,
-        errors=(404, 500),
+        errors=(403, 404, 500),
     ),
     Operation(
         path="/v1/jobs/{id}",
@@ -34,10 +36,10 @@ OPERATIONS: tuple[Operation, ...] = (
         id="cancel_job_v1_jobs_id_delete",
         tag="jobs",
         summary="Cancel a job that waits or runs, forget one that is over",
-        parameters=(_ID,),
+        parameters=(_ID, _OWNER),
         returns=JobResponse,
         accepted="It runs, and stops at its next step",
-        errors=(404, 500),
+        errors=(403, 404, 500),
     ),
     Operation(
         path="/v1/jobs/{id}/events",
@@ -47,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
         " or `cancelled`. The data of a preview is {step, image}, of the others the job",
         parameters=(
             _ID,
+            _OWNER,
             Parameter(
                 "preview_every",
                 "A new preview at most every so many steps; 0: none. Without it the option"
@@ -58,7 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         returns="text/event-stream",
         nothing="The client has heard the last event already",
-        errors=(404, 422, 500),
+        errors=(403, 404, 422, 500),
     ),
     Operation(
         path="/internal/progress",

@@ -69,6 +69,7 @@ LISTS: tuple[Operation, ...] = (
         summary="Look for LoRA files again",
         returns=_NULL,
         errors=(429, 500),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/hypernetworks",
@@ -92,6 +93,7 @@ LISTS: tuple[Operation, ...] = (
         summary="Look for embeddings again",
         returns=_NULL,
         errors=(429, 500),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/scripts",
@@ -122,6 +124,7 @@ LISTS: tuple[Operation, ...] = (
         summary="Free the checkpoint's memory; the next job loads it again",
         returns=_OBJECT,
         errors=(429, 500),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/reload-checkpoint",
@@ -131,6 +134,7 @@ LISTS: tuple[Operation, ...] = (
         summary="Load the chosen checkpoint now",
         returns=_OBJECT,
         errors=(429, 500, 507),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/version",
@@ -147,6 +151,7 @@ LISTS: tuple[Operation, ...] = (
         parameters=(Parameter("attachment", "Offer it as a file to keep.", "boolean", False),),
         returns="text/plain",
         errors=(422,),
+        admin=True,
     ),
     Operation(
         path="/internal/sysinfo-download",
@@ -154,6 +159,7 @@ LISTS: tuple[Operation, ...] = (
         tag="system",
         summary="The same as a file to keep",
         returns="text/plain",
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/server-stop",
@@ -163,6 +169,7 @@ LISTS: tuple[Operation, ...] = (
         summary="Stop the server after what is under way (with --api-server-stop)",
         returns="text/plain",
         errors=(404,),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/server-restart",
@@ -173,6 +180,7 @@ LISTS: tuple[Operation, ...] = (
         " (with --api-server-stop)",
         returns="text/plain",
         errors=(404,),
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/server-kill",
@@ -182,5 +190,6 @@ LISTS: tuple[Operation, ...] = (
         summary="End the server at once, without an answer (with --api-server-stop)",
         returns="text/plain",
         errors=(404,),
+        admin=True,
     ),
 )

@@ -21,6 +21,7 @@ LATER: tuple[Operation, ...] = (
         example={"name": "mine", "num_vectors_per_token": 2, "overwrite_old": False},
         returns=CreateResponse,
         errors=_ERRORS,
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/create/hypernetwork",
@@ -32,6 +33,7 @@ LATER: tuple[Operation, ...] = (
         example={"name": "mine", "enable_sizes": [768], "layer_structure": [1, 2, 1]},
         returns=CreateResponse,
         errors=_ERRORS,
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/train/embedding",
@@ -43,6 +45,7 @@ LATER: tuple[Operation, ...] = (
         example={"embedding_name": "mine", "steps": 1000},
         returns=TrainResponse,
         errors=_ERRORS,
+        admin=True,
     ),
     Operation(
         path="/sdapi/v1/train/hypernetwork",
@@ -54,5 +57,6 @@ LATER: tuple[Operation, ...] = (
         example={"hypernetwork_name": "mine", "steps": 1000},
         returns=TrainResponse,
         errors=_ERRORS,
+        admin=True,
     ),
 )

@@ -14,9 +14,17 @@ class JobResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="force_task_id, or a generated id.")]
     kind: Annotated[str, Meta(description="The kind of job, such as txt2img.")]
+    owner: Annotated[
+        str | None, Meta(description="The login of who asked for it; null where nobody logs in.")
+    ]
     state: Annotated[str, Meta(description="queued, running, done, failed or cancelled.")]
     position: Annotated[
-        int | None, Meta(description="Place among the jobs that wait, from 1; else null.")
+        int | None,
+        Meta(
+            description="Place among the jobs that wait, from 1, in the order in which they should"
+            " run: users take turns, by how long their jobs run. It may rise when others come;"
+            " jobs for checkpoints in memory may overtake. Null once it runs."
+        ),
     ]
     progress: Annotated[float, Meta(description="From 0 to 1.")]
     eta: Annotated[float | None, Meta(description="Estimated seconds remaining; null if unknown.")]
@@ -55,6 +63,7 @@ def job_response(status: JobStatus, kept: bytes | None = None) -> JobResponse:
     return JobResponse(
         id=status.id,
         kind=status.kind,
+        owner=status.owner,
         state=status.state.value,
         position=status.position,
         progress=status.fraction,

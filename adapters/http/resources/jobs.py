@@ -2,11 +2,11 @@
 
 A1111 has one job at a time. Here `id_task` may name a job (by response header `X-Task-Id`, or the
 request's `force_task_id`); without it the job that has been running longest is used. With logins,
-only the caller's own jobs count.
+only the caller's own jobs count; administrators may name any.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import falcon
 import msgspec
@@ -18,9 +18,13 @@ from hexfusion.adapters.http.wire.request_response import (
     login,
     query_flag,
     query_text,
+    sees_all,
     send_json,
 )
 from hexfusion.application.jobs.progress import ProgressReport, ProgressState
+from hexfusion.domain.errors import NotFound
+
+R = TypeVar("R")
 
 
 class ReadProgress(Protocol):
@@ -53,7 +57,9 @@ class Progress:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         wanted = not query_flag(req, "skip_current_image")
         id = query_text(req, "id_task") or None
-        report = self._progress(id, picture=wanted, owner=login(req))
+        report = whoever_asks(
+            req, id, lambda owner: self._progress(id, picture=wanted, owner=owner)
+        )
         send_json(
             resp,
             ProgressResponse(
@@ -83,7 +89,8 @@ class Interrupt:
         self._interrupt = interrupt
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._interrupt(_named_job(req), login(req))
+        id = _named_job(req)
+        whoever_asks(req, id, lambda owner: self._interrupt(id, owner))
         send_json(resp, {})
 
 
@@ -94,8 +101,20 @@ class Skip:
         self._skip = skip
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._skip(_named_job(req), login(req))
+        id = _named_job(req)
+        whoever_asks(req, id, lambda owner: self._skip(id, owner))
         send_json(resp, None)
+
+
+def whoever_asks(req: falcon.Request, id: str | None, act: Callable[[str | None], R]) -> R:
+    """`act` with the caller's login; with that of all (None) if an administrator names a job that
+    is not their own. Raises what `act` raises."""
+    try:
+        return act(login(req))
+    except NotFound:
+        if id is None or not sees_all(req):
+            raise
+        return act(None)
 
 
 def _named_job(req: falcon.Request) -> str | None:

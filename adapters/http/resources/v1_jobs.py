@@ -1,15 +1,24 @@
 """Routes for jobs by id: status and result, cancel, events. Not part of A1111's API.
 
-With logins, callers see only their own jobs.
+With logins, callers see only their own jobs; administrators those of all.
 """
 
 from collections.abc import Callable, Mapping
 
 import falcon
 
+from hexfusion.adapters.http.access.roles import AdminsOnly
 from hexfusion.adapters.http.resources.job_json import JobsResponse, job_response
 from hexfusion.adapters.http.resources.server_sent_events import HEARTBEAT, EventStream
-from hexfusion.adapters.http.wire.request_response import login, party, query_count, send_json
+from hexfusion.adapters.http.wire.request_response import (
+    login,
+    party,
+    query_count,
+    query_flag,
+    query_text,
+    sees_all,
+    send_json,
+)
 from hexfusion.application.jobs.board import JobBoard
 
 
@@ -20,8 +29,25 @@ class Jobs:
         self._board = board
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        statuses = self._board.statuses(login(req))
+        of_all = query_flag(req, "all")
+        if of_all and login(req) is not None and not sees_all(req):
+            raise AdminsOnly(login(req), "listing the jobs of all")
+        statuses = self._board.statuses(login(req), of_all=of_all)
         send_json(resp, JobsResponse(jobs=[job_response(each) for each in statuses]))
+
+
+def owner_of(req: falcon.Request, board: JobBoard, id: str) -> str | None:
+    """The owner of the job that the caller means: the caller. Administrators may mean another's:
+    that of the `owner` in the query, else whoever has a job of that id, if they have none.
+
+    Raises `NotFound`, `AdminsOnly`.
+    """
+    caller, named = login(req), query_text(req, "owner")
+    if not sees_all(req):
+        if named not in (None, caller):
+            raise AdminsOnly(caller, "naming the owner of a job")
+        return caller
+    return board.whose(id, caller) if named is None else named
 
 
 class OneJob:
@@ -31,12 +57,12 @@ class OneJob:
         self._board = board
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
-        status, kept = self._board.found(id, login(req))
+        status, kept = self._board.found(id, owner_of(req, self._board, id))
         send_json(resp, job_response(status, kept))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
         """Cancel or delete the job; 202 if it still runs, and stops at its next step."""
-        status = self._board.cancel(id, login(req))
+        status = self._board.cancel(id, owner_of(req, self._board, id))
         send_json(resp, job_response(status))
         resp.status = falcon.HTTP_200 if status.over else falcon.HTTP_202
 
@@ -61,7 +87,7 @@ class Events:
             every = max(int(float(str(options["show_progress_every_n_steps"]))), 0)
         if not options["live_previews_enable"]:
             every = 0
-        watch = self._board.watch(id, login(req), party(req))
+        watch = self._board.watch(id, owner_of(req, self._board, id), party(req))
         if req.get_header("Last-Event-ID") == EventStream.LAST:
             watch.close()
             resp.status = (

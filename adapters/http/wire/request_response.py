@@ -45,6 +45,11 @@ def party(req: falcon.Request) -> str | None:
     return req.context.get("party")
 
 
+def sees_all(req: falcon.Request) -> bool:
+    """Whether the caller may see and stop the jobs of all: an administrator by name."""
+    return bool(req.context.get("admin"))
+
+
 def abandoned(req: falcon.Request) -> Callable[[], bool]:
     """A function that tells whether the client has disconnected.
 
