@@ -286,9 +286,10 @@ def growth(samples: Sequence[tuple[float, int]]) -> float:
     """How much the last half minute is above the first one after a minute; of a shorter run, its
     last quarter above its third. `samples` are (seconds since the start, bytes)."""
     length = samples[-1][0]
-    first, last = (60.0, 90.0) if length > 120 else (length / 2, length * 3 / 4)
+    long = length > 120
+    first, last = (60.0, 90.0) if long else (length / 2, length * 3 / 4)
     begin = [size for when, size in samples if first <= when <= last]
-    end = [size for when, size in samples if when >= min(length - 30, max(last, length * 3 / 4))]
+    end = [size for when, size in samples if when >= (length - 30 if long else last)]
     return statistics.median(end) / statistics.median(begin) - 1
 
 
