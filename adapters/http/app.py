@@ -55,7 +55,10 @@ MAX_BODY = 64 * 2**20
 
 @dataclass(frozen=True)
 class Services:
-    """The use-cases that the routes call. All of them are thread-safe."""
+    """The use-cases that the routes call. All of them are thread-safe.
+
+    Those that may wait for a place outside the queue get the caller's party.
+    """
 
     txt2img: generation.PrepareTxt2Img
     img2img: generation.PrepareImg2Img
@@ -72,19 +75,19 @@ class Services:
     upscalers: upscalers.ListUpscalers
     face_restorers: Callable[[], Sequence[str]]
     read_options: Callable[[], Mapping[str, object]]
-    change_options: Callable[[Mapping[str, object]], None]
+    change_options: Callable[[Mapping[str, object], str | None], None]
     checkpoints: Callable[[], Sequence[Checkpoint]]
-    refresh_checkpoints: Callable[[], None]
+    refresh_checkpoints: Callable[[str | None], None]
     vaes: Callable[[], Sequence[VaeFile]]
-    refresh_vaes: Callable[[], None]
-    refresh_loras: Callable[[], None]
-    refresh_embeddings: Callable[[], None]
+    refresh_vaes: Callable[[str | None], None]
+    refresh_loras: Callable[[str | None], None]
+    refresh_embeddings: Callable[[str | None], None]
     styles: Callable[[], Sequence[Style]]
     networks: NetworkCatalog
     embeddings: Callable[[], EmbeddingLists]
     scripts: Callable[[], Sequence[Script]]
-    unload_checkpoint: Callable[[], object]
-    reload_checkpoint: Callable[[], object]
+    unload_checkpoint: Callable[[str | None], object]
+    reload_checkpoint: Callable[[str | None], object]
     memory: Callable[[], Mapping[str, Any]]
     health: Callable[[], Health]
     metrics: Metrics

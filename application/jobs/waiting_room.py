@@ -5,12 +5,14 @@ bound they could hold all threads, and `/progress` or `/interrupt` would find no
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-from hexfusion.domain.errors import TooManyWaiting
+from hexfusion.application.jobs.allotment import shared
+from hexfusion.domain.errors import ShareTaken, TooManyWaiting
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,31 +26,49 @@ RETRY_AFTER = 5
 class WaitingRoom:
     """Lets at most `waiting` callers wait for `what`, in addition to the one being served.
 
-    One more is refused at once. `what` completes the error message "4 requests wait for ..", such
-    as "a checkpoint to load". Mutual exclusion is the caller's task.
+    One more is refused at once, and so is who has their party's share of the places: three
+    quarters. `what` completes the error message "4 requests wait for ..", such as "a checkpoint to
+    load". Mutual exclusion is the caller's task.
     """
 
     def __init__(self, what: str, waiting: int = WAITING) -> None:
         self._what = what
-        self._places = places(waiting)
-        self._free = threading.BoundedSemaphore(self._places)
+        self._share = shared(places(waiting))
+        self._held = Counter[str]()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for the `with` block. Raises `TooManyWaiting` if there is none."""
-        if not self._free.acquire(blocking=False):
-            raise TooManyWaiting(self._what, self._places, RETRY_AFTER)
+    def place(self, party: str | None = None) -> Iterator[None]:
+        """Hold a place of the party for the `with` block; without one any that is free.
+
+        Raises `TooManyWaiting` if there is none, `ShareTaken` if there is none for the party.
+        """
+        self._take(party)
         try:
             yield
         finally:
-            self._free.release()
+            with self._lock:
+                self._held[party or ""] -= 1
+                self._held += Counter()  # without those that have none
 
-    def bounded(self, act: Callable[P, R]) -> Callable[P, R]:
-        """`act`, wrapped so that each call holds a place. The wrapper raises `TooManyWaiting`."""
+    def _take(self, party: str | None) -> None:
+        with self._lock:
+            if self._share.full(self._held):
+                raise TooManyWaiting(self._what, self._share.places, RETRY_AFTER)
+            if party is not None and self._share.exceeded(self._held, party):
+                waits = f"requests waiting for {self._what}"
+                raise ShareTaken(party, self._held[party], waits, RETRY_AFTER)
+            self._held[party or ""] += 1
+
+    def bounded(self, act: Callable[P, R]) -> Callable[Concatenate[str | None, P], R]:
+        """`act`, wrapped so that each call holds a place of the party that is its first argument.
+
+        The wrapper raises `TooManyWaiting`, `ShareTaken`.
+        """
 
         @wraps(act)
-        def acting(*args: P.args, **named: P.kwargs) -> R:
-            with self.place():
+        def acting(party: str | None, /, *args: P.args, **named: P.kwargs) -> R:
+            with self.place(party):
                 return act(*args, **named)
 
         return acting

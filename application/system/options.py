@@ -108,19 +108,20 @@ class ChangeOptions:
         self._unused = unused or UnusedOptions()
         self._turn = threading.Lock()
 
-    def __call__(self, changes: Mapping[str, object]) -> None:
+    def __call__(self, changes: Mapping[str, object], party: str | None = None) -> None:
         """Store and save all `changes` or none (spec api.md 13.2).
 
         A1111 instead stores the members before an invalid one, stores values of wrong types, and
         ignores the failure of a callback. Changes without callbacks do not wait for others.
         Raises NotFound (a checkpoint), UnknownOption, FrozenOption, OptionError (a value of a wrong
-        type), TooManyWaiting, or what a callback raises.
+        type), TooManyWaiting, ShareTaken (of the waiting places of `party`), or what a callback
+        raises.
         """
         _, admitted = self._checked(changes)
         if self._on_change.keys().isdisjoint(admitted):
             self._unused(self._store.update(admitted))
             return
-        with self._loads.place(), self._turn:
+        with self._loads.place(party), self._turn:
             current, admitted = self._checked(changes)  # again, since others may have changed them
             changed = current.updated(admitted)
             for key in admitted:

@@ -11,6 +11,7 @@ from hexfusion.application.jobs.job import Job, JobState
 from hexfusion.application.jobs.live_preview import LivePreview
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.jobs.queue import JobQueue
+from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.domain.errors import JobCancelled, NotFound, ServerStopping
 from tests.concurrency.guarded import Guard, LockContract, Scene
 
@@ -102,7 +103,11 @@ class TestLivePreviewLocks(LockContract):
 class TestQueueLocks(LockContract):
     guards = {
         JobQueue: [
-            Guard("_changed", touched=("_waiting", "_running", "_last"), written=("_stopping",))
+            Guard(
+                "_changed",
+                touched=("_waiting", "_running", "_last", "_turns"),
+                written=("_stopping",),
+            )
         ]
     }
 
@@ -138,6 +143,21 @@ class TestQueueLocks(LockContract):
         scene.run(lambda: queue.stop(5.0), queue.full)
         with pytest.raises(ServerStopping):
             queue.enter(jobs[0])
+
+
+class TestWaitingRoomLocks(LockContract):
+    guards = {WaitingRoom: [Guard("_lock", touched=("_held",))]}
+
+    def play(self, scene: Scene) -> None:
+        room, inside = scene[WaitingRoom]("it", waiting=7), []
+
+        def wait(party: str) -> None:
+            with room.place(party):
+                inside.append(party)
+                scene.stage.pause()
+
+        scene.run(*(lambda party=party: wait(party) for party in ("ann", "ann", "bob")))
+        assert sorted(inside) == ["ann", "ann", "bob"] and not room._held
 
 
 class TestBoardLocks(LockContract):
@@ -176,6 +196,8 @@ class TestBoardLocks(LockContract):
                 board.status("same")
             with contextlib.suppress(NotFound):
                 board.found("same")
+            with contextlib.suppress(NotFound):
+                board.whose("same")
 
         scene.run(ask, ask, leave, look)
         assert outcomes == [b"made", b"made"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import falcon
 
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.request_response import json_body, send_json
+from hexfusion.adapters.http.wire.request_response import json_body, party, send_json
 
 
 class Options:
@@ -14,8 +14,9 @@ class Options:
     def __init__(
         self,
         read: Callable[[], Mapping[str, object]],
-        change: Callable[[Mapping[str, object]], None],
+        change: Callable[[Mapping[str, object], str | None], None],
     ) -> None:
+        """`change` is called with the changes and the caller's party."""
         self._read = read
         self._change = change
 
@@ -23,5 +24,5 @@ class Options:
         send_json(resp, self._read())
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._change(wire.as_object(json_body(req)))
+        self._change(wire.as_object(json_body(req)), party(req))
         send_json(resp, None)

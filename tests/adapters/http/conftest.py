@@ -222,9 +222,9 @@ class House:
             read_options=ReadOptions(self),
             change_options=ChangeOptions(self, find_checkpoint=self.find_checkpoint),
             checkpoints=lambda: [TINY, TINY_B],
-            refresh_checkpoints=lambda: self.heard.append(("refresh",)),
+            refresh_checkpoints=lambda party: self.heard.append(("refresh",)),
             vaes=lambda: [OTHER_VAE],
-            refresh_vaes=lambda: self.heard.append(("refresh vaes",)),
+            refresh_vaes=lambda party: self.heard.append(("refresh vaes",)),
             styles=lambda: STYLES,
             memory=lambda: {
                 "ram": {"free": 24354373632.0, "used": 922128384, "total": 25276502016.0},
@@ -234,8 +234,8 @@ class House:
             metrics=self.metrics,
             cmd_flags=lambda: {"port": "7861", "nowebui": True, "use_cpu": []},
             networks=networks,
-            refresh_loras=networks.refresh_loras,
-            refresh_embeddings=networks.refresh_embeddings,
+            refresh_loras=lambda party: networks.refresh_loras(),
+            refresh_embeddings=lambda party: networks.refresh_embeddings(),
             embeddings=lambda: EmbeddingLists([TINYTI], [WRONGDIM]),
             scripts=lambda: listed_scripts(
                 {
@@ -245,8 +245,8 @@ class House:
                 },
                 self.stored,
             ),
-            unload_checkpoint=lambda: self.heard.append(("unload",)),
-            reload_checkpoint=lambda: self.heard.append(("reload",)),
+            unload_checkpoint=lambda party: self.heard.append(("unload",)),
+            reload_checkpoint=lambda party: self.heard.append(("reload",)),
             about=lambda: {"app": "hexfusion", "version": "1.2.3", "a1111": "v1.10.1"},
             sysinfo=lambda: SysinfoReport('{"Platform": "none"}', "sysinfo-2026-11-22-12-00.json"),
             process=self if self.may_stop else None,

@@ -7,7 +7,7 @@ import pytest
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
 from hexfusion.application.jobs.waiting_room import WaitingRoom, places
 from hexfusion.application.system.options import ChangeOptions
-from hexfusion.domain.errors import TooManyWaiting
+from hexfusion.domain.errors import ShareTaken, TooManyWaiting
 from tests.application.boards import PATIENCE, start, wait_for
 
 
@@ -15,9 +15,9 @@ def test_one_more_than_there_are_places_is_refused_at_once():
     room = WaitingRoom("a checkpoint to load", waiting=1)
     with room.place(), room.place():
         with pytest.raises(TooManyWaiting, match="2 requests wait for a checkpoint") as refused:
-            room.bounded(lambda: None)()
+            room.bounded(lambda: None)(None)
         assert refused.value.retry_after >= 1
-    assert room.bounded(lambda number: number + 1)(1) == 2
+    assert room.bounded(lambda number: number + 1)(None, 1) == 2
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt()])
@@ -28,7 +28,7 @@ def test_who_fails_leaves_their_place(error):
     room = WaitingRoom("it", waiting=0)
     for _ in range(3):
         with pytest.raises(type(error)):
-            room.bounded(fail)()
+            room.bounded(fail)("ann")
     with room.place():
         pass
 
@@ -48,13 +48,24 @@ def test_never_more_are_inside_than_places_and_all_leave(waiting):
         with lock:
             inside -= 1
 
-    asked = [start(act) for _ in range(16)]
+    asked = [start(lambda: act(None)) for _ in range(16)]
     wait_for(lambda: sum(bool(outcome) for _, outcome in asked) == 16 - places(waiting))
     go.set()
     for thread, _ in asked:
         thread.join(PATIENCE)
     refused = [each for _, (each,) in asked if isinstance(each, TooManyWaiting)]
     assert (most, inside, len(refused)) == (places(waiting), 0, 16 - places(waiting))
+
+
+def test_one_party_leaves_places_to_others():
+    room = WaitingRoom("a checkpoint to load", waiting=4)
+    with room.place("ann"), room.place("ann"), room.place("ann"):
+        with pytest.raises(ShareTaken, match="ann has 3 requests waiting for a checkpoint to load"):
+            room.bounded(lambda: None)("ann")
+        with room.place("bob"), room.place("bob"), pytest.raises(TooManyWaiting):
+            room.bounded(lambda: None)("eve")
+        assert room.bounded(lambda number: number)("bob", 2) == 2
+    assert room.bounded(lambda: 1)("ann") == 1
 
 
 def test_options_that_load_wait_in_the_room_and_others_do_not():
