@@ -20,7 +20,7 @@ from hexfusion.adapters.gpu.matched_noise import matched_noise
 from hexfusion.adapters.gpu.parts import Backend, Files, Parts, parts_of
 from hexfusion.adapters.http.access.from_flags import tls
 from hexfusion.adapters.http.app import Services
-from hexfusion.adapters.http.downloads.downloader import Downloader
+from hexfusion.adapters.http.downloads.downloader import Downloader, DownloadLimits
 from hexfusion.adapters.http.from_flags import make_app, serve_app
 from hexfusion.adapters.http.metrics import Metrics, watching
 from hexfusion.adapters.storage import from_flags as storage
@@ -39,6 +39,7 @@ from hexfusion.application.generation.img2img import GenerateImg2Img
 from hexfusion.application.generation.txt2img import GenerateTxt2Img
 from hexfusion.application.jobs.progress import ReadProgress
 from hexfusion.application.jobs.task_progress import ListPendingTasks, ReadTaskProgress
+from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.scripts.listing import ListScripts
 from hexfusion.application.studio import Studio
 from hexfusion.application.system.fetching import FetchPicture
@@ -121,7 +122,10 @@ class Container(containers.DeclarativeContainer):
     extras = providers.Singleton(ProcessExtras, upscaler, options, faces, pixels, enlarged)
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
-    fetch = providers.Singleton(FetchPicture, providers.Singleton(Downloader), options)
+    downloads = providers.Singleton(
+        WaitingRoom, "a picture to be fetched", DownloadLimits().at_once - 1
+    )
+    fetch = providers.Singleton(FetchPicture, providers.Singleton(Downloader), options, downloads)
     picture_info = providers.Singleton(
         ReadPictureInfo,
         options,

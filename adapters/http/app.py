@@ -40,7 +40,7 @@ from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.application.catalogues.embeddings import EmbeddingLists
 from hexfusion.application.describing.picture_info import PictureInfo
 from hexfusion.application.jobs.board import JobBoard
-from hexfusion.application.pictures.base64_pictures import Fetch
+from hexfusion.application.pictures.base64_pictures import FetchFor
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.system.health import Health
 from hexfusion.application.system.sysinfo import SysinfoReport
@@ -69,7 +69,7 @@ class Services:
     interrupt: jobs.StopJob
     skip: jobs.StopJob
     png_info: Callable[[bytes], PictureInfo]
-    fetch: Fetch
+    fetch: FetchFor
     extras: extras.PrepareExtras
     interrogate: interrogate.PrepareInterrogation
     upscalers: upscalers.ListUpscalers

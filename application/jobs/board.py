@@ -180,17 +180,15 @@ class JobBoard:
                 case JobRecord():
                     return of_record(found, self._retention)
 
-    def check_room(self, id: str | None, owner: str | None = None) -> None:
-        """Raises `QueueFull` or `ServerStopping` if a new job would be refused now.
+    def check_room(
+        self, id: str | None, owner: str | None = None, party: str | None = None
+    ) -> None:
+        """Raises `QueueFull`, `ShareTaken` or `ServerStopping` if a new job would be refused now.
 
         For requests that are costly to read. One with the id of a known job may need no place.
         """
-        if id and self._knows(id, owner):
-            return
-        if self._queue.stopping:
-            raise ServerStopping
-        if self._queue.full():
-            raise self._queue.refusal()
+        if not (id and self._knows(id, owner)):
+            self._queue.check_room(party_of(owner) if party is None else party)
 
     def _knows(self, id: str, owner: str | None) -> bool:
         try:

@@ -90,20 +90,31 @@ class JobQueue:
         Raises `QueueFull`, `ShareTaken`, `ServerStopping`.
         """
         with self._changed:
-            if self._stopping:
-                raise ServerStopping
-            held = Counter(each.party for each in self._waiting)
-            if self._full():
-                raise self.refusal()
-            if not self._open() and self._share.exceeded(held, job.party):
-                raise self._share_taken(job.party, held[job.party])
+            waiting = self._check_room(job.party)
             job.meters = self._meters
             self._pass_time()
-            self._turns.enter(job.party, waits=held[job.party] > 0)
+            self._turns.enter(job.party, waits=waiting > 0)
             self._waiting.append(job)
             if len(self._running) < self._slots:
                 self._changed.notify_all()  # whose turn it is may have changed
             self._tell_waiting()
+
+    def check_room(self, party: str) -> None:
+        """Raises `QueueFull`, `ShareTaken`, `ServerStopping` if a job of the party would be refused
+        now; for requests that are costly to read."""
+        with self._changed:
+            self._check_room(party)
+
+    def _check_room(self, party: str) -> int:
+        """The number of the party's jobs that wait; raises as `check_room`. Requires the lock."""
+        if self._stopping:
+            raise ServerStopping
+        if self._full():
+            raise self.refusal()
+        held = Counter(each.party for each in self._waiting)
+        if not self._open() and self._share.exceeded(held, party):
+            raise self._share_taken(party, held[party])
+        return held[party]
 
     @contextmanager
     def turn(self, job: Job) -> Iterator[Job]:

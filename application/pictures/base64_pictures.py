@@ -7,6 +7,8 @@ from hexfusion.domain.errors import InvalidRequest
 
 #: The bytes behind an address that a request's field holds: address, field.
 Fetch = Callable[[str, str], bytes]
+#: The same for who asks: address, field, their party.
+FetchFor = Callable[[str, str, str | None], bytes]
 
 
 def picture_bytes(text: str, field: str, fetch: Fetch) -> bytes:

@@ -1,5 +1,8 @@
 """Use-case: download a picture that a request names by URL. Source: spec api.md 7.1."""
 
+from contextlib import nullcontext
+
+from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.ports.download import Download, DownloadFailed
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.errors import HexfusionError, InvalidRequest
@@ -19,16 +22,24 @@ class FetchPicture:
     cannot change them.
     """
 
-    def __init__(self, download: Download, options: OptionsStore) -> None:
+    def __init__(
+        self, download: Download, options: OptionsStore, room: WaitingRoom | None = None
+    ) -> None:
+        """`room` bounds how many of the downloads at once may be one party's."""
         self._download = download
         self._options = options
+        self._room = room
 
-    def __call__(self, url: str, field: str) -> bytes:
+    def __call__(self, url: str, field: str, party: str | None = None) -> bytes:
         """The file at `url`, the value of the request's `field`.
 
-        Raises `RequestsNotAllowed`, `LocalResource`, `TooManyDownloads`, and `InvalidRequest`
-        naming the field.
+        Raises `RequestsNotAllowed`, `LocalResource`, `TooManyDownloads`, `TooManyWaiting`,
+        `ShareTaken`, and `InvalidRequest` naming the field.
         """
+        with self._room.place(party) if self._room else nullcontext():
+            return self._fetched(url, field)
+
+    def _fetched(self, url: str, field: str) -> bytes:
         options = self._options.snapshot()
         if not options.flag("api_enable_requests"):
             raise RequestsNotAllowed

@@ -127,6 +127,7 @@ class TestQueueLocks(LockContract):
             queue.waiting()
             queue.standing()
             queue.refusal()
+            queue.check_room("")
             with contextlib.suppress(NotFound):
                 queue.find("1")
 

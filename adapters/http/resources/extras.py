@@ -12,13 +12,13 @@ from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
-from hexfusion.adapters.http.wire.request_response import json_body, login
+from hexfusion.adapters.http.wire.request_response import for_party, json_body, login, party
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.large_texts import digested
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
+from hexfusion.application.pictures.base64_pictures import FetchFor, picture_bytes
 from hexfusion.domain.extras import ExtrasRequest
 
 _PICTURE = Meta(description="The picture, in base64, as a data URI, or its http(s) address.")
@@ -68,7 +68,7 @@ class ExtrasBatchImagesResponse(msgspec.Struct, frozen=True, kw_only=True):
 class SingleImage:
     """`POST /sdapi/v1/extra-single-image`"""
 
-    def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: Fetch) -> None:
+    def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: FetchFor) -> None:
         self._extras = extras
         self._board = board
         self._fetch = fetch
@@ -78,8 +78,8 @@ class SingleImage:
 
     def _order(self, req: falcon.Request) -> Order[Extras]:
         request = wire.as_struct(json_body(req), ExtrasSingleImageRequest, nulls=False)
-        self._board.check_room(None, login(req))
-        picture = picture_bytes(request.image, "image", counting(self._fetch, req))
+        self._board.check_room(None, login(req), party(req))
+        picture = picture_bytes(request.image, "image", counting(for_party(req, self._fetch), req))
         fields = _fields(request)
         request = msgspec.structs.replace(request, image="")  # it must not wait with the job
         return _order(fields, self._extras.prepare(request, [picture]), _encode_one)
@@ -88,7 +88,7 @@ class SingleImage:
 class BatchImages:
     """`POST /sdapi/v1/extra-batch-images`"""
 
-    def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: Fetch) -> None:
+    def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: FetchFor) -> None:
         self._extras = extras
         self._board = board
         self._fetch = fetch
@@ -98,8 +98,8 @@ class BatchImages:
 
     def _order(self, req: falcon.Request) -> Order[Extras]:
         request = wire.as_struct(json_body(req), ExtrasBatchImagesRequest, nulls=False)
-        self._board.check_room(None, login(req))
-        fetch = counting(self._fetch, req)
+        self._board.check_room(None, login(req), party(req))
+        fetch = counting(for_party(req, self._fetch), req)
         given = [picture_bytes(each.data, "imageList", fetch) for each in request.imageList]
         fields = _fields(request)
         request = msgspec.structs.replace(request, imageList=[])  # see above

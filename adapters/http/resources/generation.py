@@ -12,7 +12,7 @@ from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
-from hexfusion.adapters.http.wire.request_response import Absent, json_body, login
+from hexfusion.adapters.http.wire.request_response import Absent, for_party, json_body, login, party
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
@@ -20,7 +20,7 @@ from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Abandoned
 from hexfusion.application.jobs.large_texts import digested
 from hexfusion.application.jobs.orders import Order, PreparedJob
-from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
+from hexfusion.application.pictures.base64_pictures import Fetch, FetchFor, picture_bytes
 from hexfusion.application.pictures.receiving import Received, receive_all
 from hexfusion.application.results import Generated
 from hexfusion.domain.errors import InvalidRequest
@@ -100,7 +100,7 @@ class TextToImage:
 class ImageToImage:
     """`POST /sdapi/v1/img2img`"""
 
-    def __init__(self, img2img: PrepareImg2Img, board: JobBoard, fetch: Fetch) -> None:
+    def __init__(self, img2img: PrepareImg2Img, board: JobBoard, fetch: FetchFor) -> None:
         self._img2img = img2img
         self._board = board
         self._fetch = fetch
@@ -113,8 +113,8 @@ class ImageToImage:
         body = json_body(req)
         request = wire.as_struct(body, Img2Img)
         given = wire.given_fields(body, Img2Img)
-        self._board.check_room(request.force_task_id, login(req))
-        pictures = self._pictures(request, counting(self._fetch, req))
+        self._board.check_room(request.force_task_id, login(req), party(req))
+        pictures = self._pictures(request, counting(for_party(req, self._fetch), req))
         fields = _fields(request, given)
         if not request.include_init_images:  # else they are echoed
             request = msgspec.structs.replace(request, init_images=None, mask=None)

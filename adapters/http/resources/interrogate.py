@@ -12,13 +12,13 @@ from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.resources.async_replies import deliver
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import to_json
-from hexfusion.adapters.http.wire.request_response import Absent, json_body, login
+from hexfusion.adapters.http.wire.request_response import Absent, for_party, json_body, login, party
 from hexfusion.application.describing.interrogate import KIND
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.large_texts import digested
 from hexfusion.application.jobs.orders import Order
-from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
+from hexfusion.application.pictures.base64_pictures import FetchFor, picture_bytes
 from hexfusion.domain.interrogation import MODELS
 
 
@@ -54,7 +54,7 @@ class CaptionResponse(msgspec.Struct, frozen=True, kw_only=True):
 class Interrogate:
     """`POST /sdapi/v1/interrogate`"""
 
-    def __init__(self, use: PrepareInterrogation, board: JobBoard, fetch: Fetch) -> None:
+    def __init__(self, use: PrepareInterrogation, board: JobBoard, fetch: FetchFor) -> None:
         self._use = use
         self._board = board
         self._fetch = fetch
@@ -67,8 +67,8 @@ class Interrogate:
         request = wire.as_struct(json_body(req), InterrogateRequest, nulls=False)
         if request.model not in MODELS:  # before an address is fetched
             raise Absent("Model not found")
-        self._board.check_room(None, login(req))
-        picture = picture_bytes(request.image, "image", counting(self._fetch, req))
+        self._board.check_room(None, login(req), party(req))
+        picture = picture_bytes(request.image, "image", counting(for_party(req, self._fetch), req))
         return Order(
             KIND,
             None,

@@ -9,9 +9,9 @@ from msgspec import Meta
 
 from hexfusion.adapters.http.access.body_memory import counting
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.request_response import json_body, send_json
+from hexfusion.adapters.http.wire.request_response import for_party, json_body, send_json
 from hexfusion.application.describing.picture_info import PictureInfo
-from hexfusion.application.pictures.base64_pictures import Fetch, picture_bytes
+from hexfusion.application.pictures.base64_pictures import FetchFor, picture_bytes
 
 
 class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +29,11 @@ class PNGInfoRequest(msgspec.Struct, frozen=True, kw_only=True):
 class PngInfo:
     """`POST /sdapi/v1/png-info`"""
 
-    def __init__(self, read: Callable[[bytes], PictureInfo], fetch: Fetch) -> None:
+    def __init__(self, read: Callable[[bytes], PictureInfo], fetch: FetchFor) -> None:
         self._read = read
         self._fetch = fetch
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         request = wire.as_struct(json_body(req), PNGInfoRequest)
-        picture = picture_bytes(request.image, "image", counting(self._fetch, req))
+        picture = picture_bytes(request.image, "image", counting(for_party(req, self._fetch), req))
         send_json(resp, self._read(picture))

@@ -45,6 +45,13 @@ def party(req: falcon.Request) -> str | None:
     return req.context.get("party")
 
 
+def for_party(
+    req: falcon.Request, fetch: Callable[[str, str, str | None], bytes]
+) -> Callable[[str, str], bytes]:
+    """`fetch` for the party of the caller."""
+    return lambda url, field: fetch(url, field, party(req))
+
+
 def sees_all(req: falcon.Request) -> bool:
     """Whether the caller may see and stop the jobs of all: an administrator by name."""
     return bool(req.context.get("admin"))

@@ -97,7 +97,11 @@ def test_a_flood_of_one_leaves_places_in_the_queue_to_others():
         queue.enter(a_job("bob"))
         with pytest.raises(ShareTaken, match="bob has 1 jobs waiting"):
             queue.enter(a_job("bob"))  # the last place is for who has none
+        queue.check_room("eve")
         queue.enter(a_job("eve"))
+        for party, error in (("ann", QueueFull), ("carl", QueueFull)):
+            with pytest.raises(error):
+                queue.check_room(party)
         with pytest.raises(QueueFull, match="8 jobs are waiting already"):
             queue.enter(a_job("carl"))
         queue.interrupt_all()

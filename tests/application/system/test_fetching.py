@@ -3,9 +3,10 @@
 import pytest
 
 from hexfusion.adapters.storage.settings.options_memory import MemoryOptions, SavedOptions
+from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.ports.download import DownloadFailed, LocalResource, TooManyDownloads
 from hexfusion.application.system.fetching import FetchPicture, RequestsNotAllowed
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest, ShareTaken
 from hexfusion.domain.options import Options
 
 URL = "https://a.test/x.png"
@@ -59,3 +60,15 @@ def test_what_cannot_be_had_is_the_fields_fault() -> None:
 def test_other_refusals_stay_what_they_are(error: Exception) -> None:
     with pytest.raises(type(error)):
         fetch(Wire(error))
+
+
+def test_one_party_leaves_downloads_to_others() -> None:
+    """Each may take half a minute."""
+    room = WaitingRoom("a picture to be fetched", waiting=3)
+    fetch = FetchPicture(wire := Wire(), MemoryOptions(), room)
+    with room.place("ann"), room.place("ann"), room.place("ann"):
+        with pytest.raises(ShareTaken, match="ann has 3 requests waiting for a picture"):
+            fetch(URL, "image", "ann")
+        assert wire.asked == []
+        assert fetch(URL, "image", "bob") == b"a picture"
+    assert fetch(URL, "image", "ann") == b"a picture"

@@ -2,6 +2,7 @@
 
 import threading
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 from falcon import testing
@@ -13,6 +14,7 @@ from hexfusion.adapters.http.access.roles import Admins, parse_names
 from hexfusion.adapters.http.app import create_app, routes
 from hexfusion.adapters.http.documents.openapi import ADMIN_ROUTES, OPERATIONS
 from hexfusion.application.jobs.job import Job
+from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.flags import FlagError, parse_flags
 from tests.application.boards import wait_for
 
@@ -267,3 +269,30 @@ def test_party_and_owner_of_a_job(house) -> None:
         (None, "address 2001:db8:1:2::/64"),
         ("ann", "user ann"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sdapi/v1/img2img", {"init_images": ["https://a.test/x.png"]}),
+        ("/sdapi/v1/png-info", {"image": "https://a.test/x.png"}),
+        ("/sdapi/v1/extra-single-image", {"image": "https://a.test/x.png"}),
+        (
+            "/sdapi/v1/extra-batch-images",
+            {"imageList": [{"data": "https://a.test/x.png", "name": "x"}]},
+        ),
+        ("/sdapi/v1/interrogate", {"image": "https://a.test/x.png", "model": "clip"}),
+    ],
+)
+def test_downloads_are_the_callers_partys(house, path: str, body: dict) -> None:
+    asked: list[str | None] = []
+
+    def fetch(url: str, field: str, party: str | None = None) -> bytes:
+        asked.append(party)
+        raise InvalidRequest(field, "no")
+
+    entry = Gate(Accounts({"ann": "secret"}))
+    services = replace(house.services(), fetch=fetch)
+    client = testing.TestClient(create_app(services, gate=entry))
+    assert client.simulate_post(path, json=body, headers=ANN).status_code == 422
+    assert asked == ["user ann"]
