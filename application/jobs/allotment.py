@@ -1,7 +1,7 @@
 """How many of a few places one party may hold: so that others always find some.
 
 A *party* is who shares with others: a user, or where nobody logs in the network address that a
-request came from. Places are those in the queue, those of watchers, of requests that wait for a
+request came from. Callers in Python are of no party (""), and have no share. Places are those in the queue, those of watchers, of requests that wait for a
 checkpoint to load, and of downloads.
 """
 
@@ -24,6 +24,8 @@ class Allotment:
 
     def exceeded(self, held: Mapping[str, int], party: str) -> bool:
         """Whether the party has its share, so that a place that is free is not for it."""
+        if not party:
+            return False
         mine, free = held.get(party, 0), self.places - sum(held.values())
         return mine >= self.each or (mine > 0 and free <= self.spare)
 

@@ -116,6 +116,8 @@ class JobBoard:
         self._clock = clock
         self._retention = retention or Retention()
         self._places = watchers or unshared(max_watchers)
+        most, each = queue.places + MAX_CLOSING, queue.places_each
+        self._alive = Allotment(most, most if each == queue.places else each + CLOSING_EACH)
         self._lock = threading.RLock()
         self._live: dict[tuple[str | None, str], Entry] = {}
         self._watchers = Counter[str]()
@@ -369,12 +371,10 @@ class JobBoard:
 
     def _check_share(self, party: str) -> None:
         """Raises `ShareTaken` if the party has too many jobs that are yet to be encoded."""
-        mine, each = (
-            sum(one.job.party == party for one in self._live.values()),
-            self._queue.places_each,
-        )
-        if each < self._queue.places and mine >= each + CLOSING_EACH:
-            raise ShareTaken(party, mine, "jobs under way", self._queue.refusal().retry_after)
+        held = Counter(each.job.party for each in self._live.values())
+        if self._alive.exceeded(held, party):
+            patience = self._queue.refusal().retry_after
+            raise ShareTaken(party, held[party], "jobs under way", patience)
 
     def _same(self, order: Order[Any], owner: str | None) -> JobRecord | None:
         """The record of the successful job of an equal request with the same id, if it is kept.

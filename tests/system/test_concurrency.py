@@ -27,7 +27,8 @@ def test_pictures_are_the_same_alone_and_together_while_progress_answers(serve: 
 def test_progress_finds_a_thread_while_slots_and_queue_are_full(serve: Serve) -> None:
     """Two jobs of half a second run and two wait; one more is sent away with 429."""
     latencies: list[Latency] = []
-    with serve("--slots", "2", "--queue", "2", seconds_per_step=0.05) as port:
+    flags = ("--slots", "2", "--queue", "2", "--queue-per-user", "2")
+    with serve(*flags, seconds_per_step=0.05) as port:
 
         def start(wanted: Mapping[str, object]) -> Reply:
             return Client(port).ask("POST", "/sdapi/v1/txt2img", wanted)

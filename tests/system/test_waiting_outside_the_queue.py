@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,7 +66,8 @@ def serving(folder: Path, *given: str, **parts: object) -> Iterator[int]:
     models.mkdir(parents=True)
     for name in ("a", "b"):
         save_file({"weight": np.arange(10, dtype=np.float32)}, models / f"{name}.safetensors")
-    flags = bootstrap.parse_flags(["--data-dir", str(folder), *given], {}, absolute=os.path.abspath)
+    words = ["--data-dir", str(folder), "--api-auth", "ann:x,bob:x", *given]
+    flags = bootstrap.parse_flags(words, {}, absolute=os.path.abspath)
     container = bootstrap.assemble(flags, **parts)
     threads = threads_for(
         flags.integer("slots"), flags.integer("queue"), flags.integer("loads_waiting")
@@ -82,12 +84,19 @@ def serving(folder: Path, *given: str, **parts: object) -> Iterator[int]:
 
 
 def ask(
-    port: int, method: str, path: str, body: object = None, patience: float = PATIENCE
+    port: int,
+    method: str,
+    path: str,
+    body: object = None,
+    patience: float = PATIENCE,
+    user: str = "ann",
 ) -> tuple[int, str | None, bytes]:
     """Status, Retry-After, and body."""
+    login = {"Authorization": "Basic " + b64encode(f"{user}:x".encode()).decode()}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience)
     try:
-        connection.request(method, path, None if body is None else json.dumps(body).encode())
+        sent = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, sent, login)
         answer = connection.getresponse()
         return answer.status, answer.getheader("Retry-After"), answer.read()
     finally:
@@ -102,14 +111,21 @@ LOADS = [
 ]
 
 
-def crowd(port: int, wanted: list[tuple[str, object]], slow: Slow, places: int) -> None:
+def crowd(
+    port: int,
+    wanted: list[tuple[str, object]],
+    slow: Slow,
+    places: int,
+    users: tuple[str, ...] = ("ann", "bob"),
+) -> None:
     """90 clients at once. So many get in, all others 429, and who reads is answered meanwhile."""
     answers: list[tuple[int, str | None, bytes]] = []
     with ThreadPoolExecutor(CLIENTS) as pool:
         try:
             for number in range(CLIENTS):
                 path, body = wanted[number % len(wanted)]
-                asked = pool.submit(ask, port, "POST", path, body)
+                user = users[number % len(users)]
+                asked = pool.submit(ask, port, "POST", path, body, user=user)
                 asked.add_done_callback(lambda done: answers.append(done.result()))
             assert slow.begun.wait(PATIENCE)
             end = time.monotonic() + SOON
@@ -132,6 +148,12 @@ def test_few_wait_for_a_checkpoint_to_load(wanted, tmp_path: Path) -> None:
     slow = Slow()
     with serving(tmp_path, backend=SlowInference(slow)) as port:
         crowd(port, wanted, slow, places=5)
+
+
+def test_one_user_leaves_places_to_others(tmp_path: Path) -> None:
+    slow = Slow()
+    with serving(tmp_path, backend=SlowInference(slow)) as port:
+        crowd(port, [OPTIONS], slow, places=3, users=("ann",))
 
 
 def test_how_many_is_the_operators_choice(tmp_path: Path) -> None:

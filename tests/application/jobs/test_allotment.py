@@ -47,4 +47,5 @@ def test_others_always_find_a_place(places, each, asking):
 
 def test_where_one_may_have_all_nothing_is_kept_back():
     assert taken(shared(32, 32), *["ann"] * 40) == {"ann": 32}
+    assert taken(shared(32), *[""] * 40) == {"": 32}  # callers in Python, who share with nobody
     assert taken(unshared(3), *["ann"] * 40) == {"ann": 3}
