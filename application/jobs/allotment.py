@@ -1,8 +1,8 @@
 """How many of a few places one party may hold: so that others always find some.
 
 A *party* is who shares with others: a user, or where nobody logs in the network address that a
-request came from. Callers in Python are of no party (""), and have no share. Places are those in the queue, those of watchers, of requests that wait for a
-checkpoint to load, and of downloads.
+request came from. Callers in Python are of no party (""), and have no share. Places are those in
+the queue, those of watchers, of requests that wait for a checkpoint to load, and of downloads.
 """
 
 from collections.abc import Mapping
