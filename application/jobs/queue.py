@@ -246,7 +246,7 @@ class JobQueue:
     @property
     def places_each(self) -> int:
         """Most jobs of one party that may run and wait together."""
-        return self._slots + min(self._share.each, self._max_waiting)
+        return self._slots + self._share.each
 
     def refusal(self) -> QueueFull:
         """The error for a job that the queue has no room for."""

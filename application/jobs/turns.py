@@ -85,10 +85,7 @@ class Turns:
         wait, runs = {job.party for job in waiting}, Counter(job.party for job in running)
         active = wait | runs.keys()
         content = [count for party, count in runs.items() if party not in wait]
-        level = self._level + seconds * fair_share(self._slots, len(wait), content)
-        if active:  # nobody's share is more than what somebody has had
-            level = min(level, max(self._account(party).had for party in active))
-        self._level = max(self._level, level)
+        self._level += seconds * fair_share(self._slots, len(wait), content)
         if len(self._accounts) > self._remembered + len(active):
             self._forget(active)
 

@@ -58,6 +58,11 @@ def test_large_results_of_one_take_nothing_from_another():
     assert ids(Retention(bytes=100).outdated([bobs, *anns], 10.0)) == ["ann1", "ann2", "ann3"]
 
 
+def test_of_equally_large_ones_the_oldest_goes():
+    records = [of(party, number, size=5) for number, party in enumerate("badc")]
+    assert ids(Retention(bytes=15).outdated(records, 10.0)) == ["b0"]
+
+
 def test_of_many_addresses_that_keep_one_each_the_oldest_go():
     """A bound on how many parties there are."""
     records = [of(f"address 10.0.0.{number}", number) for number in range(30)]

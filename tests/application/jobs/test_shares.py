@@ -1,5 +1,6 @@
 """Parties share slots, the queue, watchers, and what is kept: none shuts another out."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -9,11 +10,11 @@ import pytest
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.allotment import Allotment, shared
 from hexfusion.application.jobs.board import CLOSING_EACH, MAX_CLOSING, JobBoard
-from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.job import Job, JobState
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
-from hexfusion.domain.errors import NotFound, QueueFull, ShareTaken
+from hexfusion.domain.errors import JobCancelled, NotFound, QueueFull, ShareTaken
 from tests.application.boards import PATIENCE, Work, make_board, over, start, wait_for
 
 
@@ -71,6 +72,75 @@ def test_long_jobs_of_one_leave_equal_time_to_short_ones_of_another():
     assert 9 <= second - first - 1 <= 12
 
 
+def test_who_comes_late_has_half_and_not_all_until_they_have_had_as_much():
+    clock = Hand()
+    queue = JobQueue(clock)
+    for _ in range(5):
+        with queue.admit(Job("txt2img", clock, party="ann")):
+            clock.now += 100
+    jobs = [(Job("txt2img", clock, party=party), 10.0) for party in ("ann",) * 3 + ("bob",) * 3]
+    assert in_turns(queue, clock, jobs) == ["ann", "bob"] * 3
+
+
+def test_the_time_before_a_job_begins_is_not_charged():
+    clock = Hand()
+    queue = JobQueue(clock)
+    job = Job("txt2img", clock, party="ann")
+    queue.enter(job)
+    clock.now += 100  # its thread comes late
+    with queue.turn(job):
+        clock.now += 1
+    jobs = [Job("txt2img", clock, party=party) for party in ("ann", "ann", "bob")]
+    with queue.admit(Job("txt2img", clock, party="bob")):
+        clock.now += 2  # one more than ann
+        for each in jobs:
+            queue.enter(each)
+        assert queue.waiting()[0] is jobs[0]
+        queue.interrupt_all()
+
+
+def test_who_waits_hears_when_a_newcomer_changes_whose_turn_it_is(monkeypatch):
+    """Not when they look again next time: a slot is free."""
+    monkeypatch.setattr("hexfusion.application.jobs.queue._PATROL", 3600.0)
+    clock, go, asking = Hand(), threading.Event(), threading.Event()
+
+    def ready() -> tuple[str, ...]:
+        if threading.current_thread().name == "bob's":
+            asking.set()
+            assert go.wait(PATIENCE)
+        return ()
+
+    queue = JobQueue(clock, slots=2, max_waiting=8, ready=ready)
+    jobs = [Job("txt2img", clock, party=party) for party in ("ann", "bob")]
+    ran: list[str] = []
+
+    def work(job: Job) -> None:
+        with contextlib.suppress(JobCancelled), queue.turn(job):
+            ran.append(job.party)
+
+    with queue.admit(Job("txt2img", clock, party="bob")), queue.admit(a_job("ann")) as first:
+        clock.now += 2.0  # both have had as much; ann's job came first, but bob's usual is less
+        for job in jobs:
+            queue.enter(job)
+        queue._turns._accounts["ann"].had += 50.0
+        threads = [
+            threading.Thread(target=work, args=(job,), name=f"{job.party}'s") for job in jobs
+        ]
+        threads[0].start()
+        threads[1].start()
+        queue._end(first, JobState.DONE)
+        assert asking.wait(PATIENCE)
+        assert queue.waiting()[0] is jobs[1]
+        time.sleep(0.05)  # ann's thread finds that it is bob's turn, and sleeps
+        clock.now += 500.0
+        queue.enter(Job("txt2img", clock, party="eve"))  # bob's running job is charged now
+        wait_for(lambda: ran == ["ann"])
+        go.set()
+        queue.interrupt_all()
+        for thread in threads:
+            thread.join(PATIENCE)
+
+
 def test_positions_follow_the_turns():
     board, work = make_board(), Work()
     board.submit(work.order("running"), party="ann")
@@ -80,6 +150,8 @@ def test_positions_follow_the_turns():
     positions = {id: board.status(id).position for id in ("a1", "a2", "b1")}
     assert positions == {"b1": 1, "a1": 2, "a2": 3}
     assert [each.id for each in board.statuses()] == ["running", "b1", "a1", "a2"]
+    running, waiting = board._queue.standing()
+    assert [job.id for job in (*running, *waiting)] == ["running", "b1", "a1", "a2"]
     work.end.set()
     for id in positions:
         over(board, id)

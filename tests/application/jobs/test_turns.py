@@ -332,7 +332,7 @@ def test_the_share_of_those_who_want_more(slots, waiting, content, share):
 # Memory.
 
 
-def test_only_so_many_parties_are_remembered_and_those_in_debt_longest():
+def test_only_so_many_parties_are_remembered():
     server = Server(1, remembered=10)
     again = closed(server, ("steady", 0.5))
     for number in range(100):
@@ -340,12 +340,17 @@ def test_only_so_many_parties_are_remembered_and_those_in_debt_longest():
         server.until(server.now + 1.5, again)
         active = {job.party for job in (*server.waiting, *server.running)}
         assert len(server.turns._accounts) <= 10 + len(active) + 1
-    server.come(Job("glutton", 50.0))
-    server.until(server.now + 60, again)
-    for number in range(100, 120):
-        server.come(Job(f"guest {number}", 0.5))
-        server.until(server.now + 1.0, again)
-    assert "glutton" in server.turns._accounts
+
+
+def test_those_in_debt_are_remembered_longest_and_those_with_jobs_always():
+    turns, at_work = Turns(remembered=2), [Job("at work", 1.0)]
+    for party in ("at work", "glutton", "guest", "other guest"):
+        turns.enter(party, waits=False)
+    for now, party in ((0.0, ""), (50.0, "glutton"), (51.0, "guest"), (53.0, "other guest")):
+        turns.pass_time(now, [Job(party, 1.0)] if party else [], at_work)
+    assert "at work" in turns._accounts
+    turns.pass_time(53.0, at_work, [])
+    assert set(turns._accounts) == {"at work", "glutton", "other guest"}
 
 
 def test_a_clock_that_goes_back_charges_nothing():
