@@ -63,6 +63,12 @@ def test_of_equally_large_ones_the_oldest_goes():
     assert ids(Retention(bytes=15).outdated(records, 10.0)) == ["b0"]
 
 
+@pytest.mark.parametrize("bound", [Retention(jobs=1, bytes=5), Retention(jobs=1, all_jobs=1)])
+def test_also_where_who_came_first_has_lost_theirs_already(bound):
+    records = [of("a", 0, size=5), of("b", 1, size=5), of("a", 2, size=5)]
+    assert ids(bound.outdated(records, 10.0)) == ["a0", "b1"]
+
+
 def test_of_many_addresses_that_keep_one_each_the_oldest_go():
     """A bound on how many parties there are."""
     records = [of(f"address 10.0.0.{number}", number) for number in range(30)]
