@@ -198,7 +198,7 @@ def test_watchers_of_one_leave_places_to_others():
     watches.append(board.watch("a", party="ann"))
     for watch in watches:
         watch.close()
-    assert board._watchers == Counter()
+    assert not board._watchers  # nor with 0: addresses are many
     work.end.set()
     over(board, "a")
 
