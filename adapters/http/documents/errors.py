@@ -54,8 +54,8 @@ _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     413: ("The body is too large", ("PlainError",)),
     422: ("The request does not fit", ("HTTPValidationError", "Failure")),
     429: (
-        "Too many jobs wait, of all or of this user or address, or requests for a checkpoint to load,"
-        " or too many requests came; see Retry-After",
+        "Too many jobs wait, of all or of this user or address, or requests for a checkpoint"
+        " to load, or too many requests came; see Retry-After",
         ("Failure",),
     ),
     500: ("The job failed, or no model can be used", ("Failure",)),

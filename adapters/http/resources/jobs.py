@@ -57,9 +57,7 @@ class Progress:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         wanted = not query_flag(req, "skip_current_image")
         id = query_text(req, "id_task") or None
-        report = whoever_asks(
-            req, id, lambda owner: self._progress(id, picture=wanted, owner=owner)
-        )
+        report = whoever_asks(req, lambda owner: self._progress(id, picture=wanted, owner=owner))
         send_json(
             resp,
             ProgressResponse(
@@ -90,7 +88,7 @@ class Interrupt:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         id = _named_job(req)
-        whoever_asks(req, id, lambda owner: self._interrupt(id, owner))
+        whoever_asks(req, lambda owner: self._interrupt(id, owner))
         send_json(resp, {})
 
 
@@ -102,17 +100,17 @@ class Skip:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         id = _named_job(req)
-        whoever_asks(req, id, lambda owner: self._skip(id, owner))
+        whoever_asks(req, lambda owner: self._skip(id, owner))
         send_json(resp, None)
 
 
-def whoever_asks(req: falcon.Request, id: str | None, act: Callable[[str | None], R]) -> R:
+def whoever_asks(req: falcon.Request, act: Callable[[str | None], R]) -> R:
     """`act` with the caller's login; with that of all (None) if an administrator names a job that
     is not their own. Raises what `act` raises."""
     try:
         return act(login(req))
     except NotFound:
-        if id is None or not sees_all(req):
+        if not sees_all(req):
             raise
         return act(None)
 
