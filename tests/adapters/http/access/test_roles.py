@@ -14,6 +14,7 @@ from hexfusion.adapters.http.access.roles import Admins, parse_names
 from hexfusion.adapters.http.app import create_app, routes
 from hexfusion.adapters.http.documents.openapi import ADMIN_ROUTES, OPERATIONS
 from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.progress import ReadProgress
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.flags import FlagError, parse_flags
 from tests.application.boards import wait_for
@@ -183,6 +184,7 @@ def busy(house):
 
     house.on_txt2img = work
     house.interrupt, house.skip = house.queue.interrupt, house.queue.skip
+    house.progress = ReadProgress(house.queue, house)
     client = served(house)
     for headers, id in ((ANN, "same"), (BOB, "same"), (BOB, "his")):
         taken = client.simulate_post(
@@ -248,6 +250,13 @@ def test_administrators_interrupt_and_skip_by_id_and_nothing_without(busy, house
     assert not (his.interrupted or his.skipped)
     assert busy.simulate_post(f"{path}?id_task=his", headers=ROOT).status_code == 200
     assert his.interrupted or his.skipped
+
+
+def test_administrators_see_how_far_any_job_is(busy) -> None:
+    path = "/sdapi/v1/progress?id_task=his"
+    answers = [busy.simulate_get(path, headers=who).status_code for who in (ROOT, BOB, ANN)]
+    assert answers == [200, 200, 404]
+    assert busy.simulate_get("/sdapi/v1/progress?id_task=nope", headers=ROOT).status_code == 404
 
 
 def test_party_and_owner_of_a_job(house) -> None:
