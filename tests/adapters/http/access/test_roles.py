@@ -2,7 +2,6 @@
 
 import threading
 from base64 import b64encode
-from dataclasses import replace
 
 import pytest
 from falcon import testing
@@ -13,9 +12,7 @@ from hexfusion.adapters.http.access.gate import OPEN, Gate
 from hexfusion.adapters.http.access.roles import Admins, parse_names
 from hexfusion.adapters.http.app import create_app, routes
 from hexfusion.adapters.http.documents.openapi import ADMIN_ROUTES, OPERATIONS
-from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.progress import ReadProgress
-from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.flags import FlagError, parse_flags
 from tests.application.boards import wait_for
 
@@ -257,51 +254,3 @@ def test_administrators_see_how_far_any_job_is(busy) -> None:
     answers = [busy.simulate_get(path, headers=who).status_code for who in (ROOT, BOB, ANN)]
     assert answers == [200, 200, 404]
     assert busy.simulate_get("/sdapi/v1/progress?id_task=nope", headers=ROOT).status_code == 404
-
-
-def test_party_and_owner_of_a_job(house) -> None:
-    """With logins the login; without them the address, and nobody's the job."""
-    jobs: list[Job] = []
-    inner = house.txt2img
-
-    def txt2img(request, *, job, **more):
-        jobs.append(job)
-        return inner(request, job=job, **more)
-
-    house.txt2img = txt2img
-    for address in ("10.0.0.9", "2001:db8:1:2:3::4"):
-        open_one = testing.TestClient(create_app(house.services()))
-        open_one.simulate_post("/sdapi/v1/txt2img", json={}, remote_addr=address)
-    served(house).simulate_post("/sdapi/v1/txt2img", headers=ANN, json={}, remote_addr="10.0.0.9")
-    assert [(job.owner, job.party) for job in jobs] == [
-        (None, "address 10.0.0.9"),
-        (None, "address 2001:db8:1:2::/64"),
-        ("ann", "user ann"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/sdapi/v1/img2img", {"init_images": ["https://a.test/x.png"]}),
-        ("/sdapi/v1/png-info", {"image": "https://a.test/x.png"}),
-        ("/sdapi/v1/extra-single-image", {"image": "https://a.test/x.png"}),
-        (
-            "/sdapi/v1/extra-batch-images",
-            {"imageList": [{"data": "https://a.test/x.png", "name": "x"}]},
-        ),
-        ("/sdapi/v1/interrogate", {"image": "https://a.test/x.png", "model": "clip"}),
-    ],
-)
-def test_downloads_are_the_callers_partys(house, path: str, body: dict) -> None:
-    asked: list[str | None] = []
-
-    def fetch(url: str, field: str, party: str | None = None) -> bytes:
-        asked.append(party)
-        raise InvalidRequest(field, "no")
-
-    entry = Gate(Accounts({"ann": "secret"}))
-    services = replace(house.services(), fetch=fetch)
-    client = testing.TestClient(create_app(services, gate=entry))
-    assert client.simulate_post(path, json=body, headers=ANN).status_code == 422
-    assert asked == ["user ann"]
