@@ -55,4 +55,4 @@ class Gate:
         if denied:
             raise denied
         req.context["admin"] = self._admins.named(user)
-        self._admins.check(user, req.uri_template, req.method)
+        self._admins.check(user, req.uri_template or "", req.method)
