@@ -60,19 +60,19 @@ def test_a_flood_of_one_user_leaves_others_places_and_turns(serve: Serve) -> Non
 
 def test_watchers_of_one_user_leave_others_theirs(serve: Serve) -> None:
     with serve(*USERS, "--watchers-per-user", "1", "--slots", "2", seconds_per_step=0.1) as port:
-        clients = []
+        streams = []  # each is read until it is let go of
         for user in ("ann", "bob"):
             assert leave(port, user, "long", 600).status == 202
             client = Client(port, timeout=PATIENCE)
             login = {"Authorization": "Basic " + b64encode(f"{user}:x".encode()).decode()}
             client._connection.request("GET", "/v1/jobs/long/events", None, login)
-            assert client._connection.getresponse().status == 200
-            clients.append(client)
+            streams.append(client._connection.getresponse())
+            assert streams[-1].status == 200
         refused = ask(port, "ann", "GET", "/v1/jobs/long/events")
         assert refused.status == 429
         assert "user ann has 1 watchers already" in refused.json()["detail"]
-        for client, user in zip(clients, ("ann", "bob"), strict=True):
-            client.close()
+        for stream, user in zip(streams, ("ann", "bob"), strict=True):
+            stream.close()
             assert ask(port, user, "DELETE", "/v1/jobs/long").status == 202
 
 

@@ -182,7 +182,7 @@ class Keeping:
 
 
 class Room:
-    def check_room(self, id, owner) -> None:
+    def check_room(self, id, owner, party) -> None:
         pass
 
 
