@@ -67,8 +67,10 @@ class ReadPictureInfo:
         """Raises InvalidRequest("image", ...) for bytes that are no picture, or too large a one."""
         image, infotext = open_with_infotext(picture)
         text = infotext or ""
-        items = image.info | texts_of(image)
-        items = {str(key): value for key, value in items.items() if key not in _TECHNICAL}
+        told = image.info | texts_of(image)
+        items: dict[str, object] = {
+            str(key): value for key, value in told.items() if key not in _TECHNICAL
+        }
         if isinstance(items.get("transparency"), bytes) and image.mode in ("P", "RGB"):
             del items["transparency"]  # A1111 makes it an alpha channel (spec api.md 7.1)
         if items.get("Software") == "NovelAI":
