@@ -118,8 +118,8 @@ def create_app(
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
     app.add_middleware([HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
-    app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), RefusalLog()])
-    app.add_middleware(memory or BodyMemory())
+    app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), memory or BodyMemory()])
+    app.add_middleware(RefusalLog())  # the last, so that it sees every reply as it was made
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)
