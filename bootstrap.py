@@ -19,14 +19,16 @@ from hexfusion.adapters.gpu.backends import make_parts
 from hexfusion.adapters.gpu.matched_noise import matched_noise
 from hexfusion.adapters.gpu.parts import Backend, Files, Parts, parts_of
 from hexfusion.adapters.http.access.from_flags import tls
-from hexfusion.adapters.http.app import Services
+from hexfusion.adapters.http.app import Services, orders_by_route
 from hexfusion.adapters.http.downloads.downloader import Downloader, DownloadLimits
+from hexfusion.adapters.http.errors import explain
 from hexfusion.adapters.http.from_flags import make_app, serve_app
 from hexfusion.adapters.http.metrics import Metrics, watching
 from hexfusion.adapters.storage import from_flags as storage
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.folders import files_below
 from hexfusion.adapters.storage.fonts import open_font
+from hexfusion.adapters.storage.results.bodies_files import spooled
 from hexfusion.adapters.storage.starter import starter_captioner
 from hexfusion.application import from_flags as made
 from hexfusion.application.catalogues.checkpoints import Checkpoints
@@ -55,6 +57,7 @@ class Container(containers.DeclarativeContainer):
 
     flags = providers.Dependency(instance_of=Flags)
     clock = providers.Object(time.time)
+    steady_clock = providers.Singleton(machine.steady_clock)
     draw_seed = providers.Object(machine.draw_seed)
     read_machine = providers.Object(machine.read_machine)
 
@@ -89,8 +92,16 @@ class Container(containers.DeclarativeContainer):
     meters = providers.Singleton(
         made.meters, metrics.provided.step, metrics.provided.job, after_work
     )
-    jobs = providers.Singleton(made.job_queue, flags, clock, meters, models.provided.ready)
-    board = providers.Singleton(made.job_board, flags, jobs, job_store, clock)
+    jobs = providers.Singleton(made.job_queue, flags, steady_clock, meters, models.provided.ready)
+    board = providers.Singleton(
+        made.job_board,
+        flags,
+        jobs,
+        job_store,
+        steady_clock,
+        providers.Object(spooled),
+        providers.Object(explain),
+    )
     saving = providers.Singleton(made.save_images, flags, archive, styles, clock)
     pixels = providers.Singleton(made.pixel_budget, flags)
     interrogate = providers.Singleton(
@@ -106,7 +117,7 @@ class Container(containers.DeclarativeContainer):
         saving,
         styles=styles.provided.styles,
         draw_seed=draw_seed,
-        clock=clock,
+        clock=steady_clock,
         version=A1111_VERSION,
         upscaler=upscaler,
         networks=extra_networks,
@@ -155,7 +166,7 @@ class Container(containers.DeclarativeContainer):
         vaes=vaes,
         networks=networks,
         upscalers=upscalers,
-        clock=clock,
+        clock=steady_clock,
     )
     services = providers.Singleton(
         Services,
@@ -188,12 +199,19 @@ class Container(containers.DeclarativeContainer):
         unload_checkpoint=loads.provided.bounded.call(checkpoints.provided.unload),
         reload_checkpoint=loads.provided.bounded.call(checkpoints.provided.load),
         memory=memory,
-        health=providers.Singleton(ReadHealth, models, options, jobs),
+        health=providers.Singleton(ReadHealth, models, options, jobs, job_store.provided.probe),
         metrics=providers.Singleton(watching, metrics, jobs, memory, backend),
         cmd_flags=flags.provided.wire,
         about=providers.Object(machine.about),
         sysinfo=providers.Singleton(made.sysinfo, flags, read_machine, options, clock),
         process=process,
+    )
+    restart_jobs = providers.Singleton(
+        made.restart_jobs,
+        flags,
+        board,
+        job_store,
+        providers.Singleton(orders_by_route, services),
     )
 
 
@@ -253,7 +271,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not flags.switch("skip_load_model_at_start"):
         # In the background: the port answers at once, and the first request waits for the model.
         threading.Thread(target=container.checkpoints().load_at_start, daemon=True).start()
-    return serve_app(flags, app, container.board(), container.options(), certificate)
+    threading.Thread(target=container.restart_jobs(), daemon=True).start()
+    try:
+        return serve_app(flags, app, container.board(), container.options(), certificate)
+    finally:
+        container.job_store().close()
 
 
 if __name__ == "__main__":

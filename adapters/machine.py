@@ -11,6 +11,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
@@ -69,6 +70,15 @@ def read_machine() -> Mapping[str, object]:
         "Environment": {name: os.environ[name] for name in _SHOWN if name in os.environ},
         "Packages": sorted({f"{each.name}=={each.version}" for each in distributions()}),
     }
+
+
+def steady_clock() -> Callable[[], float]:
+    """A clock in seconds since 1970 that goes on steadily when the system's time is set.
+
+    It starts at the system's time, and is right to a second for as long as that is not set.
+    """
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
 
 
 def draw_seed() -> int:

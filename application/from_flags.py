@@ -11,7 +11,9 @@ from hexfusion.application.jobs.allotment import shared
 from hexfusion.application.jobs.board import MAX_WATCHERS, JobBoard
 from hexfusion.application.jobs.grouping import Grouping
 from hexfusion.application.jobs.job import Clock, Job, Meters
+from hexfusion.application.jobs.kept import Explain
 from hexfusion.application.jobs.queue import JobQueue, Ready
+from hexfusion.application.jobs.restart import MakeOrder, RestartJobs
 from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.pictures.pixel_budget import MEGA, PixelBudget
@@ -19,7 +21,7 @@ from hexfusion.application.ports.checkpoints import ModelCatalog
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.ports.images import ImageArchive
 from hexfusion.application.ports.inference import ModelHost
-from hexfusion.application.ports.jobs import JobStore
+from hexfusion.application.ports.jobs import JobStore, Spool
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.styles import StyleStore
 from hexfusion.application.ports.vaes import VaeCatalog
@@ -93,7 +95,9 @@ def waiting_room(flags: Flags, what: str) -> WaitingRoom:
     return WaitingRoom(what, flags.integer("loads_waiting"))
 
 
-def job_board(flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock) -> JobBoard:
+def job_board(
+    flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock, spool: Spool, explain: Explain
+) -> JobBoard:
     """The board of jobs by id, with the retention of finished ones."""
     retention = Retention(
         seconds=flags.integer("job_retention"),
@@ -102,7 +106,14 @@ def job_board(flags: Flags, jobs: JobQueue, store: JobStore, clock: Clock) -> Jo
         all_jobs=flags.integer("job_limit_all"),
     )
     watchers = shared(MAX_WATCHERS, flags.integer("watchers_per_user"))
-    return JobBoard(jobs, store, clock, retention, watchers=watchers)
+    return JobBoard(jobs, store, clock, retention, watchers=watchers, spool=spool, explain=explain)
+
+
+def restart_jobs(
+    flags: Flags, board: JobBoard, store: JobStore, orders: Mapping[str, MakeOrder]
+) -> RestartJobs:
+    """The use-case that takes up the jobs of the server before."""
+    return RestartJobs(board, store, orders, requeue=flags.text("on_restart") == "requeue")
 
 
 def save_images(

@@ -142,6 +142,15 @@ class ServerStopping(HexfusionError):
         super().__init__("the server is stopping; send the request again later")
 
 
+class ServerRestarted(HexfusionError):
+    """The server ended while the job's work was under way, `times` times."""
+
+    def __init__(self, times: int) -> None:
+        often = "" if times == 1 else f" {times} times"
+        super().__init__(f"the server was restarted{often} while the job was under way")
+        self.times = times
+
+
 class JobConflict(HexfusionError):
     """A different job with this id is queued or running: request field `field` differs."""
 

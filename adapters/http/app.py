@@ -36,10 +36,12 @@ from hexfusion.adapters.http.resources import (
 )
 from hexfusion.adapters.http.resources import extra_networks as networks
 from hexfusion.adapters.http.resources import not_built as later
+from hexfusion.adapters.http.resources.async_replies import JobRoute
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.application.catalogues.embeddings import EmbeddingLists
 from hexfusion.application.describing.picture_info import PictureInfo
 from hexfusion.application.jobs.board import JobBoard
+from hexfusion.application.jobs.restart import MakeOrder
 from hexfusion.application.pictures.base64_pictures import FetchFor
 from hexfusion.application.ports.extra_networks import NetworkCatalog
 from hexfusion.application.system.health import Health
@@ -127,6 +129,12 @@ def create_app(
         if resource is not None:
             app.add_route(path, resource)
     return app
+
+
+def orders_by_route(use: Services) -> dict[str, MakeOrder]:
+    """For every route that runs jobs, what makes an order of a stored request."""
+    found = routes(use, "").items()
+    return {path: each.again for path, each in found if isinstance(each, JobRoute)}
 
 
 def routes(

@@ -24,6 +24,7 @@ from hexfusion.adapters.http.wire.json_results import Unencodable, to_json
 from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
 from hexfusion.adapters.http.wire.request_response import Absent
 from hexfusion.application.ports.download import LocalResource, TooManyDownloads
+from hexfusion.application.ports.jobs import JobStoreError, ResultDamaged
 from hexfusion.application.system.fetching import RequestsNotAllowed
 from hexfusion.domain.errors import (
     HexfusionError,
@@ -35,6 +36,7 @@ from hexfusion.domain.errors import (
     OptionError,
     OutOfMemory,
     QueueFull,
+    ServerRestarted,
     ServerStopping,
     TooManyWaiting,
     Unsupported,
@@ -149,6 +151,9 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     JobCancelled: lambda error: deliberate(409, str(error)),
     JobConflict: lambda error: deliberate(409, str(error)),
     ServerStopping: lambda error: deliberate(503, str(error), {"Retry-After": "10"}),
+    ServerRestarted: lambda error: deliberate(503, str(error)),
+    JobStoreError: lambda error: deliberate(507, str(error)),
+    ResultDamaged: lambda error: deliberate(500, str(error)),
     Unencodable: lambda error: deliberate(500, str(error)),
     OutOfMemory: _no_memory,
     MemoryError: _no_memory,

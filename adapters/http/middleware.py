@@ -2,6 +2,9 @@
 
 import gzip
 import time
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import falcon
 
@@ -45,12 +48,29 @@ class Gzip:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        if resp.data is None or len(resp.data) < self._minimum:
+        stream, length = resp.stream, resp.content_length  # of a stream with a length
+        size = int(length or 0) if stream is not None else len(resp.data or b"")
+        if size < self._minimum:
             return
         resp.append_header("Vary", "Accept-Encoding")
         if _accepts_gzip(req.get_header("Accept-Encoding", default="")):
-            resp.data = gzip.compress(resp.data, compresslevel=1, mtime=0)
+            if resp.data is not None:
+                resp.data = gzip.compress(resp.data, compresslevel=1, mtime=0)
+            else:
+                resp.stream, resp.content_length = (
+                    _compressed(cast("Iterable[bytes]", stream)),
+                    None,
+                )
             resp.set_header("Content-Encoding", "gzip")
+
+
+def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """A gzip file (RFC 1952), as its content comes."""
+    compressor = zlib.compressobj(1, wbits=31)
+    for chunk in chunks:
+        if compressed := compressor.compress(chunk):
+            yield compressed
+    yield compressor.flush()
 
 
 _METHODS = ("GET", "POST", "DELETE")

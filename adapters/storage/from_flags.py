@@ -7,16 +7,16 @@ from hexfusion.adapters.storage.catalogues.extra_networks_files import FileNetwo
 from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
 from hexfusion.adapters.storage.catalogues.vaes_files import FileVaes, vae_folders
 from hexfusion.adapters.storage.results.images_files import FileImages
-from hexfusion.adapters.storage.results.jobs_files import FileJobs
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.adapters.storage.results.jobs_sqlite import SqliteJobs
 from hexfusion.adapters.storage.settings.options_file import FileOptions
 from hexfusion.adapters.storage.settings.styles_files import FileStyles
 from hexfusion.adapters.storage.settings.terms_files import FileTerms
 from hexfusion.adapters.storage.starter import install_starter
-from hexfusion.application.ports.jobs import JobStore
+from hexfusion.application.ports.jobs import JobStore, JobStoreError
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.saving.save_images import FOLDERS
-from hexfusion.domain.flags import Flags
+from hexfusion.domain.flags import FlagError, Flags
 
 
 def file_options(flags: Flags) -> FileOptions:
@@ -62,9 +62,15 @@ def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
 
 
 def job_store(flags: Flags) -> JobStore:
-    """The store of finished jobs: files in `--job-dir`, or in memory."""
+    """The store of jobs: in the folder `--job-dir`, or in memory.
+
+    Raises `FlagError` if the folder cannot be used.
+    """
     folder = flags.text("job_dir")
-    return FileJobs(Path(folder)) if folder else MemoryJobs()
+    try:
+        return SqliteJobs(Path(folder)) if folder else MemoryJobs()
+    except JobStoreError as error:
+        raise FlagError("--job-dir", str(error)) from error
 
 
 def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:

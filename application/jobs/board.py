@@ -2,32 +2,48 @@
 
 A client may wait for its job, as with A1111, or leave it to a thread of the server and fetch the
 result later. A job with an id of the client's choice (`force_task_id`) is run once: an equal
-request with the same id gets the same result. See docs/adr/0009.
+request with the same id gets the same result. See docs/adr/0009. A job that was left to the server
+is stored before that is confirmed, and done by the next server if this one ends. See docs/adr/0024.
 """
 
+import contextlib
 import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from PIL.Image import Image
+import msgspec
 
+from hexfusion.application.jobs.acceptance import Acceptance
 from hexfusion.application.jobs.allotment import Allotment, unshared
 from hexfusion.application.jobs.failures import log_failure
 from hexfusion.application.jobs.job import Abandoned, Clock, JobState, party_of
+from hexfusion.application.jobs.kept import Explain, KeptJobs
 from hexfusion.application.jobs.orders import Entry, JobOutcome, Order, check_same
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
-from hexfusion.application.jobs.status import JobStatus, of_record
-from hexfusion.application.ports.jobs import JobRecord, JobStore, JobStoreError
+from hexfusion.application.jobs.status import JobStatus, of_accepted, of_job, of_record
+from hexfusion.application.jobs.watching import Watch
+from hexfusion.application.ports.jobs import (
+    AcceptedJob,
+    Body,
+    JobRecord,
+    JobRequest,
+    JobStore,
+    JobStoreError,
+    ResultDamaged,
+    Spool,
+    whole,
+)
 from hexfusion.domain.errors import (
     InvalidRequest,
     JobCancelled,
+    JobConflict,
     NotFound,
-    ResultTooLarge,
     ServerStopping,
     ShareTaken,
     TooManyWatchers,
@@ -49,6 +65,10 @@ _DELIVERY = 3.0
 log = logging.getLogger(__name__)
 
 
+def _in_words(error: Exception) -> bytes:
+    return msgspec.json.encode(str(error))
+
+
 class _Role(Enum):
     """What a client's thread does about the job it claimed."""
 
@@ -57,48 +77,13 @@ class _Role(Enum):
     CAME_LATE = "came late"  # the job was interrupted: wait for its end, then claim again
 
 
-class Watch:
-    """A client's subscription to the events of one job. Must be closed."""
-
-    def __init__(
-        self, board: "JobBoard", entry: Entry | None, kept: JobStatus | None, party: str
-    ) -> None:
-        self._board = board
-        self._party = party
-        self._entry = entry
-        self._kept = kept
-        self._open = True
-
-    def status(self) -> JobStatus:
-        """The present status of the job."""
-        if self._entry is None:
-            assert self._kept is not None
-            return self._kept
-        return self._board.status_of(self._entry)
-
-    def picture(self, every: int) -> tuple[int, Image] | None:
-        """(number, preview): the latest preview, or None; a new one at most every `every` steps."""
-        if self._entry is None or (shown := self._entry.job.preview(every)) is None:
-            return None
-        return shown.number, shown.image
-
-    def wait(self, seen: int, seconds: float) -> int:
-        """Wait until `changes` of the job differs from `seen`, at most `seconds`; returns it."""
-        return self._entry.job.wait(seen, seconds) if self._entry else seen
-
-    def close(self) -> None:
-        """End the subscription; another client may watch. May be called more than once."""
-        if self._open:
-            self._open = False
-            self._board.leave(self._party)
-
-
 class JobBoard:
     """Jobs by owner and id. Thread-safe.
 
     `owner` is the login of the caller; callers cannot see, fetch or stop jobs of other logins. It
     is None if the server has no logins. `party` is who shares places and turns with others; by
-    default the login.
+    default the login. `spool` collects what `Order.encode` yields; `explain` tells errors of jobs
+    whose orders are gone.
     """
 
     def __init__(
@@ -109,6 +94,8 @@ class JobBoard:
         retention: Retention | None = None,
         max_watchers: int = MAX_WATCHERS,
         watchers: Allotment | None = None,
+        spool: Spool = whole,
+        explain: Explain = _in_words,
     ) -> None:
         """`watchers` says how many of `max_watchers` may be one party's; by default all."""
         self._queue = queue
@@ -118,6 +105,8 @@ class JobBoard:
         self._places = watchers or unshared(max_watchers)
         most, each = queue.places + MAX_CLOSING, queue.places_each
         self._alive = Allotment(most, most if each == queue.places else each + CLOSING_EACH)
+        self._kept = KeptJobs(store, clock, self._retention, explain)
+        self._spool = spool
         self._lock = threading.RLock()
         self._live: dict[tuple[str | None, str], Entry] = {}
         self._watchers = Counter[str]()
@@ -165,17 +154,28 @@ class JobBoard:
         owner: str | None = None,
         party: str | None = None,
         new_id: str | None = None,
+        request: JobRequest | None = None,
     ) -> JobStatus:
         """Start the job in a thread of the server; `new_id` is its id if the order has none.
 
-        Raises `QueueFull`, `ShareTaken`, `ServerStopping`, `JobConflict`.
+        Where the store outlives the server, the job is stored with its `request` first. Raises
+        `QueueFull`, `ShareTaken`, `ServerStopping`, `JobConflict`; `JobStoreError` if it cannot be
+        stored: it is not done then.
         """
         while True:
-            found = self._claim(order, owner, party, lambda: False, keep=True, new_id=new_id)
+            found = self._claim(order, owner, party, None, keep=True, new_id=new_id)
             match found:
                 case (entry, _Role.CAME_LATE):
-                    self._await(entry, party, lambda: False)
+                    self._await(entry, party, None)
                 case (entry, role):
+                    try:
+                        self._accept(entry, request)
+                    except Exception as error:
+                        if role is _Role.DOES:
+                            self._queue.cancel(entry.job)
+                            self._close(entry, JobState.FAILED, error=error, keep=False)
+                            entry.settle()
+                        raise
                     if role is _Role.DOES:
                         self._start(entry)
                     return self.status_of(entry)
@@ -199,57 +199,108 @@ class JobBoard:
             return False
         return True
 
+    def resume(self, job: AcceptedJob, order: Order[Any]) -> None:
+        """Start a job that an earlier server accepted, as it was: its id, owner and time.
+
+        There is always room for it. Does nothing if it is under way, or stored no more. Raises
+        `ServerStopping`.
+        """
+        with self._lock:
+            key = job.owner, job.id
+            if key in self._live or self._store.accepted(job.id, job.owner) != job:
+                return
+            entry = self._enter_queue(order, job.owner, job.id, job, job.party or None)
+            entry.keep = True
+            entry.clients.want()
+        self._start(entry)
+
+    def give_up(self, job: AcceptedJob, state: JobState, error: Exception) -> None:
+        """End a job that an earlier server accepted, without doing it."""
+        with self._lock:
+            if (job.owner, job.id) in self._live:
+                return
+            if self._store.accepted(job.id, job.owner) != job:
+                return
+            log.warning("job %s: %s", job.id, error)
+            self._kept.put(
+                JobRecord(
+                    id=job.id,
+                    kind=job.kind,
+                    owner=job.owner,
+                    party=job.party,
+                    state=state.value,
+                    digest=job.digest,
+                    queued_at=job.queued_at,
+                    finished_at=self._clock(),
+                ),
+                error=error,
+            )
+
     def status(self, id: str, owner: str | None = None) -> JobStatus:
         """The status of the owner's job `id`. Raises `NotFound`."""
         with self._lock:
-            if entry := self._live.get((owner, id)):
-                return self.status_of(entry)
-            return of_record(self._kept(id, owner), self._retention)
+            found = self._look_up(id, owner)
+            return found if isinstance(found, JobStatus) else of_record(found, self._retention)
 
-    def found(self, id: str, owner: str | None = None) -> tuple[JobStatus, bytes | None]:
+    def found(self, id: str, owner: str | None = None) -> tuple[JobStatus, Body | None]:
         """(status, stored result or error as JSON) of the owner's job `id`.
 
         The JSON is None while the job is not over, and if nothing was stored. Both belong to the
         same job, even if another job replaces it meanwhile. Raises `NotFound`, `JobStoreError`.
         """
+        self._tidy()
         for again in (True, False):
             with self._lock:
-                if entry := self._live.get((owner, id)):
-                    return self.status_of(entry), None
-                record = self._kept(id, owner)
-            status = of_record(record, self._retention)
+                found = self._look_up(id, owner)
+            if isinstance(found, JobStatus):
+                return found, None
             try:
-                return status, None if record.kept == "nothing" else self._store.body(record)
-            except NotFound:
+                body = None if found.kept == "nothing" else self._kept.body(found)
+                return of_record(found, self._retention), body
+            except (NotFound, ResultDamaged):
                 if not again:
                     raise
         raise AssertionError("it returns or raises")
 
-    def body(self, id: str, owner: str | None = None) -> bytes:
+    def body(self, id: str, owner: str | None = None) -> Body:
         """The stored result or error of a finished job, as JSON.
 
         Raises `NotFound`, `JobStoreError`.
         """
-        return self._store.body(self._kept(id, owner))
+        record = self._kept.find(id, owner)
+        if record is None:
+            raise NotFound("job", id)
+        return self._kept.body(record)
 
     def statuses(self, owner: str | None = None, *, of_all: bool = False) -> list[JobStatus]:
         """The owner's jobs: running, then waiting, then finished ones with the latest first.
 
         With `of_all` those of all owners, for who may see them.
         """
+        self._tidy()
         with self._lock:
-            entries = [each for (of, _), each in self._live.items() if of_all or of == owner]
-            self._sweep()
-            kept = [each for each in self._store.records() if of_all or each.owner == owner]
-        live = sorted(map(self.status_of, entries), key=lambda each: each.position or 0)
-        return live + [of_record(each, self._retention) for each in reversed(kept)]
+            entries = {key: each for key, each in self._live.items() if of_all or key[0] == owner}
+            left = [
+                of_accepted(each)
+                for each in self._kept.unfinished()
+                if (of_all or each.owner == owner) and (each.owner, each.id) not in entries
+            ]
+            kept = [
+                each
+                for each in self._kept.records()
+                if (of_all or each.owner == owner) and (each.owner, each.id) not in entries
+            ]
+            live = [self.status_of(each) for each in entries.values()]
+        live.sort(key=lambda each: each.position or 0)
+        return live + left + [of_record(each, self._retention) for each in reversed(kept)]
 
     def whose(self, id: str, owner: str | None = None) -> str | None:
         """The owner of job `id`: this one if they have one of that id, else another; for who may
         see the jobs of all. Raises `NotFound`."""
         with self._lock:
             owners = [of for of, live in self._live if live == id]
-            owners += [each.owner for each in self._store.records() if each.id == id]
+            owners += [each.owner for each in self._kept.unfinished() if each.id == id]
+            owners += [each.owner for each in self._kept.records() if each.id == id]
         if not owners:
             raise NotFound("job", id)
         return owner if owner in owners else owners[0]
@@ -263,22 +314,28 @@ class JobBoard:
             entry = self._live.get((owner, id))
             if entry and entry.job.over:
                 return entry.record or self._record(entry, entry.job.state)
-            try:
-                return self._kept(id, owner)
-            except NotFound:
-                return None
+            return self._kept.find(id, owner)
 
     def cancel(self, id: str, owner: str | None = None) -> JobStatus:
         """Interrupt a running job, remove a waiting one from the queue, delete a finished one.
 
-        Raises `NotFound`.
+        Raises `NotFound`; `JobStoreError` if a finished one cannot be deleted.
         """
         with self._lock:
             entry = self._live.get((owner, id))
             if entry is None:
-                record = self._kept(id, owner)
-                self._store.remove(record)
-                return of_record(record, self._retention)
+                record, waiting = self._kept.find(id, owner), self._kept.accepted(id, owner)
+                if record is None and waiting is not None:
+                    error = JobCancelled(f"job {id} was cancelled while it waited")
+                    self.give_up(waiting, JobState.CANCELLED, error)
+                    return self.status(id, owner)
+        if entry is None:
+            if record is None:
+                raise NotFound("job", id)
+            self._tidy()
+            self._kept.remove(record)
+            return of_record(record, self._retention)
+        entry.acceptance.cancel()
         self._queue.cancel(entry.job)
         return self.status_of(entry)
 
@@ -288,7 +345,7 @@ class JobBoard:
             entry = self._live.get((owner, id))
             kept = None if entry else self.status(id, owner)
             watcher = self._enter(owner, party)
-        return Watch(self, entry, kept, watcher)
+        return Watch(entry, kept, self.status_of, lambda: self._leave(watcher))
 
     @property
     def busy(self) -> bool:
@@ -299,7 +356,8 @@ class JobBoard:
         """Accept no more jobs, and end those that run within `seconds`.
 
         Jobs still running shortly before that are interrupted, so that their pictures so far can
-        be delivered. Returns at once.
+        be delivered. Waiting ones that are stored wait for the next server, others are cancelled.
+        Returns at once.
         """
         working = max(seconds - _DELIVERY, 0)
         self._queue.stop(working)
@@ -308,65 +366,51 @@ class JobBoard:
         timer.start()
 
     def status_of(self, entry: Entry) -> JobStatus:
-        """Used by `Watch`: the status of an entry."""
+        """The status of a job under way, or of one whose entry was taken before it was over."""
         if entry.record:
             return of_record(entry.record, self._retention)
-        job, waiting = entry.job, self._queue.waiting()
-        view = job.view()  # after the queue was looked at: what waits still, waited then
-        queued = view.state is JobState.QUEUED and job in waiting
-        return JobStatus(
-            id=job.id,
-            kind=job.kind,
-            owner=job.owner,
-            # When its work is done its result is yet to be encoded and kept.
-            state=JobState.RUNNING if view.over and view.started_at is not None else view.state,
-            position=waiting.index(job) + 1 if queued else None,
-            progress=view.progress,
-            elapsed=view.elapsed,
-            text=view.text,
-            queued_at=view.queued_at,
-            started_at=view.started_at,
-            changes=view.changes,
-        )
-
-    def leave(self, party: str) -> None:
-        """Used by `Watch`: one watcher of the party fewer."""
-        with self._lock:
-            self._watchers[party] -= 1
-            self._watchers += Counter()  # without those that have none
+        if entry.postponed and entry.acceptance.job:
+            return of_accepted(entry.acceptance.job)
+        waiting = self._queue.waiting()
+        view = entry.job.view()  # after the queue was looked at: what waits still, waited then
+        status = of_job(entry.job, view, waiting)
+        leaving = view.over and view.started_at is None and self._queue.stopping
+        if leaving and entry.acceptance.left_to_next:
+            return replace(status, state=JobState.QUEUED)
+        return status
 
     def _claim(
         self,
         order: Order[Any],
         owner: str | None,
         party: str | None,
-        abandoned: Abandoned,
+        abandoned: Abandoned | None,
         *,
         keep: bool,
         new_id: str | None = None,
     ) -> tuple[Entry, _Role] | JobRecord:
         """An entry and the caller's role for it, or the record of the same job, already
-        finished."""
+        finished. Without `abandoned` the caller does not wait for the job's end."""
         if order.id and len(order.id) > MAX_ID:
             raise InvalidRequest("force_task_id", f"has more than {MAX_ID} characters")
         with self._lock:
+            left: AcceptedJob | None = None
             if order.id and (entry := self._live.get((owner, order.id))):
                 if entry.job.interrupted:
                     return entry, _Role.CAME_LATE
                 check_same(entry.order, order)
-                entry.clients.join(abandoned)
+                self._join(entry, abandoned)
                 entry.keep |= keep
                 return entry, _Role.JOINS
-            if order.id and (record := self._same(order, owner)):
-                return record
-            if len(self._live) >= self._queue.places + MAX_CLOSING:
+            if order.id:
+                if record := self._same(order, owner):
+                    return record
+                left = self._left_behind(order, owner)
+            if left is None and len(self._live) >= self._queue.places + MAX_CLOSING:
                 raise self._queue.refusal()
-            entry = Entry(order, self._clock, owner, order.id or new_id, party)
-            self._check_share(entry.job.party)
-            entry.clients.join(abandoned)
+            entry = self._enter_queue(order, owner, order.id or new_id, left, party)
+            self._join(entry, abandoned)
             entry.keep = keep
-            self._queue.enter(entry.job)
-            self._live[owner, entry.job.id] = entry
             return entry, _Role.DOES
 
     def _check_share(self, party: str) -> None:
@@ -375,6 +419,31 @@ class JobBoard:
         if self._alive.exceeded(held, party):
             patience = self._queue.refusal().retry_after
             raise ShareTaken(party, held[party], "jobs under way", patience)
+
+    def _join(self, entry: Entry, abandoned: Abandoned | None) -> None:
+        if abandoned is None or entry.acceptance.job:
+            entry.clients.want()
+        if abandoned is not None:
+            entry.clients.join(abandoned)
+
+    def _enter_queue(
+        self,
+        order: Order[Any],
+        owner: str | None,
+        id: str | None,
+        accepted: AcceptedJob | None,
+        party: str | None,
+    ) -> Entry:
+        """A new entry, its job in the queue; `accepted` if an earlier server took it already.
+        Requires the lock."""
+        entry = Entry(order, self._clock, owner, id, Acceptance(self._store, accepted), party)
+        if accepted:
+            entry.job.queued_at = accepted.queued_at
+        else:
+            self._check_share(entry.job.party)
+        self._queue.enter(entry.job, taken=accepted is not None)
+        self._live[owner, entry.job.id] = entry
+        return entry
 
     def _same(self, order: Order[Any], owner: str | None) -> JobRecord | None:
         """The record of the successful job of an equal request with the same id, if it is kept.
@@ -385,13 +454,45 @@ class JobBoard:
         succeeded = record and record.state == JobState.DONE.value and record.kept == "result"
         return record if succeeded and record and record.digest == order.digest else None
 
-    def _body(self, record: JobRecord) -> bytes | None:
+    def _left_behind(self, order: Order[Any], owner: str | None) -> AcceptedJob | None:
+        """The job of an equal request that an earlier server accepted, and that is not resumed yet.
+
+        Raises `JobConflict` if the request was another.
+        """
+        assert order.id is not None
+        left = self._kept.accepted(order.id, owner)
+        if left is None or left.cancelled:
+            return None
+        if left.digest != order.digest:
+            raise JobConflict(order.id, "kind" if left.kind != order.kind else "request")
+        return left
+
+    def _body(self, record: JobRecord) -> Body | None:
         try:
-            return self._store.body(record)
+            return self._kept.body(record)
         except (NotFound, JobStoreError) as error:
             log.warning("the result of job %s is lost: %s", record.id, error)
-            self._store.remove(record)
+            with contextlib.suppress(JobStoreError):
+                self._kept.remove(record)
             return None
+
+    def _accept(self, entry: Entry, request: JobRequest | None) -> None:
+        """Store the job, unless it is. Raises `JobStoreError`."""
+        if request is None or not self._store.durable:
+            return
+
+        def accepted() -> AcceptedJob:
+            job = entry.job
+            return AcceptedJob(
+                id=job.id,
+                kind=job.kind,
+                owner=job.owner,
+                party=job.party,
+                digest=entry.order.digest,
+                queued_at=job.queued_at,
+            )
+
+        entry.acceptance.accept(accepted, request)
 
     def _start(self, entry: Entry) -> None:
         def work() -> None:
@@ -399,24 +500,33 @@ class JobBoard:
                 self._work(entry)
             except Exception as error:  # stored, for the client that asks for the job
                 log_failure(entry.job.id, error)
+            finally:
+                entry.settle()
 
         try:
             threading.Thread(target=work, name=entry.job.id, daemon=True).start()
         except RuntimeError as error:  # no more threads
             self._queue.cancel(entry.job)
             self._close(entry, JobState.FAILED, error=error)
+            entry.settle()
             raise
 
     def _work(self, entry: Entry) -> None:
-        order, job = entry.order, entry.job
+        """Do the job, and keep what comes of it.
+
+        Nothing here names what an error's frames would hold longer than the work.
+        """
+        job = entry.job
         try:
             with self._queue.turn(job):
-                made = order.make(job)
-            body = order.encode(made)
+                entry.acceptance.begin()
+                made = entry.order.make(job)
+            body = self._spool(entry.order.encode(made))
+            del made
         except BaseException as error:
             stopped = isinstance(error, JobCancelled | ServerStopping)
             state = JobState.CANCELLED if stopped else JobState.FAILED
-            # Without a name of its own: an error that its frame names is a cycle (`Entry.settle`).
+            # Without a name of its own: an error that its frame names is a cycle (`Entry`).
             self._close(
                 entry,
                 state,
@@ -426,31 +536,39 @@ class JobBoard:
         self._close(entry, job.state, body)
 
     def _close(
-        self, entry: Entry, state: JobState, body: bytes = b"", error: Exception | None = None
+        self,
+        entry: Entry,
+        state: JobState,
+        body: Body | None = None,
+        error: Exception | None = None,
+        *,
+        keep: bool = True,
     ) -> None:
         """Record the result or the error of a job, and wake everybody who waits for it."""
-        entry.outcome, entry.error = body, error
-        if entry.keep and len(body) > self._retention.bytes:
-            error, state = ResultTooLarge(len(body), self._retention.bytes), JobState.FAILED
-        kept = "result" if entry.keep else "nothing"
-        if error:
-            kept, body = "error", entry.order.explain(error)
-        record = self._record(entry, state, kept, body)
-        if entry.keep:
-            try:
-                self._store.put(record, body)
-            except JobStoreError as failure:
-                log.error("what came of job %s is lost: %s", entry.job.id, failure)
+        if body is not None:
+            entry.outcome = body
+        entry.error = error
+        order, record = entry.order, self._record(entry, state)
+        postponed = False
+
+        def put() -> None:
+            nonlocal record, postponed
+            postponed = isinstance(error, ServerStopping) and entry.acceptance.left_to_next
+            if keep and entry.keep and not postponed:
+                record = self._kept.put(record, body, error, order.explain)
+
+        entry.acceptance.close(put)
         with self._lock:
-            entry.record = record
+            entry.postponed = postponed
+            entry.record = None if postponed else record
             self._live.pop((entry.job.owner, entry.job.id), None)
-            self._sweep()
+            entry.release()
         entry.over.set()
         entry.job.tell()
+        if entry.keep:
+            self._tidy()
 
-    def _record(
-        self, entry: Entry, state: JobState, kept: str = "nothing", body: bytes = b""
-    ) -> JobRecord:
+    def _record(self, entry: Entry, state: JobState) -> JobRecord:
         job = entry.job
         return JobRecord(
             id=job.id,
@@ -458,16 +576,16 @@ class JobBoard:
             owner=job.owner,
             party=job.party,
             state=state.value,
-            kept=kept,
-            digest=entry.order.digest,
+            digest=entry.order.digest if entry.keep else "",
             progress=job.progress,
             queued_at=job.queued_at,
             started_at=job.started_at,
             finished_at=self._clock(),
-            size=len(body),
         )
 
-    def _await(self, entry: Entry, party: str | None, abandoned: Abandoned) -> Exception | None:
+    def _await(
+        self, entry: Entry, party: str | None, abandoned: Abandoned | None
+    ) -> Exception | None:
         """Wait until the job is over; returns its error, None if it succeeded.
 
         Raises `TooManyWatchers`, `ShareTaken`, and `JobCancelled` if the client disconnects.
@@ -475,22 +593,29 @@ class JobBoard:
         try:
             with self._watching(entry.job.owner, party):
                 while not entry.over.wait(_PATROL):
-                    if abandoned():
+                    if abandoned and abandoned():
                         raise JobCancelled(f"nobody waits for job {entry.job.id}")
                 return entry.error
         finally:
             entry.settle(abandoned)
 
-    def _kept(self, id: str, owner: str | None) -> JobRecord:
-        self._sweep()
-        record = self._store.find(id, owner)
-        if record is None:
-            raise NotFound("job", id)
-        return record
+    def _look_up(self, id: str, owner: str | None) -> JobStatus | JobRecord:
+        """The status of a job that is not over, else its record. Raises `NotFound`. Requires the
+        lock."""
+        if entry := self._live.get((owner, id)):
+            return self.status_of(entry)
+        if record := self._kept.find(id, owner):
+            return record
+        if accepted := self._kept.accepted(id, owner):
+            return of_accepted(accepted)
+        raise NotFound("job", id)
 
-    def _sweep(self) -> None:
-        for record in self._retention.outdated(self._store.records(), self._clock()):
-            self._store.remove(record)
+    def _tidy(self) -> None:
+        """Delete what is outdated, and store what could not be stored before."""
+        if self._kept.in_arrears:
+            with self._lock:
+                self._kept.catch_up(self._live)
+        self._kept.sweep()
 
     @contextmanager
     def _watching(self, owner: str | None, party: str | None) -> Iterator[None]:
@@ -498,7 +623,7 @@ class JobBoard:
         try:
             yield
         finally:
-            self.leave(watcher)
+            self._leave(watcher)
 
     def _enter(self, owner: str | None, party: str | None) -> str:
         """Count a watcher; returns whose it is, for `leave`."""
@@ -510,3 +635,8 @@ class JobBoard:
                 raise ShareTaken(party, self._watchers[party], "watchers", 5)
             self._watchers[party] += 1
         return party
+
+    def _leave(self, party: str) -> None:
+        with self._lock:
+            self._watchers[party] -= 1
+            self._watchers += Counter()  # without those that have none

@@ -84,13 +84,14 @@ class JobQueue:
             self._end(job, JobState.FAILED)  # if it came in, and a signal before its turn
             raise
 
-    def enter(self, job: Job) -> None:
+    def enter(self, job: Job, *, taken: bool = False) -> None:
         """Put the job into the queue; the caller must run it in `turn`.
 
-        Raises `QueueFull`, `ShareTaken`, `ServerStopping`.
+        There is always room for one that was `taken` before. Raises `QueueFull`, `ShareTaken`,
+        `ServerStopping`.
         """
         with self._changed:
-            waiting = self._check_room(job.party)
+            waiting = self._check_room(job.party, taken=taken)
             job.meters = self._meters
             self._pass_time()
             self._turns.enter(job.party, waits=waiting > 0)
@@ -105,14 +106,14 @@ class JobQueue:
         with self._changed:
             self._check_room(party)
 
-    def _check_room(self, party: str) -> int:
+    def _check_room(self, party: str, *, taken: bool = False) -> int:
         """The number of the party's jobs that wait; raises as `check_room`. Requires the lock."""
         if self._stopping:
             raise ServerStopping
-        if self._full():
+        if not taken and self._full():
             raise self.refusal()
         held = Counter(each.party for each in self._waiting)
-        if not self._open() and self._share.exceeded(held, party):
+        if not taken and not self._open() and self._share.exceeded(held, party):
             raise self._share_taken(party, held[party])
         return held[party]
 

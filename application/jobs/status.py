@@ -1,10 +1,11 @@
 """The status of a job as its client sees it, while it waits, runs and after it is over."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hexfusion.application.jobs.job import JobState
+from hexfusion.application.jobs.job import Job, JobState, JobView
 from hexfusion.application.jobs.retention import Retention
-from hexfusion.application.ports.jobs import JobRecord
+from hexfusion.application.ports.jobs import AcceptedJob, JobRecord
 from hexfusion.domain.progress import Progress
 
 
@@ -54,6 +55,25 @@ class JobStatus:
         return max(self.progress.eta(self.elapsed), 0.0) if begun else None
 
 
+def of_job(job: Job, view: JobView, waiting: Sequence[Job]) -> JobStatus:
+    """The status of a job in the queue, or at work; `waiting` are all that wait."""
+    queued = view.state is JobState.QUEUED and job in waiting
+    return JobStatus(
+        id=job.id,
+        kind=job.kind,
+        owner=job.owner,
+        # When its work is done its result is yet to be encoded and kept.
+        state=JobState.RUNNING if view.over and view.started_at is not None else view.state,
+        position=waiting.index(job) + 1 if queued else None,
+        progress=view.progress,
+        elapsed=view.elapsed,
+        text=view.text,
+        queued_at=view.queued_at,
+        started_at=view.started_at,
+        changes=view.changes,
+    )
+
+
 def of_record(record: JobRecord, retention: Retention) -> JobStatus:
     """The status of a finished job."""
     started = record.started_at
@@ -69,4 +89,15 @@ def of_record(record: JobRecord, retention: Retention) -> JobStatus:
         finished_at=record.finished_at,
         expires_at=retention.until(record),
         kept=record.kept,
+    )
+
+
+def of_accepted(job: AcceptedJob) -> JobStatus:
+    """The status of a job that was accepted by an earlier server, or is left to the next one."""
+    return JobStatus(
+        id=job.id,
+        kind=job.kind,
+        owner=job.owner,
+        state=JobState.QUEUED,
+        queued_at=job.queued_at,
     )

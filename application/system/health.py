@@ -1,5 +1,6 @@
 """Use-case: health, whether the server can accept a job now."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -19,15 +20,26 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="loaded; loadable: the next job loads it; or why no model can be.")
     ]
     queue: Annotated[str, Meta(description="open, full or stopping.")]
+    results: Annotated[
+        str, Meta(description="writable; or why the results of jobs cannot be stored.")
+    ] = "writable"
 
 
 class ReadHealth:
-    """The server is ready if a model is loaded or can be loaded, and the queue is open."""
+    """The server is ready if a model is loaded or can be loaded, the queue is open, and the results
+    of jobs can be stored (`probe` raises nothing)."""
 
-    def __init__(self, models: Models, options: OptionsStore, jobs: JobQueue) -> None:
+    def __init__(
+        self,
+        models: Models,
+        options: OptionsStore,
+        jobs: JobQueue,
+        probe: Callable[[], None] = lambda: None,
+    ) -> None:
         self._models = models
         self._options = options
         self._jobs = jobs
+        self._probe = probe
 
     def __call__(self) -> Health:
         try:
@@ -35,4 +47,10 @@ class ReadHealth:
         except HexfusionError as error:
             model, fit = str(error), False
         queue = "stopping" if self._jobs.stopping else "full" if self._jobs.full() else "open"
-        return Health(ready=fit and queue == "open", model=model, queue=queue)
+        try:
+            self._probe()
+            results = "writable"
+        except HexfusionError as error:
+            results = str(error)
+        ready = fit and queue == "open" and results == "writable"
+        return Health(ready=ready, model=model, queue=queue, results=results)

@@ -7,7 +7,22 @@ _INTEGER, _WORKS = FlagKind.INTEGER, FlagEffect.WORKS
 
 OWN = (
     *LIMITS,
-    Flag("job_dir", FlagKind.PATH, None, "keep them in this folder, over restarts", _WORKS),
+    Flag(
+        "job_dir",
+        FlagKind.PATH,
+        None,
+        "keep accepted and finished jobs in this folder, over restarts",
+        _WORKS,
+    ),
+    Flag(
+        "on_restart",
+        FlagKind.TEXT,
+        "requeue",
+        "what becomes of a job in --job-dir whose work a restart cut off: requeue does it again,"
+        " once; jobs that only waited are always done",
+        _WORKS,
+        choices=("requeue", "fail"),
+    ),
     Flag(
         "backend",
         FlagKind.TEXT,

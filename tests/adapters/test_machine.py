@@ -17,6 +17,7 @@ from hexfusion.adapters.machine import (
     bound_operator_caches,
     read_machine,
     read_ram,
+    steady_clock,
 )
 from hexfusion.application.jobs.job import Job
 from hexfusion.bootstrap import assemble
@@ -223,3 +224,15 @@ def test_it_is_done_after_every_job_of_the_server():
     with pytest.raises(ValueError, match="no"), jobs.admit(Job("txt2img", time.time)):
         raise ValueError("no")
     assert tidy.called.wait(10)
+
+
+def test_the_clock_of_jobs_does_not_jump_when_the_time_is_set(monkeypatch):
+    """Durations would be negative, and every finished job outdated at once."""
+    started = time.time()
+    clock = steady_clock()
+    assert abs(clock() - started) < 5
+    monkeypatch.setattr(time, "time", lambda: started + 10 * 365 * 86400)
+    first = clock()
+    assert abs(first - started) < 60
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert 0 <= clock() - first < 60

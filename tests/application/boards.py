@@ -42,7 +42,7 @@ class Work:
             id,
             {"prompt": "a cat", "steps": 4, **fields},
             make=self,
-            encode=lambda made: f"result {made}".encode(),
+            encode=lambda made: [f"result {made}".encode()],
             explain=lambda error: f"{type(error).__name__}: {error}".encode(),
         )
 

@@ -1,19 +1,25 @@
 """Jobs, their queue and their board: shared by every thread of the server."""
 
 import contextlib
+import time
 
 import pytest
 from PIL import Image
 
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.application.jobs.acceptance import Acceptance
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job, JobState
+from hexfusion.application.jobs.kept import KeptJobs
 from hexfusion.application.jobs.live_preview import LivePreview
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.jobs.queue import JobQueue
+from hexfusion.application.jobs.retention import Retention
 from hexfusion.application.jobs.waiting_room import WaitingRoom
+from hexfusion.application.ports.jobs import Body, BytesBody, JobRecord, JobStoreError
 from hexfusion.domain.errors import JobCancelled, NotFound, ServerStopping
 from tests.concurrency.guarded import Guard, LockContract, Scene
+from tests.contracts.job_store import REQUEST, accepted, record
 
 
 def noon() -> float:
@@ -161,11 +167,26 @@ class TestWaitingRoomLocks(LockContract):
         assert sorted(inside) == ["ann", "ann", "bob"] and not room._held
 
 
+class FullForOne(MemoryJobs):
+    """There is no space for job "one" yet when it is over."""
+
+    failures = 2
+
+    def put(self, record: JobRecord, body: Body) -> None:
+        if record.id == "one" and self.failures:
+            self.failures -= 1
+            raise JobStoreError("no space")
+        super().put(record, body)
+
+
 class TestBoardLocks(LockContract):
     guards = {JobBoard: [Guard("_lock", touched=("_live", "_watchers"))]}
 
     def play(self, scene: Scene) -> None:
-        board = scene[JobBoard](JobQueue(noon), MemoryJobs(), noon)
+        store = FullForOne(durable=True)
+        for id in ("resumed", "given up"):
+            store.accept(accepted(id), REQUEST)
+        board = scene[JobBoard](JobQueue(noon), store, noon)
         made = []
 
         def order(id: str | None) -> Order[int]:
@@ -174,7 +195,7 @@ class TestBoardLocks(LockContract):
                 made.append(id)
                 return 1
 
-            return Order("txt2img", id, {}, make, lambda made: b"made", lambda error: b"failed")
+            return Order("txt2img", id, {}, make, lambda made: [b"made"], lambda error: b"failed")
 
         outcomes = []
 
@@ -200,7 +221,93 @@ class TestBoardLocks(LockContract):
             with contextlib.suppress(NotFound):
                 board.whose("same")
 
-        scene.run(ask, ask, leave, look)
+        def poll() -> None:
+            """What is done has its result, and nothing goes on after it is over."""
+            over = False
+            while not over:
+                try:
+                    status, body = board.found("same")
+                except NotFound:
+                    continue
+                over = status.over
+                assert over == (body is not None)
+            assert board.found("same")[0].over
+
+        def take_up() -> None:
+            board.resume(store.accepted("resumed", None), order(None))
+            board.give_up(store.accepted("given up", None), JobState.FAILED, ServerStopping())
+
+        def lose() -> None:
+            with contextlib.suppress(NotFound):
+                board.found("one")
+            board.perform(order("one"))
+            board.found("one")
+
+        scene.run(ask, ask, leave, look, poll, take_up, lose)
+        while board.busy:
+            time.sleep(0.001)
+        assert board.status("given up").state is JobState.FAILED
+        made.remove("one")
+        made.remove(None)
         assert outcomes == [b"made", b"made"]
         assert sorted(map(str, made)) == ["None", "same"]
         assert board._watchers.total() == 0 and not board.busy
+
+
+class TestAcceptanceLocks(LockContract):
+    guards = {Acceptance: [Guard("_lock", touched=("_closed", "_refused", "_begun"))]}
+
+    def play(self, scene: Scene) -> None:
+        store = MemoryJobs(durable=True)
+        acceptance, done = scene[Acceptance](store), record("a")
+
+        def work() -> None:
+            acceptance.begin()
+            acceptance.close(lambda: store.put(done, BytesBody(b"done")))
+
+        def accept() -> None:
+            acceptance.accept(lambda: accepted("a"), REQUEST)
+            scene.stage.pause()
+            job = store.accepted("a", None)
+            assert job or store.find("a", None), "it is confirmed, and not stored"
+
+        scene.run(work, accept, acceptance.cancel)
+        assert list(store.records()) == [done], "what came of it is replaced"
+
+
+class TestKeptJobsLocks(LockContract):
+    guards = {KeptJobs: [Guard("_lock", touched=("_unstored",))]}
+
+    def play(self, scene: Scene) -> None:
+        class Full(MemoryJobs):
+            full = True
+
+            def put(self, record: JobRecord, body: Body) -> None:
+                if self.full:
+                    raise JobStoreError("no space")
+                super().put(record, body)
+
+        store = Full(durable=True)
+        kept = scene[KeptJobs](store, noon, Retention(), lambda error: b"failed")
+
+        def put(number: int) -> None:
+            kept.put(record(str(number), finished_at=noon()), BytesBody(b"done"))
+
+        def look() -> None:
+            kept.records()
+            kept.accepted("1", None)
+            kept.unfinished()
+            kept.sweep()
+            if (found := kept.find("1", None)) is not None:
+                assert kept.body(found) == b"failed"
+
+        scene.run(*(lambda number=number: put(number) for number in range(3)), look)
+        assert sorted(each.id for each in kept.records()) == ["0", "1", "2"]
+        scene.run(lambda: kept.remove(kept.find("2", None)), lambda: kept.in_arrears)
+        store.full = False
+        scene.run(lambda: kept.catch_up([(None, "1")]), look)
+        assert [each.id for each in store.records()] == ["0"]
+        assert kept.find("1", None).state == "failed"
+        put(1)
+        assert kept.body(kept.find("1", None)) == b"done"
+        assert not kept.in_arrears

@@ -1,5 +1,6 @@
 """What lies on disk or in memory, asked for and changed by many at once."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,15 +13,16 @@ from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
 from hexfusion.adapters.storage.catalogues.vaes_files import FileVaes, VaeFolder
 from hexfusion.adapters.storage.catalogues.vaes_memory import MemoryVaes
 from hexfusion.adapters.storage.results.images_memory import MemoryImages
-from hexfusion.adapters.storage.results.jobs_files import FileJobs
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.adapters.storage.results.jobs_sqlite import SqliteJobs
 from hexfusion.adapters.storage.settings.options_file import FileOptions
 from hexfusion.application.ports.checkpoints import ModelCatalog
 from hexfusion.application.ports.extra_networks import NetworkCatalog
+from hexfusion.application.ports.jobs import BytesBody, JobStoreError
 from hexfusion.application.ports.vaes import VaeCatalog
 from hexfusion.domain.errors import NotFound
 from tests.concurrency.guarded import Guard, LockContract, Scene
-from tests.contracts.job_store import record
+from tests.contracts.job_store import REQUEST, accepted, read, record
 from tests.contracts.network_catalog import safetensors
 
 
@@ -178,26 +180,43 @@ class JobStoreLocks(LockContract):
         store = self.make(scene)
 
         def keep(number: int) -> None:
-            body = b"%d" % number
-            kept = record(str(number), size=len(body))
+            body = BytesBody(b"%d" % number)
+            kept, job = record(str(number), size=len(body)), accepted(str(number))
+            store.accept(job, REQUEST)
+            store.note(accepted(str(number), begun=1))
+            assert store.accepted(str(number), None).begun == 1
+            assert store.request(job) == REQUEST
             store.put(kept, body)
-            assert store.body(kept) == body
+            assert read(store, kept) == body
             if number:
                 store.remove(kept)
 
         def look() -> None:
             store.find("1", None)
             store.records()
+            store.unfinished()
 
         scene.run(*(lambda number=number: keep(number) for number in range(3)), look)
         assert [each.id for each in store.records()] == ["0"]
+        assert list(store.unfinished()) == []
+
+        def keep_while_it_lasts() -> None:
+            with contextlib.suppress(JobStoreError):
+                keep(1)
+
+        scene.run(keep_while_it_lasts, store.close)
 
 
-class TestFileJobsLocks(JobStoreLocks):
-    guards = {FileJobs: [Guard("_lock", touched=("_records",))]}
+class TestSqliteJobsLocks(JobStoreLocks):
+    guards = {
+        SqliteJobs: [
+            Guard("_lock", touched=("_rows",)),
+            Guard("_writing", called=("_db.execute", "_db.close")),
+        ]
+    }
 
     def make(self, scene: Scene):
-        return scene[FileJobs](scene.folder)
+        return scene[SqliteJobs](scene.folder)
 
 
 class TestMemoryJobsLocks(JobStoreLocks):

@@ -4,22 +4,29 @@ The same over real networks: `python -m benchmarks.jobs`, and the slow test belo
 """
 
 import http.client
+import json
 import os
 import threading
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from falcon import testing
+from PIL import Image
 
 from benchmarks import harness
 from benchmarks.harness import Client, order
 from benchmarks.jobs import LOGINS, jobs, prove, wait_until
 from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference, read_file
+from hexfusion.adapters.gpu.parts import FakeParts
+from hexfusion.adapters.http.app import orders_by_route
 from hexfusion.adapters.http.server import Server
+from hexfusion.application.pictures.picture_files import encode_picture
+from hexfusion.application.ports.jobs import AcceptedJob, JobRequest
 from tests.system.conftest import Serve
 
 
@@ -43,14 +50,14 @@ def test_the_same_over_real_networks(tmp_path: Path) -> None:
     assert not [job for job in seen if not job.good]
 
 
-def assembled(folder: Path, *given: str) -> Any:
+def assembled(folder: Path, *given: str, backend: Any = None) -> Any:
     """A container over a data folder with one checkpoint; a step takes 50 ms."""
     models = folder / "models/Stable-diffusion"
     models.mkdir(parents=True, exist_ok=True)
     (models / "any.ckpt").write_bytes(b"")
     argv = ["--data-dir", str(folder), "--job-dir", str(folder / "jobs"), *given]
     flags = bootstrap.parse_flags(argv, {}, absolute=os.path.abspath)
-    return bootstrap.assemble(flags, backend=FakeInference(0.05, read_file))
+    return bootstrap.assemble(flags, backend=backend or FakeInference(0.05, read_file))
 
 
 def test_a_stop_ends_what_it_can_returns_the_rest_and_keeps_both(tmp_path: Path) -> None:
@@ -80,19 +87,85 @@ def test_a_stop_ends_what_it_can_returns_the_rest_and_keeps_both(tmp_path: Path)
     assert time.monotonic() - started < grace
     assert "event: cancelled" in "".join(heard)
 
-    after = testing.TestClient(bootstrap.build_app(assembled(tmp_path)))
+    container.job_store().close()
+    next_one = assembled(tmp_path)
+    after = testing.TestClient(bootstrap.build_app(next_one))
     kept = {each["id"]: each for each in after.simulate_get("/v1/jobs").json["jobs"]}
     states = {id: job["state"] for id, job in kept.items()}
-    cut = dict.fromkeys(("long", "also long", "waiting"), "cancelled")
-    assert states == {"short": "done", **cut}
+    cut = dict.fromkeys(("long", "also long"), "cancelled")
+    assert states == {"short": "done", **cut, "waiting": "queued"}
+    next_one.restart_jobs()()
+    wait_until(lambda: not next_one.board().busy)
     for id in wanted:
         job = after.simulate_get(f"/v1/jobs/{quote(id)}").json
-        if id == "waiting":
-            assert job["error"]["status"] == 503
-        else:
-            assert len(job["result"]["images"]) == 1
+        assert len(job["result"]["images"]) == 1
+        assert job["state"] == ("cancelled" if id in cut else "done")
     again = after.simulate_post("/sdapi/v1/txt2img", json=order(force_task_id="short", steps=40))
     assert again.headers["Idempotent-Replayed"] == "true"
+    next_one.job_store().close()
+
+
+PICTURE = b64encode(encode_picture(Image.new("RGB", (64, 64), "red"), "png")).decode()
+
+REQUESTS: dict[str, dict[str, object]] = {
+    "/sdapi/v1/txt2img": order(force_task_id="mine"),
+    "/sdapi/v1/img2img": order(init_images=[PICTURE], mask=PICTURE),
+    "/sdapi/v1/extra-single-image": {"image": PICTURE, "upscaling_resize": 2},
+    "/sdapi/v1/extra-batch-images": {"imageList": [{"data": PICTURE, "name": "a"}]},
+    "/sdapi/v1/interrogate": {"image": PICTURE, "model": "clip"},
+}
+
+
+def test_every_route_that_runs_jobs_takes_them_up_after_a_crash(tmp_path: Path) -> None:
+    """With the reply that it would have given without one."""
+    before = assembled(tmp_path, backend=FakeParts())
+    client = testing.TestClient(bootstrap.build_app(before))
+    wanted = {}
+    for path, body in REQUESTS.items():
+        alone = {name: value for name, value in body.items() if name != "force_task_id"}
+        wanted[path] = client.simulate_post(path, json=alone).json
+    store = before.job_store()
+    for number, (path, body) in enumerate(REQUESTS.items()):
+        found = orders_by_route(before.services())[path](
+            JobRequest(path, json.dumps(body).encode(), "application/json")
+        )
+        job = AcceptedJob(
+            id=f"job {number}", kind=found.kind, digest=found.digest, queued_at=time.time()
+        )
+        store.accept(job, JobRequest(path, json.dumps(body).encode(), "application/json"))
+    store.close()
+    after = assembled(tmp_path, backend=FakeParts())
+    client = testing.TestClient(bootstrap.build_app(after))
+    assert set(orders_by_route(after.services())) == set(REQUESTS)
+    after.restart_jobs()()
+    wait_until(lambda: not after.board().busy)
+    for number, path in enumerate(REQUESTS):
+        told = client.simulate_get(f"/v1/jobs/job%20{number}").json
+        assert (told["state"], told["error"]) == ("done", None)
+        for name in ("images", "image", "caption", "html_info"):
+            assert told["result"].get(name) == wanted[path].get(name)
+    after.job_store().close()
+
+
+def test_a_checkpoint_that_is_gone_after_the_restart_is_told_as_the_route_would(
+    tmp_path: Path,
+) -> None:
+    before = assembled(tmp_path)
+    bootstrap.build_app(before)
+    body = order(refiner_checkpoint="gone", refiner_switch_at=0.5)
+    raw = json.dumps(body).encode()
+    job = AcceptedJob(id="a", kind="txt2img", queued_at=time.time())
+    before.job_store().accept(job, JobRequest("/sdapi/v1/txt2img", raw, None))
+    before.job_store().close()
+    after = assembled(tmp_path)
+    client = testing.TestClient(bootstrap.build_app(after))
+    after.restart_jobs()()
+    wait_until(lambda: not after.board().busy)
+    told = client.simulate_get("/v1/jobs/a").json
+    asked = client.simulate_post("/sdapi/v1/txt2img", json=body)
+    assert told["state"] == "failed"
+    assert told["error"] == {"status": asked.status_code, "body": asked.json}
+    after.job_store().close()
 
 
 def heard_to_the_end(port: int, heard: list[str]) -> None:

@@ -61,7 +61,7 @@ _ERRORS: dict[int, tuple[str, tuple[str, ...]]] = {
     500: ("The job failed, or no model can be used", ("Failure",)),
     501: ("Part of A1111's API that this server does not have yet", ("Failure",)),
     503: ("The server is stopping", ("Failure",)),
-    507: ("There is not enough memory for this", ("Failure",)),
+    507: ("There is not enough memory for this, or no space to store a job", ("Failure",)),
 }
 
 _ERROR_HEADERS: dict[int, Json] = {

@@ -28,7 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="See where a job stands, and get what came of it",
         parameters=(_ID, _OWNER),
         returns=JobResponse,
-        errors=(403, 404, 500),
+        errors=(403, 404, 500, 507),
     ),
     Operation(
         path="/v1/jobs/{id}",
@@ -39,7 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=(_ID, _OWNER),
         returns=JobResponse,
         accepted="It runs, and stops at its next step",
-        errors=(403, 404, 500),
+        errors=(403, 404, 500, 507),
     ),
     Operation(
         path="/v1/jobs/{id}/events",

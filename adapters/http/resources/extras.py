@@ -1,6 +1,6 @@
 """Routes for extras: upscaling and face restoration of pictures. Source: spec api.md 12.1."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Protocol
 
 import falcon
@@ -8,11 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http import errors
-from hexfusion.adapters.http.access.body_memory import counting
-from hexfusion.adapters.http.resources.async_replies import deliver
+from hexfusion.adapters.http.resources.async_replies import JobRoute, fetching
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import picture_text, to_json
-from hexfusion.adapters.http.wire.request_response import for_party, json_body, login, party
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
@@ -65,41 +63,35 @@ class ExtrasBatchImagesResponse(msgspec.Struct, frozen=True, kw_only=True):
     images: Annotated[list[str], Meta(description="In base64, without a prefix.")]
 
 
-class SingleImage:
+class SingleImage(JobRoute):
     """`POST /sdapi/v1/extra-single-image`"""
 
     def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: FetchFor) -> None:
+        super().__init__(board)
         self._extras = extras
-        self._board = board
         self._fetch = fetch
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        deliver(req, resp, self._board, self._order(req))
-
-    def _order(self, req: falcon.Request) -> Order[Extras]:
-        request = wire.as_struct(json_body(req), ExtrasSingleImageRequest, nulls=False)
-        self._board.check_room(None, login(req), party(req))
-        picture = picture_bytes(request.image, "image", counting(for_party(req, self._fetch), req))
+    def order(self, body: object, req: falcon.Request | None) -> Order[Extras]:
+        request = wire.as_struct(body, ExtrasSingleImageRequest, nulls=False)
+        self.check_room(None, req)
+        picture = picture_bytes(request.image, "image", fetching(self._fetch, req))
         fields = _fields(request)
         request = msgspec.structs.replace(request, image="")  # it must not wait with the job
         return _order(fields, self._extras.prepare(request, [picture]), _encode_one)
 
 
-class BatchImages:
+class BatchImages(JobRoute):
     """`POST /sdapi/v1/extra-batch-images`"""
 
     def __init__(self, extras: PrepareExtras, board: JobBoard, fetch: FetchFor) -> None:
+        super().__init__(board)
         self._extras = extras
-        self._board = board
         self._fetch = fetch
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        deliver(req, resp, self._board, self._order(req))
-
-    def _order(self, req: falcon.Request) -> Order[Extras]:
-        request = wire.as_struct(json_body(req), ExtrasBatchImagesRequest, nulls=False)
-        self._board.check_room(None, login(req), party(req))
-        fetch = counting(for_party(req, self._fetch), req)
+    def order(self, body: object, req: falcon.Request | None) -> Order[Extras]:
+        request = wire.as_struct(body, ExtrasBatchImagesRequest, nulls=False)
+        self.check_room(None, req)
+        fetch = fetching(self._fetch, req)
         given = [picture_bytes(each.data, "imageList", fetch) for each in request.imageList]
         fields = _fields(request)
         request = msgspec.structs.replace(request, imageList=[])  # see above
@@ -114,19 +106,21 @@ def _fields(request: ExtrasRequest) -> dict[str, object]:
 
 
 def _order(
-    fields: dict[str, object], make: Callable[[Job], Extras], encode: Callable[[Extras], bytes]
+    fields: dict[str, object],
+    make: Callable[[Job], Extras],
+    encode: Callable[[Extras], Iterable[bytes]],
 ) -> Order[Extras]:
     return Order(KIND, None, fields, make=make, encode=encode, explain=errors.explain)
 
 
-def _encode_one(result: Extras) -> bytes:
+def _encode_one(result: Extras) -> Iterable[bytes]:
     (picture,) = _pictures(result)
-    return to_json(ExtrasSingleImageResponse(html_info=result.html_info, image=picture))
+    yield to_json(ExtrasSingleImageResponse(html_info=result.html_info, image=picture))
 
 
-def _encode_all(result: Extras) -> bytes:
+def _encode_all(result: Extras) -> Iterable[bytes]:
     pictures = _pictures(result)
-    return to_json(ExtrasBatchImagesResponse(html_info=result.html_info, images=pictures))
+    yield to_json(ExtrasBatchImagesResponse(html_info=result.html_info, images=pictures))
 
 
 def _pictures(result: Extras) -> list[str]:

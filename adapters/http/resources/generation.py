@@ -1,6 +1,6 @@
 """Routes for generation, txt2img and img2img. Source: spec api.md 5 and 6."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Protocol
 
 import falcon
@@ -8,11 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http import errors
-from hexfusion.adapters.http.access.body_memory import counting
-from hexfusion.adapters.http.resources.async_replies import deliver
+from hexfusion.adapters.http.resources.async_replies import JobRoute, fetching
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
-from hexfusion.adapters.http.wire.request_response import Absent, for_party, json_body, login, party
+from hexfusion.adapters.http.wire.request_response import Absent
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
 from hexfusion.application.inpainting.init_pictures import InitPictures
@@ -78,18 +77,14 @@ class ImageToImageResponse(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-class TextToImage:
+class TextToImage(JobRoute):
     """`POST /sdapi/v1/txt2img`"""
 
     def __init__(self, txt2img: PrepareTxt2Img, board: JobBoard) -> None:
+        super().__init__(board)
         self._txt2img = txt2img
-        self._board = board
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        deliver(req, resp, self._board, self._order(req))
-
-    def _order(self, req: falcon.Request) -> Order[Generated]:
-        body = json_body(req)
+    def order(self, body: object, req: falcon.Request | None) -> Order[Generated]:
         request = wire.as_struct(body, Txt2Img)
         given = wire.given_fields(body, Txt2Img)
         make = self._txt2img.prepare(request, given=given)
@@ -97,24 +92,19 @@ class TextToImage:
         return _order(TXT2IMG, request, fields, make, TextToImageResponse)
 
 
-class ImageToImage:
+class ImageToImage(JobRoute):
     """`POST /sdapi/v1/img2img`"""
 
     def __init__(self, img2img: PrepareImg2Img, board: JobBoard, fetch: FetchFor) -> None:
+        super().__init__(board)
         self._img2img = img2img
-        self._board = board
         self._fetch = fetch
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        deliver(req, resp, self._board, self._order(req))
-
-    def _order(self, req: falcon.Request) -> Order[Generated]:
-        """In a frame of its own: the body must not stay in memory while the job waits."""
-        body = json_body(req)
+    def order(self, body: object, req: falcon.Request | None) -> Order[Generated]:
         request = wire.as_struct(body, Img2Img)
         given = wire.given_fields(body, Img2Img)
-        self._board.check_room(request.force_task_id, login(req), party(req))
-        pictures = self._pictures(request, counting(for_party(req, self._fetch), req))
+        self.check_room(request.force_task_id, req)
+        pictures = self._pictures(request, fetching(self._fetch, req))
         fields = _fields(request, given)
         if not request.include_init_images:  # else they are echoed
             request = msgspec.structs.replace(request, init_images=None, mask=None)
@@ -156,8 +146,8 @@ def _order(
     make: PreparedJob[Generated],
     response: Callable[..., msgspec.Struct],
 ) -> Order[Generated]:
-    def encode(result: Generated) -> bytes:
-        return to_json(
+    def encode(result: Generated) -> Iterable[bytes]:
+        yield to_json(
             response(
                 images=_pictures(result) if result.request.send_images else [],
                 parameters=result.request,

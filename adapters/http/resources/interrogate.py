@@ -8,11 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http import errors
-from hexfusion.adapters.http.access.body_memory import counting
-from hexfusion.adapters.http.resources.async_replies import deliver
+from hexfusion.adapters.http.resources.async_replies import JobRoute, fetching
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import to_json
-from hexfusion.adapters.http.wire.request_response import Absent, for_party, json_body, login, party
+from hexfusion.adapters.http.wire.request_response import Absent
 from hexfusion.application.describing.interrogate import KIND
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
@@ -51,29 +50,26 @@ class CaptionResponse(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-class Interrogate:
+class Interrogate(JobRoute):
     """`POST /sdapi/v1/interrogate`"""
 
     def __init__(self, use: PrepareInterrogation, board: JobBoard, fetch: FetchFor) -> None:
+        super().__init__(board)
         self._use = use
-        self._board = board
         self._fetch = fetch
 
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def order(self, body: object, req: falcon.Request | None) -> Order[str]:
         """Answers 404 in A1111's words for an unknown model."""
-        deliver(req, resp, self._board, self._order(req))
-
-    def _order(self, req: falcon.Request) -> Order[str]:
-        request = wire.as_struct(json_body(req), InterrogateRequest, nulls=False)
+        request = wire.as_struct(body, InterrogateRequest, nulls=False)
         if request.model not in MODELS:  # before an address is fetched
             raise Absent("Model not found")
-        self._board.check_room(None, login(req), party(req))
-        picture = picture_bytes(request.image, "image", counting(for_party(req, self._fetch), req))
+        self.check_room(None, req)
+        picture = picture_bytes(request.image, "image", fetching(self._fetch, req))
         return Order(
             KIND,
             None,
             {name: digested(getattr(request, name)) for name in request.__struct_fields__},
             make=self._use.prepare(request.model, picture),
-            encode=lambda words: to_json(CaptionResponse(caption=words)),
+            encode=lambda words: [to_json(CaptionResponse(caption=words))],
             explain=errors.explain,
         )

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from hexfusion.adapters.http.errors import JobFailure
+from hexfusion.adapters.http.wire.json_results import to_json
 from hexfusion.application.jobs.status import JobStatus
 
 
@@ -56,9 +57,23 @@ class JobsResponse(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-def job_response(status: JobStatus, kept: bytes | None = None) -> JobResponse:
-    """A job's status as a struct; `kept` is the JSON of its stored result or error."""
-    raw = None if kept is None else cast(Any, msgspec.Raw(kept))  # already encoded
+#: Stands for what is stored: no JSON has a null character.
+_PLACE = b"\0"
+
+
+def job_around(status: JobStatus) -> tuple[bytes, bytes]:
+    """The JSON of a job whose result or error is stored: what comes before that, and behind it."""
+    place = cast(Any, msgspec.Raw(_PLACE))
+    result, error = status.kept == "result", status.kept == "error"
+    job = msgspec.structs.replace(
+        job_response(status), result=place if result else None, error=place if error else None
+    )
+    before, _, after = to_json(job).partition(_PLACE)
+    return before, after
+
+
+def job_response(status: JobStatus) -> JobResponse:
+    """A job's status as a struct, without its result or error."""
     progress = status.progress
     return JobResponse(
         id=status.id,
@@ -75,6 +90,4 @@ def job_response(status: JobStatus, kept: bytes | None = None) -> JobResponse:
         started_at=status.started_at,
         finished_at=status.finished_at,
         expires_at=status.expires_at,
-        result=raw if status.kept == "result" else None,
-        error=raw if status.kept == "error" else None,
     )

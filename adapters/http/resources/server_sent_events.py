@@ -7,8 +7,8 @@ from PIL.Image import Image
 
 from hexfusion.adapters.http.resources.job_json import job_response
 from hexfusion.adapters.http.wire.json_results import Unencodable, picture_text, to_json
-from hexfusion.application.jobs.board import Watch
 from hexfusion.application.jobs.status import JobStatus
+from hexfusion.application.jobs.watching import Watch
 
 #: Seconds without an event after which a comment is sent, to keep the connection alive.
 HEARTBEAT = 15.0
@@ -57,6 +57,8 @@ class EventStream:
         shown = 0
         while not self._gone():
             status = self._watch.status()
+            if self._watch.postponed:
+                return  # a browser asks again, and finds the job at the next server
             if status.over:
                 yield _event(status.state.value, _job(status), self.LAST)
                 return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import falcon
 
 from hexfusion.adapters.http.access.roles import AdminsOnly
-from hexfusion.adapters.http.resources.job_json import JobsResponse, job_response
+from hexfusion.adapters.http.resources.job_json import JobsResponse, job_around, job_response
 from hexfusion.adapters.http.resources.server_sent_events import HEARTBEAT, EventStream
 from hexfusion.adapters.http.wire.request_response import (
     login,
@@ -17,6 +17,7 @@ from hexfusion.adapters.http.wire.request_response import (
     query_flag,
     query_text,
     sees_all,
+    send_body,
     send_json,
 )
 from hexfusion.application.jobs.board import JobBoard
@@ -58,7 +59,10 @@ class OneJob:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
         status, kept = self._board.found(id, owner_of(req, self._board, id))
-        send_json(resp, job_response(status, kept))
+        if kept is None:
+            send_json(resp, job_response(status))
+        else:
+            send_body(resp, kept, *job_around(status))
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, id: str) -> None:
         """Cancel or delete the job; 202 if it still runs, and stops at its next step."""

@@ -1,11 +1,15 @@
 """Reads values from Falcon requests (body, query, login), and writes JSON replies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import falcon
 
 from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.json_results import to_json
+from hexfusion.application.ports.jobs import Body
+
+#: Largest body that is sent in one piece, in bytes; larger ones are read as they are sent.
+_IN_ONE_PIECE = 2**20
 
 
 class Absent(Exception):
@@ -73,3 +77,21 @@ def send_json(resp: falcon.Response, value: object) -> None:
     """Set the reply's body to `value` as JSON."""
     resp.data = to_json(value)
     resp.content_type = falcon.MEDIA_JSON
+
+
+def send_body(resp: falcon.Response, body: Body, before: bytes = b"", after: bytes = b"") -> None:
+    """Set the reply's body to JSON that is there already, between two pieces around it."""
+    resp.content_type = falcon.MEDIA_JSON
+    size = len(before) + body.size + len(after)
+    if size <= _IN_ONE_PIECE:
+        resp.data = b"".join((before, *body.chunks(), after))
+        return
+
+    def pieces() -> Iterator[bytes]:
+        if before:
+            yield before
+        yield from body.chunks()
+        if after:
+            yield after
+
+    resp.set_stream(pieces(), size)

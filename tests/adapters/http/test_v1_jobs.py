@@ -17,7 +17,7 @@ from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.application.jobs.board import MAX_WATCHERS
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.queue import JobQueue
-from hexfusion.application.ports.jobs import JobRecord
+from hexfusion.application.ports.jobs import BytesBody, JobRecord
 from hexfusion.domain.errors import CheckpointError
 from hexfusion.domain.generation import Txt2Img
 
@@ -379,8 +379,8 @@ class Replaced(MemoryJobs):
 def test_a_job_comes_with_what_is_kept_of_it_and_of_no_other(house) -> None:
     house.kept = store = Replaced()
     now = {"id": "a", "kind": "txt2img", "queued_at": time.time(), "finished_at": time.time()}
-    store.put(JobRecord(state="done", kept="result", **now), b'{"images":[]}')
-    failure = b'{"status":500,"body":{}}'
+    store.put(JobRecord(state="done", kept="result", **now), BytesBody(b'{"images":[]}'))
+    failure = BytesBody(b'{"status":500,"body":{}}')
     store.next.append((JobRecord(state="failed", kept="error", **now), failure))
     job = testing.TestClient(create_app(house.services())).simulate_get("/v1/jobs/a").json
     assert (job["state"], job["result"]) == ("failed", None)

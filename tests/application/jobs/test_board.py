@@ -9,6 +9,8 @@ import weakref
 
 import pytest
 
+from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
+from hexfusion.application.jobs.acceptance import Acceptance
 from hexfusion.application.jobs.board import MAX_ID, JobBoard
 from hexfusion.application.jobs.job import Job, JobState
 from hexfusion.application.jobs.orders import Entry
@@ -45,7 +47,7 @@ class Ending(Job):
 def test_a_job_that_ends_while_it_is_looked_at_is_not_done_before_its_result_is_kept(board):
     """Who watches would hear of its end, ask for the result, and find none."""
     work = Work()
-    entry = Entry(work.order(), time.time, None, "a")
+    entry = Entry(work.order(), time.time, None, "a", Acceptance(MemoryJobs()))
     entry.job = Ending("txt2img", time.time, "a")
     entry.job.enter(JobState.RUNNING)
     entry.job.ends = True

@@ -43,10 +43,10 @@ def test_a_job_that_is_left_behind_is_done_and_kept(board):
 def test_who_polls_finds_a_job_whose_pictures_are_still_being_encoded(board):
     encoding, go = threading.Event(), threading.Event()
 
-    def encode(made: int) -> bytes:
+    def encode(made: int) -> list[bytes]:
         encoding.set()
         assert go.wait(PATIENCE)
-        return b"result"
+        return [b"result"]
 
     work = Work(open=True)
     plain = work.order()
@@ -189,7 +189,7 @@ def test_a_result_too_large_to_keep_is_told_and_who_waits_gets_it():
         board.status("a")
     board = make_board(retention=Retention(bytes=100))
     order = work.order("b")
-    long = Order("txt2img", "b", {}, work, lambda made: b"x" * 101, order.explain)
+    long = Order("txt2img", "b", {}, work, lambda made: [b"x" * 101], order.explain)
     board.submit(long)
     assert over(board, "b") is JobState.FAILED
     assert board.body("b") == b"ResultTooLarge: the result has 101 bytes, and at most 100 are kept"
@@ -223,10 +223,10 @@ def test_jobs_whose_pictures_are_still_being_encoded_are_bounded_too():
     """Each holds a thread, and its pictures, though its slot and its place are free again."""
     board, go, encoding = make_board(slots=1, max_waiting=2), threading.Event(), []
 
-    def encode(made: int) -> bytes:
+    def encode(made: int) -> list[bytes]:
         encoding.append(made)
         assert go.wait(PATIENCE)
-        return b"result"
+        return [b"result"]
 
     work = Work(open=True)
     taken = 1 + 2 + MAX_CLOSING

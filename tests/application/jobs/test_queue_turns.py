@@ -138,7 +138,7 @@ def _order(id: str):
         id,
         {},
         make=lambda job: b"made",
-        encode=lambda made: made,
+        encode=lambda made: [made],
         explain=lambda error: str(error).encode(),
     )
 

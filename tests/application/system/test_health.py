@@ -9,6 +9,7 @@ from hexfusion.adapters.storage.settings.options_memory import MemoryOptions
 from hexfusion.application.catalogues.checkpoints import Models
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.queue import JobQueue
+from hexfusion.application.ports.jobs import JobStoreError
 from hexfusion.application.system.health import Health, ReadHealth
 from hexfusion.domain.errors import CheckpointError
 from tests.application.worlds import OTHER, TINY, Catalog
@@ -62,3 +63,15 @@ def test_a_full_queue_and_a_stopping_server():
     assert it.health().ready
     it.jobs.stop(0)
     assert it.health() == Health(ready=False, model="loadable", queue="stopping")
+
+
+def test_a_store_that_cannot_be_written():
+    """Where jobs are kept in a folder, one that is left to the server would be refused."""
+    it = Scene(TINY)
+
+    def full() -> None:
+        raise JobStoreError("/jobs: No space left on device")
+
+    health = ReadHealth(it.models, it.options, it.jobs, full)()
+    assert (health.ready, health.results) == (False, "/jobs: No space left on device")
+    assert it.health().results == "writable"

@@ -197,7 +197,7 @@ class Room:
 def test_of_a_request_that_waits_the_files_are_held_and_no_text(resource, path):
     body = json.dumps(BODIES[path]).encode()
     request = testing.create_req(method="POST", path=path, body=body)
-    order = resource(Keeping(), Room(), lambda *_: b"")._order(request)
+    order, _ = resource(Keeping(), Room(), lambda *_: b"")._received(request)
     del request
     assert held_by(order) == [FILE] * 2 or held_by(order) == [FILE]
 
