@@ -337,6 +337,9 @@ class JobBoard:
             return of_record(record, self._retention)
         entry.acceptance.cancel()
         self._queue.cancel(entry.job)
+        record = entry.record
+        if record and record.state != JobState.CANCELLED.value:
+            self._kept.remove(record)  # it was over before it could be cancelled
         return self.status_of(entry)
 
     def watch(self, id: str, owner: str | None = None, party: str | None = None) -> Watch:

@@ -220,6 +220,22 @@ def test_a_cancellation_outlives_a_crash(store, while_running):
     work.end.set()
 
 
+def test_a_job_that_ends_while_it_is_being_cancelled_is_deleted():
+    """It is told as over, so nobody asks for it again: it must not stay."""
+    board, work = make_board(), Work()
+    board.submit(work.order())
+    assert work.reached.wait(PATIENCE)
+
+    def too_late(job) -> None:
+        work.end.set()
+        wait_for(lambda: not board.busy)
+
+    board._queue.cancel = too_late
+    assert board.cancel("a").state is JobState.DONE
+    with pytest.raises(NotFound):
+        board.status("a")
+
+
 def test_before_its_turn_to_be_taken_up_a_job_is_there_and_can_be_cancelled():
     store = left_by(job(), job("b", owner="ann"))
     board = durable(store)
