@@ -28,7 +28,6 @@ from hexfusion.adapters.storage import from_flags as storage
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.folders import files_below
 from hexfusion.adapters.storage.fonts import open_font
-from hexfusion.adapters.storage.results.bodies_files import spooled
 from hexfusion.adapters.storage.starter import starter_captioner
 from hexfusion.application import from_flags as made
 from hexfusion.application.catalogues.checkpoints import Checkpoints
@@ -70,6 +69,8 @@ class Container(containers.DeclarativeContainer):
     networks = providers.Singleton(storage.file_networks, flags, hashes)
     archive = providers.Singleton(storage.image_archive, flags, options)
     job_store = providers.Singleton(storage.job_store, flags)
+    open_spool = providers.Singleton(storage.open_spool, flags)
+    job_limits = flags.provided.job_limits.call()
     terms = providers.Singleton(storage.file_terms, flags)
     files = providers.Object(Files(files_below, write_atomically, starter_captioner))
     parts = providers.Singleton(make_parts, flags, options, files)
@@ -99,7 +100,7 @@ class Container(containers.DeclarativeContainer):
         jobs,
         job_store,
         steady_clock,
-        providers.Object(spooled),
+        providers.Singleton(storage.reply_spool, flags),
         providers.Object(explain),
     )
     saving = providers.Singleton(made.save_images, flags, archive, styles, clock)
@@ -127,10 +128,21 @@ class Container(containers.DeclarativeContainer):
         words=interrogate.provided.words,
         unused=unused_options,
         pixels=pixels,
+        limits=job_limits,
+        open_spool=open_spool,
     )
     img2img = providers.Singleton(GenerateImg2Img, *txt2img.args, **txt2img.kwargs)
     enlarged = providers.Singleton(made.enlarged_pictures, flags)
-    extras = providers.Singleton(ProcessExtras, upscaler, options, faces, pixels, enlarged)
+    extras = providers.Singleton(
+        ProcessExtras,
+        upscaler,
+        options,
+        faces,
+        pixels,
+        enlarged,
+        limits=job_limits,
+        open_spool=open_spool,
+    )
     progress = providers.Singleton(ReadProgress, jobs, options, board.provided.finished)
     task_progress = providers.Singleton(ReadTaskProgress, jobs, options, board.provided.finished)
     downloads = providers.Singleton(

@@ -75,6 +75,7 @@ def job_queue(flags: Flags, clock: Clock, meters: Meters, ready: Ready) -> JobQu
         grouping=Grouping(flags.integer("overtakes"), flags.integer("overtaking_time")),
         ready=ready,
         share=shared(flags.integer("queue"), flags.integer("queue_per_user")),
+        seconds=flags.job_limits().seconds,
     )
 
 
@@ -125,7 +126,14 @@ def save_images(
         unix=flags.switch("unix_filenames_sanitization"),
     )
     history = not flags.switch("no_prompt_history")
-    return SaveImages(archive, styles=styles.styles, clock=clock, rules=rules, history=history)
+    return SaveImages(
+        archive,
+        styles=styles.styles,
+        clock=clock,
+        rules=rules,
+        history=history,
+        limits=flags.job_limits(),
+    )
 
 
 def change_options(

@@ -7,20 +7,46 @@ from pathlib import Path
 
 from PIL.Image import Image
 
+from hexfusion.application.jobs.job import Job
+from hexfusion.application.pictures.kept import InMemory, KeptPicture
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.application.planning.limits import within
 from hexfusion.application.saving.save_images import JobFiles
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.errors import InvalidRequest, JobTimedOut
 from hexfusion.domain.generation import Info
 from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.job_limits import DEFAULT_LIMITS
+from hexfusion.domain.picture_boxes import Size
 
 
-@dataclass(frozen=True)
 class Picture:
-    """A picture and the infotext to embed in it; None for masks, and grids made by scripts."""
+    """A picture and the infotext to embed in it; None for masks, and grids made by scripts.
 
-    image: Image
-    infotext: str | None
+    Pictures of a long job lie in a file, which is gone with the last of them.
+    """
+
+    __slots__ = ("infotext", "kept")
+
+    def __init__(self, image: Image | KeptPicture, infotext: str | None) -> None:
+        self.kept: KeptPicture = InMemory(image) if isinstance(image, Image) else image
+        self.infotext = infotext
+
+    @property
+    def image(self) -> Image:
+        """The picture. It is read each time where it lies in a file; raises `SpoolError`."""
+        return self.kept.image()
+
+    @property
+    def size(self) -> Size:
+        """(width, height) in pixels; nothing is read for it."""
+        return self.kept.size
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Picture):
+            return NotImplemented
+        return self.infotext == other.infotext and self.image == other.image
+
+    __hash__ = None  # type: ignore[assignment]
 
     def save(
         self,
@@ -55,11 +81,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Encoding of pictures in responses: samples_format, jpeg_quality, enable_pnginfo."""
+    """Encoding of pictures in responses: samples_format, jpeg_quality, enable_pnginfo.
+
+    `most` bounds the bytes of the whole response.
+    """
 
     format: str
     quality: int
     embed: bool
+    most: int = DEFAULT_LIMITS.reply
 
 
 @dataclass(frozen=True)
@@ -80,3 +110,10 @@ class Generated:
     files: tuple[str, ...] = ()
     infotext: str = ""
     saver: JobFiles | None = None
+
+
+def in_time(made: Generated, job: Job) -> Generated:
+    """What a whole job made. Raises `JobTimedOut` if its time was over before the first picture."""
+    if job.timed_out and not made.pictures:
+        raise JobTimedOut(job.seconds)
+    return made

@@ -167,8 +167,30 @@ class ResultTooLarge(HexfusionError):
         super().__init__(f"the result has {size} bytes, and at most {limit} are kept")
 
 
+class ReplyTooLarge(InvalidRequest):
+    """The reply to a job came out larger than `limit` bytes; a smaller job or another format of
+    pictures would do. `field` is what to change."""
+
+    def __init__(self, field: str, limit: int) -> None:
+        message = f"the reply would have more than {limit} bytes (--job-reply)"
+        super().__init__(field, message)
+        self.limit = limit
+
+
 class JobCancelled(HexfusionError):
     """The job was cancelled before it produced a result."""
+
+
+class JobTimedOut(JobCancelled):
+    """The job ran for as long as a job may, and had made nothing by then."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(timed_out(seconds))
+
+
+def timed_out(seconds: float) -> str:
+    """Why a job ended early; told in `info`, in the log and as an error."""
+    return f"the job was stopped after {seconds:g} seconds of work (--job-seconds)"
 
 
 class NotANumber(HexfusionError):

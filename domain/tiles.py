@@ -19,6 +19,13 @@ def even_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
     return (*starts, length - tile)
 
 
+def box_count(size: Size, tile: Size, overlap: int) -> int:
+    """How many `boxes` there are, which may be more than could be listed."""
+    (width, height), (across, down) = size, tile
+    columns = max(1, -(-(width - overlap) // (across - overlap)))
+    return columns * max(1, -(-(height - overlap) // (down - overlap)))
+
+
 def boxes(size: Size, tile: Size, overlap: int) -> tuple[Box, ...]:
     """Boxes of a picture's tiles, row by row. `overlap` must be less than both sides of a tile."""
     (width, height), (across, down) = size, tile

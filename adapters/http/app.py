@@ -105,27 +105,33 @@ def create_app(
     *,
     version: str = "0",
     max_body: int = MAX_BODY,
+    max_values: int = wire.MAX_VALUES,
     gate: Gate | None = None,
     cors: Cors | None = None,
     log: AccessLog | None = None,
     limits: Mapping[str, Any] | None = None,
     memory: BodyMemory | None = None,
+    maxima: documents.Maxima | None = None,
 ) -> falcon.App[falcon.Request, falcon.Response]:
     """Create the WSGI application. `version` is that in the OpenAPI document.
 
-    `max_body` is the limit of a request body in bytes. Without `gate` callers need no credentials;
-    without `cors` pages of other sites may not call; without `log` requests are not logged.
-    `limits` are those in the OpenAPI document, by flag. `memory` bounds all bodies together.
+    `max_body` is the limit of a request body in bytes, `max_values` that of the values in it.
+    Without `gate` callers need no credentials; without `cors` pages of other sites may not call;
+    without `log` requests are not logged.
+    `limits` are those in the OpenAPI document, by flag, `maxima` those of its fields. `memory`
+    bounds all bodies together.
     """
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
-    app.add_middleware([HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body)])
+    app.add_middleware(
+        [HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body, max_values)]
+    )
     app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), memory or BodyMemory()])
     app.add_middleware(RefusalLog())  # the last, so that it sees every reply as it was made
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)
     app.add_error_handler(Exception, errors.handle)
-    for path, resource in routes(services, version, limits).items():
+    for path, resource in routes(services, version, limits, maxima).items():
         if resource is not None:
             app.add_route(path, resource)
     return app
@@ -138,7 +144,10 @@ def orders_by_route(use: Services) -> dict[str, MakeOrder]:
 
 
 def routes(
-    use: Services, version: str, limits: Mapping[str, Any] | None = None
+    use: Services,
+    version: str,
+    limits: Mapping[str, Any] | None = None,
+    maxima: documents.Maxima | None = None,
 ) -> dict[str, object]:
     """The resource of every path, None for a closed route. `documents.openapi` describes them."""
     return {
@@ -197,5 +206,5 @@ def routes(
         "/internal/sysinfo-download": system.Sysinfo(use.sysinfo, attachment=True),
         "/docs": documents.Page("SWAGGER"),
         "/redoc": documents.Page("REDOC"),
-        "/openapi.json": documents.OpenApi(version, dict(limits or {})),
+        "/openapi.json": documents.OpenApi(version, dict(limits or {}), maxima),
     }

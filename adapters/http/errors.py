@@ -21,10 +21,11 @@ from hexfusion.adapters.http.access.rate_limit import TooManyRequests
 from hexfusion.adapters.http.access.refusal_log import note
 from hexfusion.adapters.http.access.roles import AdminsOnly
 from hexfusion.adapters.http.wire.json_results import Unencodable, to_json
-from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
+from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, TooManyValues, Unreadable
 from hexfusion.adapters.http.wire.request_response import Absent
 from hexfusion.application.ports.download import LocalResource, TooManyDownloads
 from hexfusion.application.ports.jobs import JobStoreError, ResultDamaged
+from hexfusion.application.ports.spool import SpoolError
 from hexfusion.application.system.fetching import RequestsNotAllowed
 from hexfusion.domain.errors import (
     HexfusionError,
@@ -131,6 +132,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     Refused: lambda error: framework(422, error.problems),
     Unreadable: lambda error: deliberate(400, str(error)),
     TooLarge: lambda error: framework(413, str(error)),
+    TooManyValues: lambda error: framework(413, str(error)),
     RequestsNotAllowed: lambda error: deliberate(500, str(error)),
     LocalResource: lambda error: deliberate(500, str(error)),
     TooManyDownloads: _wait,
@@ -157,6 +159,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     Unencodable: lambda error: deliberate(500, str(error)),
     OutOfMemory: _no_memory,
     MemoryError: _no_memory,
+    SpoolError: lambda error: deliberate(507, str(error)),
     # Checkpoints that do not load, NaN, and unexpected errors.
     Exception: lambda error: crash(type(error).__name__, str(error)),
 }

@@ -33,11 +33,13 @@ def make_app(
         make_services(),
         version=version,
         max_body=flags.max_body,
+        max_values=flags.integer("body_values"),
         gate=entry,
         cors=pages,
         log=lines,
         memory=BodyMemory(flags.integer("waiting_memory") << 20),
         limits=flags.limits(),
+        maxima=flags.job_limits().maxima(),
     )
 
 

@@ -9,6 +9,8 @@ from typing import cast
 import falcon
 
 from hexfusion.adapters.http.errors import TooLarge
+from hexfusion.adapters.http.wire.lenient_json import MAX_VALUES
+from hexfusion.adapters.http.wire.request_response import MOST_VALUES
 
 
 class Timing:
@@ -26,12 +28,17 @@ class Timing:
 
 
 class BodyLimit:
-    """Refuses bodies whose Content-Length exceeds `limit` bytes, before they are read."""
+    """Refuses bodies whose Content-Length exceeds `limit` bytes, before they are read.
 
-    def __init__(self, limit: int) -> None:
+    `values` bounds the values in a body, for those who decode it.
+    """
+
+    def __init__(self, limit: int, values: int = MAX_VALUES) -> None:
         self._limit = limit
+        self._values = values
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        req.context[MOST_VALUES] = self._values
         if (req.content_length or 0) > self._limit:
             raise TooLarge(self._limit)
 

@@ -1,20 +1,25 @@
 """Creates the storage adapters from the command-line flags."""
 
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from hexfusion.adapters.storage.catalogues.checkpoints_files import FileCatalog, checkpoint_folders
 from hexfusion.adapters.storage.catalogues.extra_networks_files import FileNetworks
 from hexfusion.adapters.storage.catalogues.hash_cache import HashCache
 from hexfusion.adapters.storage.catalogues.vaes_files import FileVaes, vae_folders
+from hexfusion.adapters.storage.results.bodies_files import spooled
 from hexfusion.adapters.storage.results.images_files import FileImages
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.adapters.storage.results.jobs_sqlite import SqliteJobs
+from hexfusion.adapters.storage.results.spool_files import FileSpool
 from hexfusion.adapters.storage.settings.options_file import FileOptions
 from hexfusion.adapters.storage.settings.styles_files import FileStyles
 from hexfusion.adapters.storage.settings.terms_files import FileTerms
 from hexfusion.adapters.storage.starter import install_starter
-from hexfusion.application.ports.jobs import JobStore, JobStoreError
+from hexfusion.application.ports.jobs import JobStore, JobStoreError, Spool
 from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.spool import OpenSpool
 from hexfusion.application.saving.save_images import FOLDERS
 from hexfusion.domain.flags import FlagError, Flags
 
@@ -71,6 +76,30 @@ def job_store(flags: Flags) -> JobStore:
         return SqliteJobs(Path(folder)) if folder else MemoryJobs()
     except JobStoreError as error:
         raise FlagError("--job-dir", str(error)) from error
+
+
+def open_spool(flags: Flags) -> OpenSpool:
+    """Makes spools for the pictures of jobs, in `--spool-dir` or the system's temporary folder.
+
+    Raises `FlagError` for a folder in which no file can be made.
+    """
+    folder = _spool_folder(flags)
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise FlagError("--spool-dir", f"no file can be made in it: {error}") from error
+    return lambda: FileSpool(folder)
+
+
+def reply_spool(flags: Flags) -> Spool:
+    """Collects replies, large ones in the folder of the spools of pictures."""
+    return partial(spooled, folder=_spool_folder(flags))
+
+
+def _spool_folder(flags: Flags) -> Path | None:
+    given = flags.text("spool_dir")
+    return Path(given) if given else None
 
 
 def file_networks(flags: Flags, hashes: HashCache) -> FileNetworks:

@@ -4,18 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 from PIL import Image
 
 from hexfusion.application.extras.upscale_step import Enlarged, UpscaleStep
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.pictures.faces import NoFaceRestorer, check_faces
+from hexfusion.application.pictures.kept import PictureKeeper, keeping
 from hexfusion.application.pictures.pixel_budget import PixelBudget
 from hexfusion.application.pictures.receiving import Received, Sent, in_colour, receive_all
+from hexfusion.application.planning.amounts import reply_bytes
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.spool import OpenSpool
 from hexfusion.application.ports.upscale import Upscaler
 from hexfusion.application.results import Encoding, Picture
-from hexfusion.domain.errors import JobCancelled
+from hexfusion.domain.errors import JobCancelled, JobTimedOut
 from hexfusion.domain.extras import (
     CODEFORMER,
     GFPGAN,
@@ -28,7 +32,9 @@ from hexfusion.domain.extras import (
 )
 from hexfusion.domain.faces import FaceRestoration
 from hexfusion.domain.field_types import check_fields
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobAmount, JobFields, JobLimits
 from hexfusion.domain.options import Options
+from hexfusion.domain.picture_boxes import Size
 from hexfusion.domain.upscalers import upscale_settings
 
 #: What such a job is called.
@@ -61,7 +67,11 @@ class ProcessExtras:
         faces: FaceRestorer | None = None,
         pixels: PixelBudget | None = None,
         cache: Enlarged | None = None,
+        limits: JobLimits = DEFAULT_LIMITS,
+        open_spool: OpenSpool | None = None,
     ) -> None:
+        self._limits = limits
+        self._open_spool = open_spool
         self._upscaler = upscaler
         self._options = options
         self._faces = faces or NoFaceRestorer()
@@ -78,6 +88,7 @@ class ProcessExtras:
         back raises `InvalidRequest` for a picture whose pixels turn out to be damaged.
         """
         check_fields(request, ExtrasRequest, bounds=True)
+        self._limits.check(JobAmount(pictures=len(pictures)), JobFields.all(field))
         options = self._options.snapshot()
         upscale = UpscaleStep(
             self._upscaler,
@@ -93,10 +104,22 @@ class ProcessExtras:
         self._check(request, steps, upscale)
         received = receive_all(pictures, field)
         pixels = self._pixels.check((each.pixels for each in received), field)
+        sizes = [each.size for each in received]
         if UPSCALE in steps:
-            upscale.check_sizes([each.size for each in received])
+            self._check_sizes(upscale.sizes(sizes), upscale.field, options)
+        else:
+            self._check_sizes(sizes, field, options)
         make = partial(self._make, request, received, options, steps, upscale)
         return self._pixels.within(pixels, make)
+
+    def _check_sizes(self, sizes: Sequence[Size], field: str, options: Options) -> None:
+        """Raises `InvalidRequest` for results, or a whole of them, that are too large."""
+        for size in sizes:
+            self._limits.check_picture(size, field)
+        amount = JobAmount(pictures=len(sizes), pixels=sum(w * h for w, h in sizes))
+        reply = reply_bytes(amount, options.text("samples_format"), sends=True)
+        amount = msgspec.structs.replace(amount, reply=reply)
+        self._limits.check(amount, JobFields.all(field))
 
     def _check(
         self, request: ExtrasRequest, steps: Sequence[PostprocessingStep], upscale: UpscaleStep
@@ -120,6 +143,19 @@ class ProcessExtras:
         job: Job,
     ) -> Extras:
         """Raises `JobCancelled` if the only picture was skipped."""
+        with keeping(PictureKeeper(self._open_spool() if self._open_spool else None)) as keeper:
+            return self._made(request, pictures, options, steps, upscale, job, keeper)
+
+    def _made(
+        self,
+        request: ExtrasRequest,
+        pictures: Sequence[Received],
+        options: Options,
+        steps: Sequence[PostprocessingStep],
+        upscale: UpscaleStep,
+        job: Job,
+        keeper: PictureKeeper,
+    ) -> Extras:
         made: list[Picture] = []
         done: dict[str, object] = {}
         for number, received in enumerate(pictures):
@@ -139,11 +175,13 @@ class ProcessExtras:
             image.info = texts
             if options.flag("enable_pnginfo"):
                 image.info["postprocessing"] = description(done)
-            made.append(Picture(image, image.info.get("parameters")))
+            made.append(Picture(keeper.keep(image), image.info.get("parameters")))
             job.show([image])
         if pictures and not made:
+            if job.timed_out:
+                raise JobTimedOut(job.seconds)
             raise JobCancelled("no picture was finished")
-        return Extras(tuple(made), html_info(done), _encoding(options))
+        return Extras(tuple(made), html_info(done), _encoding(options, self._limits))
 
     def _done(
         self,
@@ -184,9 +222,10 @@ class ProcessExtras:
         return mended if visibility == 1 else Image.blend(image, mended, visibility)
 
 
-def _encoding(options: Options) -> Encoding:
+def _encoding(options: Options, limits: JobLimits) -> Encoding:
     return Encoding(
         format=options.text("samples_format"),
         quality=options.integer("jpeg_quality"),
         embed=options.flag("enable_pnginfo"),
+        most=limits.reply,
     )

@@ -18,9 +18,6 @@ from hexfusion.domain.extras import ExtrasRequest
 from hexfusion.domain.picture_boxes import Size
 from hexfusion.domain.upscalers import UpscaleSettings
 
-#: Pixels that all pictures of a request may have together, once they are enlarged.
-MAX_MADE = 16 * MAX_PIXELS
-
 #: Bytes that pictures kept for later requests may take by default.
 CACHE = 128 * 2**20
 
@@ -99,23 +96,27 @@ class UpscaleStep:
         for name in (self._request.upscaler_1, self._request.upscaler_2):
             self._upscaler.check(name, self._settings)
 
-    def check_sizes(self, sizes: Sequence[Size]) -> None:
-        """Raises `InvalidRequest` for pictures, or a whole of them, too large once enlarged."""
+    @property
+    def field(self) -> str:
+        """The field that says how large the results are."""
+        return "upscaling_resize_w" if self._request.resize_mode == 1 else "upscaling_resize"
+
+    def sizes(self, sizes: Sequence[Size]) -> list[Size]:
+        """The pictures' sizes (width, height) once they are enlarged; of one that is cropped the
+        larger of both. Raises `InvalidRequest` for one that is too large for any upscaler."""
         if self._request.upscaler_1 == "None":
-            return
-        mode, total = self._request.resize_mode, 0
-        field = "upscaling_resize_w" if mode == 1 else "upscaling_resize"
-        asked = self._request.upscaling_resize_w * self._request.upscaling_resize_h
+            return list(sizes)
+        asked = (self._request.upscaling_resize_w, self._request.upscaling_resize_h)
+        enlarged = []
         for size in sizes:
-            width, height = upscaled_size(size, self._factor(size))
-            pixels = max(width * height, asked if mode == 1 else 0)
-            if pixels > MAX_PIXELS:
-                message = f"makes {width}x{height}; a picture may have {MAX_PIXELS} pixels"
-                raise InvalidRequest(field, message)
-            total += pixels
-        if total > MAX_MADE:
-            message = f"makes {total} pixels; all pictures together may have {MAX_MADE}"
-            raise InvalidRequest(field, message)
+            made = upscaled_size(size, self._factor(size))
+            if self._request.resize_mode == 1:
+                made = max(made, asked, key=lambda each: each[0] * each[1])
+            if made[0] * made[1] > MAX_PIXELS:
+                message = f"makes {made[0]}x{made[1]}; a picture may have {MAX_PIXELS} pixels"
+                raise InvalidRequest(self.field, message)
+            enlarged.append(made)
+        return enlarged
 
     def __call__(
         self, image: Image.Image, done: dict[str, object], advance: Advance

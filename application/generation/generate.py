@@ -17,14 +17,17 @@ from hexfusion.application.jobs.progress import timestamp
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.pictures.captions import OpenFont
 from hexfusion.application.pictures.faces import NoFaceRestorer, restored
+from hexfusion.application.pictures.kept import Fetched, PictureKeeper, keeping
 from hexfusion.application.pictures.pixel_budget import PixelBudget
 from hexfusion.application.pictures.upscaling import PlainUpscaler
 from hexfusion.application.planning import JobPlan, ModelChoice
+from hexfusion.application.planning.amounts import reply_bytes
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.inference import Inference, Rendered, Sources
 from hexfusion.application.ports.options import OptionsStore
+from hexfusion.application.ports.spool import OpenSpool
 from hexfusion.application.ports.upscale import Upscaler
-from hexfusion.application.results import Encoding, Generated, Picture
+from hexfusion.application.results import Encoding, Generated, Picture, in_time
 from hexfusion.application.saving.save_images import JobFiles, SaveImages
 from hexfusion.application.scripts.always_on.reading import Given
 from hexfusion.application.scripts.selectable.script_tools import (
@@ -35,9 +38,11 @@ from hexfusion.application.scripts.selectable.script_tools import (
     no_noise,
 )
 from hexfusion.application.system.options import UnusedOptions
+from hexfusion.domain.errors import timed_out
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.infotext import SAME_CHECKPOINT, Extra
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobAmount, JobLimits
 from hexfusion.domain.options import Options
 from hexfusion.domain.plan import Plan
 from hexfusion.domain.prompts import Style
@@ -49,7 +54,8 @@ class Start:
 
     `extra` returns infotext entries from the final plan. An img2img job has `sources`, `finishes`
     (postprocessing of each picture of a batch) and `init_hash`. For a script, `before` are entries
-    that come first, and `samples` and `grid` override the request's `save_images`.
+    that come first, and `samples` and `grid` override the request's `save_images`, and `keeper` is
+    what keeps all of its pictures.
     """
 
     extra: Callable[[JobPlan], Mapping[str, Extra]]
@@ -60,6 +66,7 @@ class Start:
     before: Mapping[str, Extra] = field(default_factory=dict)
     samples: bool | None = None
     grid: bool | None = None
+    keeper: PictureKeeper | None = None
 
     def sources_of(self, batch: Plan) -> Sources | None:
         """The source pictures of this batch; the last batch may have fewer."""
@@ -104,6 +111,8 @@ class Generate:
         faces: FaceRestorer | None = None,
         unused: UnusedOptions | None = None,
         pixels: PixelBudget | None = None,
+        limits: JobLimits = DEFAULT_LIMITS,
+        open_spool: OpenSpool | None = None,
     ) -> None:
         self._inference = inference
         self._models = models
@@ -123,6 +132,27 @@ class Generate:
         self._faces = faces or NoFaceRestorer()
         self._unused = unused or UnusedOptions()
         self._pixels = pixels or PixelBudget()
+        self._limits = limits
+        self._open_spool = open_spool
+
+    def _keeper(self) -> PictureKeeper:
+        """What keeps the pictures of one job; without a spool all of them stay in memory."""
+        return PictureKeeper(self._open_spool() if self._open_spool else None)
+
+    def _with_reply(
+        self, amount: JobAmount, request: AnyRequest, base: Options, options: Options, masked: bool
+    ) -> JobAmount:
+        """The amount with its reply added. Raises `InvalidRequest` for a reply that is too large.
+
+        `masked`: masks are sent with the pictures, if options say so.
+        """
+        masks = [options.flag(key) for key in ("return_mask", "return_mask_composite") if masked]
+        size = reply_bytes(
+            amount, base.text("samples_format"), sends=request.send_images, masks=sum(masks)
+        )
+        amount = msgspec.structs.replace(amount, reply=size)
+        self._limits.check(amount)
+        return amount
 
     def _overridden(self, request: AnyRequest, base: Options, always_on: Given) -> Options:
         """The stored options `base` with the request's overrides.
@@ -156,6 +186,22 @@ class Generate:
         job: Job,
     ) -> Generated:
         """`base` are the stored options, `options` those with the request's overrides."""
+        if start.keeper is not None:
+            return self._pictures(request, base, options, plan, start, job, start.keeper)
+        with keeping(self._keeper()) as keeper:
+            made = self._pictures(request, base, options, plan, start, job, keeper)
+            return in_time(made, job)
+
+    def _pictures(
+        self,
+        request: AnyRequest,
+        base: Options,
+        options: Options,
+        plan: JobPlan,
+        start: Start,
+        job: Job,
+        keeper: PictureKeeper,
+    ) -> Generated:
         plan = plan.using(self._models.identified, lambda each: self._vaes.for_job(options, each))
         plan = self._networks.identified(plan)
         described = describe(
@@ -170,15 +216,22 @@ class Generate:
         )
         wanted = start.samples, start.grid
         files = self._saving.begin(described, options, _timestamp(job), *wanted)
-        made = self._render(job, described, files, start)
+        made = self._render(job, described, files, start, keeper)
         if made.pictures:
-            images = [each.image for each in made.pictures]
+            images = Fetched([each.kept for each in made.pictures])
             if grid := files.make_grid(images, made.infotexts[0]):
                 made.put_first(grid)
         return self._result(base, options, job, described, made, files)
 
-    def _render(self, job: Job, described: Description, files: JobFiles, start: Start) -> "_Made":
-        made = _Made()
+    def _render(
+        self,
+        job: Job,
+        described: Description,
+        files: JobFiles,
+        start: Start,
+        keeper: PictureKeeper,
+    ) -> "_Made":
+        made = _Made(keeper)
         plan, options = described.plan, described.options
         count = len(plan.batches)
         for number, batch in enumerate(plan.batches):
@@ -225,8 +278,11 @@ class Generate:
         files: JobFiles,
     ) -> Generated:
         info = described.info(made.infotexts, _timestamp(job), made.facts)
-        if made.comments:
-            info = msgspec.structs.replace(info, comments=list(made.comments))
+        comments = [*made.comments, *files.comments]
+        if job.timed_out:
+            comments.append(timed_out(job.seconds))
+        if comments:
+            info = msgspec.structs.replace(info, comments=comments)
         return Generated(
             pictures=tuple(made.pictures),
             request=described.request,
@@ -238,6 +294,7 @@ class Generate:
                 format=base.text("samples_format"),
                 quality=base.integer("jpeg_quality"),
                 embed=options.flag("enable_pnginfo"),
+                most=self._limits.reply,
             ),
             files=tuple(files.paths),
             infotext=described.infotext(0, made.facts),
@@ -249,6 +306,7 @@ class Generate:
 class _Made:
     """The results of a job so far: pictures, each followed by its masks, and their infotexts."""
 
+    keeper: PictureKeeper
     pictures: list[Picture] = field(default_factory=list)
     infotexts: list[str] = field(default_factory=list)
     facts: dict[str, Extra] = field(default_factory=dict)
@@ -261,18 +319,21 @@ class _Made:
         return len(self.infotexts)
 
     def add(self, picture: FinishedPicture, infotext: str, options: Options) -> None:
-        self.pictures.append(Picture(picture.image, infotext))
+        self.pictures.append(self._kept(picture.image, infotext))
         self.infotexts.append(infotext)
         if options.flag("return_mask") and (mask := picture.mask):
-            self.pictures.append(Picture(mask, None))
+            self.pictures.append(self._kept(mask, None))
         if options.flag("return_mask_composite") and (masked := picture.masked):
-            self.pictures.append(Picture(masked, None))
+            self.pictures.append(self._kept(masked, None))
 
     def put_first(self, grid: Image) -> None:
         """Insert a grid, with the first picture's infotext."""
-        self.pictures.insert(0, Picture(grid, self.infotexts[0]))
+        self.pictures.insert(0, self._kept(grid, self.infotexts[0]))
         self.infotexts.insert(0, self.infotexts[0])
         self.has_grid = True
+
+    def _kept(self, image: Image, infotext: str | None) -> Picture:
+        return Picture(self.keeper.keep(image), infotext)
 
 
 def _timestamp(job: Job) -> str:

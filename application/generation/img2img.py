@@ -16,6 +16,7 @@ from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.pictures.receiving import Source, decoded
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.planning import JobPlan, plan_img2img
+from hexfusion.application.planning.amounts import check_texts
 from hexfusion.application.planning.prefill import prefill
 from hexfusion.application.results import Generated
 from hexfusion.application.scripts.always_on.reading import Effects, Given, read_always_on
@@ -76,6 +77,7 @@ class GenerateImg2Img(Generate):
         check_fields(request, Img2Img)
         check_fields(lists, PictureLists, "lists")
         pixels = self._pixels.check((pictures.pixels,), "init_images")
+        check_texts(request, self._limits)
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         script = selected_script(request, IMG2IMG)
@@ -84,9 +86,14 @@ class GenerateImg2Img(Generate):
         work = Work(request, pictures, lists)
         if script is None:
             made = plain(work)
-            return PreparedJob(self._pixels.within(pixels, made.make), made.models)
+            return PreparedJob(self._pixels.within(pixels, made.make), made.models, made.amount)
         context = script_context(
-            work, self._overridden(request, base, always_on), self._tools, plain
+            work,
+            self._overridden(request, base, always_on),
+            self._tools,
+            plain,
+            self._limits,
+            self._keeper,
         )
         # A script may also use other checkpoints, known only when it runs.
         models = self._choose(request, base, context.options).files
@@ -109,12 +116,14 @@ class GenerateImg2Img(Generate):
             models,
             self._styles(),
             self._draw_seed,
-            len(pictures.images),
+            [each.size for each in pictures.images],
             masked=masked,
             lists=work.lists,
             after=work.after,
             inversion=work.inversion,
+            limits=self._limits,
         )
+        amount = self._with_reply(plan.amount, request, base, options, masked=masked)
         plan = effects.plan(plan)
         if upscaler := options.text("upscaler_for_img2img"):
             self._upscaler.check(upscaler, upscale_settings(options))
@@ -128,7 +137,7 @@ class GenerateImg2Img(Generate):
             start = self._start(meant, options, work, plan, effects)
             return self._make(request, base, options, plan, start, job)
 
-        return PreparedJob(make, plan.files)
+        return PreparedJob(make, plan.files, amount)
 
     def _start(
         self, request: Img2Img, options: Options, work: Work, plan: JobPlan, effects: Effects
@@ -155,6 +164,7 @@ class GenerateImg2Img(Generate):
             before=work.extra,
             samples=work.samples,
             grid=work.grid,
+            keeper=work.keeper,
         )
 
     def _kept(self, images: Collection[Source], options: Options) -> str | None:

@@ -10,6 +10,7 @@ from hexfusion.application.jobs.job import Abandoned, Job
 from hexfusion.application.jobs.orders import PreparedJob
 from hexfusion.application.pictures.faces import check_faces
 from hexfusion.application.planning import plan_txt2img
+from hexfusion.application.planning.amounts import check_texts
 from hexfusion.application.planning.prefill import prefill
 from hexfusion.application.results import Generated
 from hexfusion.application.scripts.always_on.reading import Given, read_always_on
@@ -71,6 +72,7 @@ class GenerateTxt2Img(Generate):
         """
         check_fields(request, Txt2Img)
         check_fields(lists, PictureLists, "lists")
+        check_texts(request, self._limits)
         base = self._options.snapshot()
         request = prefill(request, base, self._styles(), self._models.list(), given)
         script = selected_script(request, TXT2IMG)
@@ -80,7 +82,12 @@ class GenerateTxt2Img(Generate):
         if script is None:
             return plain(work)
         context = script_context(
-            work, self._overridden(request, base, always_on), self._tools, plain
+            work,
+            self._overridden(request, base, always_on),
+            self._tools,
+            plain,
+            self._limits,
+            self._keeper,
         )
         # A script may also use other checkpoints, known only when it runs.
         models = self._choose(request, base, context.options).files
@@ -92,7 +99,16 @@ class GenerateTxt2Img(Generate):
         options = self._overridden(request, base, always_on)
         models = self._choose(request, base, options)
         effects = always_on.effects(Asked(request, options))
-        plan = plan_txt2img(request, options, models, self._styles(), self._draw_seed, work.lists)
+        plan = plan_txt2img(
+            request,
+            options,
+            models,
+            self._styles(),
+            self._draw_seed,
+            work.lists,
+            limits=self._limits,
+        )
+        amount = self._with_reply(plan.amount, request, base, options, masked=False)
         plan = effects.plan(plan)
         hires = plan.first.hires
         if hires and hires.upscaler not in LATENT_MODES:
@@ -107,6 +123,7 @@ class GenerateTxt2Img(Generate):
             before=work.extra,
             samples=work.samples,
             grid=work.grid,
+            keeper=work.keeper,
         )
         make = partial(self._make, request, base, options, plan, start)
-        return PreparedJob(make, plan.files)
+        return PreparedJob(make, plan.files, amount)

@@ -1,9 +1,12 @@
 """One job: its state, progress and previews, and how it is interrupted."""
 
 import copy
+import logging
+import math
 import secrets
 import string
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,7 +15,10 @@ from PIL.Image import Image
 
 from hexfusion.application.jobs.live_preview import LivePreview, NumberedPreview
 from hexfusion.application.ports.inference import Verdict
+from hexfusion.domain.errors import timed_out
 from hexfusion.domain.progress import Progress
+
+log = logging.getLogger(__name__)
 
 #: Returns the time in seconds since 1970; injected, so that tests control it.
 Clock = Callable[[], float]
@@ -68,7 +74,8 @@ class Job:
     `owner` is the login of the client, None if the server has no logins: it decides who sees the
     job. `party` is who shares slots and places with others: the login, or where there are none the
     client's address. `models` are the paths of the checkpoints that it uses, as far as known before
-    it runs. `changes` counts the changes of its state and progress.
+    it runs. `changes` counts the changes of its state and progress. It is interrupted when it has
+    run for `seconds`, by `ticks`, which never goes back.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Job:
         owner: str | None = None,
         models: Collection[str] = (),
         party: str | None = None,
+        ticks: Clock = time.monotonic,
     ) -> None:
         self.id = id or new_task_id(kind)
         self.kind = kind
@@ -99,6 +107,10 @@ class Job:
         self.pictures_made = 0
         self.changes = 0
         self.meters = NO_METERS
+        self.seconds = math.inf
+        self.timed_out = False
+        self._ticks = ticks
+        self._running_since = math.inf
         self._stepped_at: float | None = None
         self._passes: tuple[int, ...] = (0,)
         self._units_before = 0
@@ -145,8 +157,16 @@ class Job:
         self.skipped = True
 
     def cancelled(self) -> bool:
-        """Whether it was interrupted, or its client has disconnected."""
+        """Whether it was interrupted, has run out of time, or its client has disconnected."""
+        self._check_time()
         return self.interrupted or self._abandoned()
+
+    def _check_time(self) -> None:
+        """Interrupt it if it has run for as long as it may."""
+        if not self.interrupted and self._ticks() - self._running_since >= self.seconds:
+            self.timed_out = True
+            self.interrupt()
+            log.warning("job %s: %s", self.id, timed_out(self.seconds))
 
     def expect(self, batches: int) -> None:
         """Announce the number of batches of the whole job.
@@ -177,8 +197,7 @@ class Job:
 
     def observe(self, step: int, of: int, preview: Callable[[], Image]) -> Verdict:
         """Record a step; implements `application.ports.inference.Observer`."""
-        if self._abandoned():
-            self.interrupted = True
+        self._look()
         now, before = self._clock(), self._stepped_at
         self._stepped_at = now
         if before is not None:
@@ -191,15 +210,20 @@ class Job:
 
     def advance(self, step: int, of: int) -> Verdict:
         """Record progress of work without previews (upscaling, interrogation)."""
-        if self._abandoned():
-            self.interrupted = True
+        self._look()
         with self._lock:
             self.progress = self._progress_at(step, of)
             self._tell()
         return self.verdict()
 
+    def _look(self) -> None:
+        if self._abandoned():
+            self.interrupted = True
+        self._check_time()
+
     def verdict(self) -> Verdict:
         """Whether to continue with the current batch."""
+        self._check_time()
         if self.interrupted:
             return Verdict.INTERRUPT
         return Verdict.SKIP if self.skipped else Verdict.CONTINUE
@@ -252,6 +276,7 @@ class Job:
         with self._lock:
             if state is JobState.RUNNING:
                 self.started_at = now
+                self._running_since = self._ticks()
             else:
                 self.finished_at = now
                 self.text = ""

@@ -14,6 +14,7 @@ from hexfusion.application.jobs.acceptance import Acceptance
 from hexfusion.application.jobs.job import Abandoned, Clock, Job
 from hexfusion.application.ports.jobs import Body, BytesBody, JobRecord
 from hexfusion.domain.errors import JobConflict
+from hexfusion.domain.job_limits import NOTHING, JobAmount
 
 T = TypeVar("T")
 
@@ -23,11 +24,12 @@ class PreparedJob(Generic[T]):
     """A validated and planned request. Calling it with its job, once that has a slot, does the
     work.
 
-    `models` are the paths of the checkpoints that it uses.
+    `models` are the paths of the checkpoints that it uses, `amount` is what it amounts to.
     """
 
     make: Callable[[Job], T]
     models: Collection[str] = ()
+    amount: JobAmount = NOTHING
 
     def __call__(self, job: Job) -> T:
         return self.make(job)

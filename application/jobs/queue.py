@@ -7,6 +7,7 @@ one job: the one named by id, else the one that has been running longest. With l
 sees only their own jobs.
 """
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -38,7 +39,8 @@ class JobQueue:
 
     At most `max_waiting` jobs wait; one more raises `QueueFull`. `share` says how many of these
     places one party may have; without it all. One job more raises `ShareTaken`. Within the bounds
-    of `grouping`, jobs whose checkpoints are `ready`, or in use by a running job, go first.
+    of `grouping`, jobs whose checkpoints are `ready`, or in use by a running job, go first. A job
+    that has run for `seconds` is interrupted.
 
     No callback but the clock is called while the lock is held: `ready` asks the backend, which may
     be busy for long, `Job.cancelled` asks the client, and `meters` are foreign code. An exception
@@ -54,6 +56,7 @@ class JobQueue:
         grouping: Grouping = GROUPING,
         ready: Ready = tuple,
         share: Allotment | None = None,
+        seconds: float = math.inf,
     ) -> None:
         self._clock = clock
         self._slots = slots
@@ -63,6 +66,7 @@ class JobQueue:
         self._ready = ready
         self._max_waiting = max_waiting
         self._meters = meters
+        self._seconds = seconds
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
         self._running: list[Job] = []
@@ -92,7 +96,7 @@ class JobQueue:
         """
         with self._changed:
             waiting = self._check_room(job.party, taken=taken)
-            job.meters = self._meters
+            job.meters, job.seconds = self._meters, self._seconds
             self._pass_time()
             self._turns.enter(job.party, waits=waiting > 0)
             self._waiting.append(job)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops, ImageColor, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
-from hexfusion.application.pictures.grids import background_colour
+from hexfusion.application.pictures.grids import GridTooLarge, background_colour
 from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
 
 OpenFont = Callable[[str, int], FreeTypeFont]
@@ -61,11 +62,13 @@ def captioned(
     rows: Sequence[Sequence[Caption]],
     style: CaptionStyle,
     margin: int = 0,
+    limits: JobLimits = DEFAULT_LIMITS,
 ) -> Image.Image:
     """The grid (RGB) with captions above its columns and to the left of its rows.
 
     `cell` is (width, height) of a cell in pixels. `columns` and `rows` have the captions of each
-    column and row, one below the other. Cells are moved `margin` pixels apart.
+    column and row, one below the other. Cells are moved `margin` pixels apart. Raises
+    `GridTooLarge`.
     """
     width, height = cell
     size = (width + height) // 25
@@ -76,11 +79,13 @@ def captioned(
     blocks = [sum(line.height + spacing for line in lines) - spacing for lines in above]
     top = max(blocks) + 2 * spacing if sum(blocks) and any(above) else 0
     across, down = len(columns), len(rows)
-    whole = Image.new(
-        "RGB",
-        (grid.width + left + margin * (across - 1), grid.height + top + margin * (down - 1)),
-        style.background,
+    whole_size = (
+        grid.width + left + margin * (across - 1),
+        grid.height + top + margin * (down - 1),
     )
+    if not limits.allows(whole_size):
+        raise GridTooLarge(whole_size)
+    whole = Image.new("RGB", whole_size, style.background)
     for row in range(down):
         for column in range(across):
             x, y = column * width, row * height

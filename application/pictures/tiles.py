@@ -3,7 +3,7 @@
 All blending is 8-bit, as in A1111.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from PIL import Image
@@ -57,10 +57,11 @@ def by_tiles(
 
 
 def combined(
-    size: tuple[int, int], pieces: Sequence[tuple[Box, Image.Image]], overlap: int
+    size: tuple[int, int], pieces: Iterable[tuple[Box, Image.Image]], overlap: int
 ) -> Image.Image:
     """Join tiles, given as (box, picture) row by row, to one RGB picture of `size`.
 
+    They may be made meanwhile, and are in memory one at a time.
     Seams are blended as in `by_tiles`. Where a tile is smaller than its box, the rest stays black.
     """
     whole = Image.new("RGB", size)

@@ -5,6 +5,12 @@ from functools import cache
 
 import msgspec
 
+from hexfusion.application.planning.amounts import (
+    check_pictures,
+    check_prompts,
+    result_size,
+    steps_of,
+)
 from hexfusion.application.planning.job import (
     JobPlan,
     ModelChoice,
@@ -17,7 +23,9 @@ from hexfusion.application.planning.limits import check_img2img, check_lists, ch
 from hexfusion.application.planning.texts import Prompts, job_prompts, plan_text
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.img2img import Img2Img
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
+from hexfusion.domain.picture_boxes import Size
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
 from hexfusion.domain.plan import InitPlan, Inversion, MaskedContent, Plan
 from hexfusion.domain.prompts import Style
@@ -33,14 +41,15 @@ def plan_img2img(
     models: ModelChoice,
     styles: Sequence[Style],
     draw_seed: Callable[[], int],
-    pictures: int,
+    pictures: Sequence[Size],
     *,
     masked: bool = False,
     lists: PictureLists = NO_LISTS,
     after: int | None = None,
     inversion: Inversion | None = None,
+    limits: JobLimits = DEFAULT_LIMITS,
 ) -> JobPlan:
-    """Plan a request with so many source pictures, `masked` or not.
+    """Plan a request with source pictures of these sizes (width, height), `masked` or not.
 
     The request must have its noise multiplier. Two or more pictures make up a batch, instead of
     the request's batch size; seeds are still drawn for the requested size. `after` is the last seed
@@ -50,9 +59,18 @@ def plan_img2img(
     check_img2img(request, masked=masked)
     check_options(request, options)
     check_lists(request, lists)
-    size = batch_size(request, pictures)
+    size = batch_size(request, len(pictures))
+    steps = steps_of(request) + (inversion.steps if inversion else 0)
+    amount = check_pictures(
+        request,
+        limits,
+        at_once=size,
+        size=result_size(request, pictures, masked=masked),
+        steps=steps,
+    )
     seeds, subseeds = plan_seeds(request, lists, draw_seed)
-    prompts = job_prompts(request, lists, options, styles)
+    prompts = job_prompts(request, lists, options, styles, limits)
+    amount = check_prompts(amount, [prompts], steps, limits)
     init = plan_init(request, options, seeds[:size], after=after)
 
     @cache
@@ -70,6 +88,7 @@ def plan_img2img(
         seeds=tuple(seeds),
         subseeds=tuple(subseeds),
         faces=plan_faces(request, options),
+        amount=amount,
     )
 
 

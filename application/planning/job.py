@@ -17,6 +17,7 @@ from hexfusion.domain.faces import FaceRestoration
 from hexfusion.domain.generation import MAX_SEED, MIN_SEED
 from hexfusion.domain.geometry import CELL
 from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.job_limits import NOTHING, JobAmount
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import PictureLists
 from hexfusion.domain.plan import (
@@ -59,7 +60,8 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     `seeds`, `subseeds`, `prompts` and `hires_prompts` have one entry per requested picture; fewer
     pictures may be generated. `width` and `height` are the requested size in pixels, of the first
     pass; `resize` is the requested hires size, (0, 0) if a factor is given. Prompts include network
-    tags, as in infotext. `faces` are the settings of face restoration, None without.
+    tags, as in infotext. `faces` are the settings of face restoration, None without. `amount` is
+    what all pictures amount to.
     """
 
     batches: tuple[Plan, ...]
@@ -71,6 +73,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...]
     subseeds: tuple[int, ...]
     faces: FaceRestoration | None = None
+    amount: JobAmount = NOTHING
 
     @property
     def first(self) -> Plan:

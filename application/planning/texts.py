@@ -1,11 +1,13 @@
 """The prompts of a job, and their schedules in each pass (spec prompts.md 0, sampling.md 5.2)."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits, text_bytes
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import PictureLists
 from hexfusion.domain.plan import SamplingPlan, TextPlan
@@ -33,9 +35,13 @@ class Prompts(msgspec.Struct, frozen=True):
 
 
 def job_prompts(
-    request: AnyRequest, lists: PictureLists, options: Options, styles: Sequence[Style]
+    request: AnyRequest,
+    lists: PictureLists,
+    options: Options,
+    styles: Sequence[Style],
+    limits: JobLimits = DEFAULT_LIMITS,
 ) -> Prompts:
-    """The prompts of the first pass."""
+    """The prompts of the first pass. Raises `InvalidRequest` for one that is too long."""
     count = request.batch_size * request.n_iter
     return _styled(
         lists.prompts or (request.prompt,) * count,
@@ -43,13 +49,18 @@ def job_prompts(
         request,
         options,
         styles,
+        limits,
     )
 
 
 def hires_prompts(
-    request: Txt2Img, options: Options, styles: Sequence[Style], main: Prompts
+    request: Txt2Img,
+    options: Options,
+    styles: Sequence[Style],
+    main: Prompts,
+    limits: JobLimits = DEFAULT_LIMITS,
 ) -> Prompts:
-    """The prompts of the second pass; an empty hires prompt means the main one."""
+    """The prompts of the second pass; an empty hires prompt means the main one. Raises likewise."""
     count = len(main.positive)
     own = _styled(
         (request.hr_prompt,) * count,
@@ -57,6 +68,8 @@ def hires_prompts(
         request,
         options,
         styles,
+        limits,
+        ("hr_prompt", "hr_negative_prompt"),
     )
     return Prompts(
         own.positive if request.hr_prompt else main.positive,
@@ -70,14 +83,24 @@ def _styled(
     request: AnyRequest,
     options: Options,
     styles: Sequence[Style],
+    limits: JobLimits,
+    fields: tuple[str, str] = ("prompt", "negative_prompt"),
 ) -> Prompts:
-    """Apply styles and remove comments. Unknown styles are as empty ones (spec prompts.md 4.3)."""
-    pairs = [
-        apply_styles(prompt, against, request.styles or (), styles)
-        for prompt, against in zip(positive, negative, strict=True)
-    ]
-    if options.flag("enable_prompt_comments"):
-        pairs = [(strip_comments(prompt), strip_comments(against)) for prompt, against in pairs]
+    """Apply styles and remove comments. Unknown styles are as empty ones (spec prompts.md 4.3).
+
+    Equal prompts are worked on, and held, once: a job of a thousand pictures has one prompt.
+    """
+    comments = options.flag("enable_prompt_comments")
+    names = request.styles or ()
+
+    @cache
+    def styled(prompt: str, against: str) -> tuple[str, str]:
+        both = apply_styles(prompt, against, names, styles, most=limits.prompt)
+        for field, text in zip(fields, both, strict=True):
+            limits.check_prompt(field, text_bytes(text))
+        return (strip_comments(both[0]), strip_comments(both[1])) if comments else both
+
+    pairs = [styled(*pair) for pair in zip(positive, negative, strict=True)]
     return Prompts(tuple(each for each, _ in pairs), tuple(each for _, each in pairs))
 
 

@@ -5,7 +5,8 @@ from functools import cache
 
 import msgspec
 
-from hexfusion.application.planning.hires import plan_hires, sized
+from hexfusion.application.planning.amounts import check_pictures, check_prompts, steps_of
+from hexfusion.application.planning.hires import hires_target, plan_hires, sized
 from hexfusion.application.planning.job import (
     JobPlan,
     ModelChoice,
@@ -18,6 +19,7 @@ from hexfusion.application.planning.job import (
 from hexfusion.application.planning.limits import check_lists, check_options, check_txt2img
 from hexfusion.application.planning.texts import Prompts, hires_prompts, job_prompts
 from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
 from hexfusion.domain.plan import Plan
@@ -31,19 +33,34 @@ def plan_txt2img(
     styles: Sequence[Style],
     draw_seed: Callable[[], int],
     lists: PictureLists = NO_LISTS,
+    limits: JobLimits = DEFAULT_LIMITS,
 ) -> JobPlan:
     """Plan a request.
 
-    Raises `InvalidRequest` naming the field that is out of range, `NotFound` for an unknown
-    sampler, `Unsupported` for what this server cannot do yet.
+    Raises `InvalidRequest` naming the field that is out of range or makes the job larger than
+    `limits`, `NotFound` for an unknown sampler, `Unsupported` for what this server cannot do yet.
     """
     check_txt2img(request)
     check_options(request, options)
     check_lists(request, lists)
     request = sized(request, options)
+    target = request.width, request.height
+    if request.enable_hr:
+        target = hires_target(request).target
+    steps = steps_of(request)
+    amount = check_pictures(
+        request,
+        limits,
+        at_once=request.batch_size,
+        size=target,
+        steps=steps,
+        field="hr_scale" if request.enable_hr else "width",
+    )
     seeds, subseeds = plan_seeds(request, lists, draw_seed)
-    prompts = job_prompts(request, lists, options, styles)
-    second = hires_prompts(request, options, styles, prompts)
+    prompts = job_prompts(request, lists, options, styles, limits)
+    second = hires_prompts(request, options, styles, prompts, limits)
+    passes = [prompts, second] if request.enable_hr else [prompts]
+    amount = check_prompts(amount, passes, steps, limits)
     size = request.batch_size
 
     @cache
@@ -62,6 +79,7 @@ def plan_txt2img(
         seeds=tuple(seeds),
         subseeds=tuple(subseeds),
         faces=plan_faces(request, options),
+        amount=amount,
     )
 
 

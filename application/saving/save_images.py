@@ -10,7 +10,7 @@ from PIL.Image import Image
 from hexfusion.application.describing.infotext import Description
 from hexfusion.application.inpainting.finishing import FinishedPicture
 from hexfusion.application.jobs.job import Clock
-from hexfusion.application.pictures.grids import background_colour, grid_by_options
+from hexfusion.application.pictures.grids import GridTooLarge, background_colour, grid_by_options
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.application.planning import JobPlan
 from hexfusion.application.ports.images import ArchiveError, ImageArchive
@@ -18,6 +18,7 @@ from hexfusion.application.saving.local_time import time_formatter
 from hexfusion.application.saving.named_files import PictureFiles, SaveLocation
 from hexfusion.domain.filenames import DEFAULT_RULES, NameFacts, NameRules
 from hexfusion.domain.img2img import AnyRequest, Img2Img
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
 from hexfusion.domain.prompts import Style
 from hexfusion.domain.sampling.names import effective_scheduler
@@ -48,6 +49,7 @@ class SaveImages:
     """Saves the pictures of jobs, according to request and options.
 
     `rules` are the operator's rules for file names. Without `history`, `params.txt` is not written.
+    `limits` bound the size of grids.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class SaveImages:
         clock: Clock,
         rules: NameRules = DEFAULT_RULES,
         history: bool = True,
+        limits: JobLimits = DEFAULT_LIMITS,
     ) -> None:
         self._archive = archive
         self._files = PictureFiles(archive, rules)
         self._styles = styles
         self._format_time = time_formatter(clock)
         self._history = history
+        self._limits = limits
 
     def check(
         self, request: AnyRequest, plan: JobPlan, options: Options, *, always: bool = False
@@ -103,7 +107,7 @@ class SaveImages:
         facts = msgspec.structs.replace(facts, user=described.user)
         asked = described.request.save_images
         wanted = (asked if samples is None else samples, asked if grid is None else grid)
-        return JobFiles(self._files, described, options, facts, wanted)
+        return JobFiles(self._files, described, options, facts, wanted, self._limits)
 
     def keep_init_image(self, image: Image, digest: str, options: Options) -> None:
         """Save an init image as `<digest>.png`. Raises `ArchiveError`."""
@@ -152,7 +156,7 @@ class SaveImages:
 
 class JobFiles:
     """Saves the files of one job. `paths` are those of the pictures so far, in order, the grid
-    last."""
+    last; `comments` tell what was left out."""
 
     def __init__(
         self,
@@ -161,8 +165,11 @@ class JobFiles:
         options: Options,
         facts: NameFacts,
         wanted: tuple[bool, bool],
+        limits: JobLimits = DEFAULT_LIMITS,
     ) -> None:
         self.paths: list[str] = []
+        self.comments: list[str] = []
+        self._limits = limits
         self._files = files
         self._described = described
         self._options = options
@@ -240,14 +247,19 @@ class JobFiles:
     def make_grid(self, images: Sequence[Image], infotext: str) -> Image | None:
         """Make the job's grid, and save it if option grid_save is set.
 
-        Returns it if option return_grid is set, else None.
+        Returns it if option return_grid is set, else None; None too if it is too large.
         """
         options = self._options
         few = len(images) < (2 if options.flag("grid_only_if_multiple") else 1)
         saved, returned = options.flag("grid_save"), options.flag("return_grid")
         if not self._grid_wanted or few or not (saved or returned):
             return None
-        grid = grid_by_options(images, self._facts.batch_size, options)
+        try:
+            grid = grid_by_options(images, self._facts.batch_size, options, self._limits)
+        except GridTooLarge as error:
+            _log.warning("%s", error)
+            self.comments.append(str(error))
+            return None
         if saved:
             facts = msgspec.structs.replace(
                 self._facts,

@@ -8,6 +8,7 @@ from hexfusion.domain.flags.a1111 import A1111
 from hexfusion.domain.flags.flag import Flag, FlagEffect, FlagValue
 from hexfusion.domain.flags.limits import LIMITS
 from hexfusion.domain.flags.own import OWN
+from hexfusion.domain.job_limits import MEGAPIXEL, JobLimits
 from hexfusion.domain.options import WritePolicy
 
 FLAGS: Mapping[str, Flag] = {flag.dest: flag for flag in (*A1111, *OWN)}
@@ -87,6 +88,21 @@ class Flags(msgspec.Struct, frozen=True):
             freeze_sections=_names(self.text("freeze_settings_in_sections")),
             freeze_keys=_names(self.text("freeze_specific_settings")),
             lock_paths=self.switch("hide_ui_dir_config"),
+        )
+
+    def job_limits(self) -> JobLimits:
+        """The bounds of each job."""
+        return JobLimits(
+            pictures=self.integer("job_pictures"),
+            pixels=self.integer("job_pixels") * MEGAPIXEL,
+            batch_pixels=self.integer("batch_pixels") * MEGAPIXEL,
+            picture_pixels=self.integer("picture_pixels") * MEGAPIXEL,
+            steps=self.integer("job_steps"),
+            seconds=self.integer("job_seconds"),
+            reply=self.integer("job_reply") << 20,
+            text=self.integer("job_text") << 20,
+            prompt=self.integer("prompt_size") << 10,
+            arguments=self.integer("argument_size") << 10,
         )
 
     def ignored(self) -> list[str]:

@@ -24,6 +24,14 @@ OWN = (
         choices=("requeue", "fail"),
     ),
     Flag(
+        "spool_dir",
+        FlagKind.PATH,
+        None,
+        "folder for the pictures of running jobs, in files without a name (default: $TMPDIR, or"
+        " /tmp); better none that lies in memory",
+        _WORKS,
+    ),
+    Flag(
         "backend",
         FlagKind.TEXT,
         "torch",

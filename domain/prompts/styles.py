@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from hexfusion.domain.errors import HexfusionError
+from hexfusion.domain.errors import HexfusionError, InvalidRequest
 
 _SLOT = "{prompt}"
 _COLUMNS = ("name", "prompt", "negative_prompt")
@@ -79,18 +79,27 @@ def divider(file_stem: str) -> Style:
 
 
 def apply_styles(
-    prompt: str, negative_prompt: str, names: Sequence[str], styles: Iterable[Style]
+    prompt: str,
+    negative_prompt: str,
+    names: Sequence[str],
+    styles: Iterable[Style],
+    *,
+    most: int | None = None,
 ) -> tuple[str, str]:
     """Apply the named styles to (prompt, negative prompt), one after the other.
 
     A name that is not in `styles` counts as an empty style, which only strips white space. Without
-    names nothing changes.
+    names nothing changes. A style that has the prompt in it twice doubles it: raises
+    `InvalidRequest` as soon as a prompt grows to more than `most` characters.
     """
     known = {style.name: style for style in styles}
     for name in names:
         style = known.get(name, Style(name))
         prompt = _wrap(style.prompt or "", prompt)
         negative_prompt = _wrap(style.negative_prompt or "", negative_prompt)
+        if most is not None and max(len(prompt), len(negative_prompt)) > most:
+            message = f"{name!r} makes a prompt longer than {most} characters (--prompt-size)"
+            raise InvalidRequest("styles", message)
     return prompt, negative_prompt
 
 

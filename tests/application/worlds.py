@@ -1,5 +1,6 @@
 """A whole application around the fake backend, for tests of its use-cases."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -21,10 +22,12 @@ from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.ports.faces import FaceRestorer
 from hexfusion.application.ports.images import ImageArchive
 from hexfusion.application.ports.inference import Inference
+from hexfusion.application.ports.spool import OpenSpool
 from hexfusion.application.saving.save_images import SaveImages
 from hexfusion.domain.checkpoints import Checkpoint, find
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.filenames import DEFAULT_RULES, NameRules
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.prompts import Style
 
 G = TypeVar("G", bound=Generate)
@@ -82,15 +85,20 @@ def world(
     history: bool = True,
     vaes: Mapping[str, bytes] | None = None,
     faces: FaceRestorer | None = None,
+    limits: JobLimits = DEFAULT_LIMITS,
+    open_spool: OpenSpool | None = None,
+    seconds: float = math.inf,
 ) -> World:
     backend = FakeInference()
     options = MemoryOptions()
     archive = archive or MemoryImages()
-    seconds = count(1_700_000_000)
-    clock = clock or (lambda: float(next(seconds)))
-    jobs = JobQueue(clock, slots=slots, max_waiting=max_waiting)
+    times = count(1_700_000_000)
+    clock = clock or (lambda: float(next(times)))
+    jobs = JobQueue(clock, slots=slots, max_waiting=max_waiting, seconds=seconds)
     seeds = count(1000)
-    saving = SaveImages(archive, styles=lambda: styles, clock=clock, rules=rules, history=history)
+    saving = SaveImages(
+        archive, styles=lambda: styles, clock=clock, rules=rules, history=history, limits=limits
+    )
 
     def use_case(kind: type[G]) -> G:
         return kind(
@@ -105,6 +113,8 @@ def world(
             clock=clock,
             version="v1.10.1",
             faces=faces or FakeFaceRestorer(),
+            limits=limits,
+            open_spool=open_spool,
         )
 
     return World(

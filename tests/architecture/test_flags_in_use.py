@@ -9,6 +9,18 @@ from tests.architecture.source import imports, python_files, tree
 #: Methods of Flags that stand for several flags at once.
 STAND_FOR = {
     "host": {"listen", "server_name"},
+    "job_limits": {
+        "job_pictures",
+        "job_pixels",
+        "batch_pixels",
+        "picture_pixels",
+        "job_steps",
+        "job_seconds",
+        "job_reply",
+        "job_text",
+        "prompt_size",
+        "argument_size",
+    },
     "write_policy": {
         "freeze_settings",
         "freeze_settings_in_sections",

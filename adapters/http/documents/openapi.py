@@ -4,7 +4,7 @@ Schema names and operation ids are A1111's, so that clients generated from A1111
 compatible. Every route of `app.routes` has an operation here, which a test checks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 import msgspec
@@ -280,10 +280,17 @@ _NAMES = {
 }
 
 
-def document(version: str, prefix: str = "", limits: Json | None = None) -> Json:
+Maxima = Mapping[str, Mapping[str, int]]
+"""JSON schema keywords, such as `maximum`, by a request's field."""
+
+
+def document(
+    version: str, prefix: str = "", limits: Json | None = None, maxima: Maxima | None = None
+) -> Json:
     """The whole document. `prefix` is the path that a proxy serves this server under.
 
-    `limits` are the bounds in force, by flag: value, unit, and what each bounds.
+    `limits` are the bounds in force, by flag: value, unit, and what each bounds; `maxima` are those
+    that a field of requests for pictures has.
     """
     paths: Json = {}
     for operation in OPERATIONS:
@@ -299,7 +306,7 @@ def document(version: str, prefix: str = "", limits: Json | None = None) -> Json
         },
         **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": paths,
-        "components": {"schemas": _components(), "securitySchemes": _SCHEMES},
+        "components": {"schemas": _components(maxima or {}), "securitySchemes": _SCHEMES},
     }
 
 
@@ -388,7 +395,7 @@ def _parameter(each: Parameter) -> Json:
     return described | ({"required": True} if each.where == "path" else {}) | {"schema": schema}
 
 
-def _components() -> Json:
+def _components(maxima: Maxima) -> Json:
     structs = {each: None for operation in OPERATIONS for each in _structs(operation)}
     structs |= dict.fromkeys(ERROR_STRUCTS)
     template = "#/components/schemas/{name}"
@@ -397,6 +404,8 @@ def _components() -> Json:
     for ours, theirs in _NAMES.items():
         text = text.replace(f'schemas/{ours}"', f'schemas/{theirs}"')
     schemas = {_NAMES.get(name, name): schema for name, schema in msgspec.json.decode(text).items()}
+    for bounded in (Txt2Img, Img2Img):
+        _bound(schemas[_NAMES[bounded.__name__]]["properties"], maxima)
     return {
         **schemas,
         "Options": _options(),
@@ -404,6 +413,17 @@ def _components() -> Json:
         "Job": _JOB,
         "Arguments": _ARGUMENTS,
     }
+
+
+def _bound(properties: Json, maxima: Maxima) -> None:
+    """Add the maxima to the schemas of fields; where a field has a lower one already, it stays."""
+    for field, keywords in maxima.items():
+        schema = properties.get(field, {})
+        types = schema.get("anyOf", [schema])  # text or null
+        for each in types:
+            for keyword, most in keywords.items():
+                if each.get("type") != "null":
+                    each[keyword] = min(most, each.get(keyword, most))
 
 
 def _structs(operation: Operation) -> Iterator[type]:

@@ -5,6 +5,7 @@ from functools import cache
 import falcon
 
 from hexfusion.adapters.http.documents import openapi
+from hexfusion.adapters.http.documents.openapi import Maxima as Maxima
 from hexfusion.adapters.http.documents.operation import Json
 from hexfusion.adapters.http.wire.json_results import to_json
 
@@ -19,10 +20,16 @@ _POLICY = (
 class OpenApi:
     """`GET /openapi.json`"""
 
-    def __init__(self, version: str, limits: Json | None = None) -> None:
-        """`limits` are told under `info.x-limits`: by flag, its value, unit, and what it bounds."""
+    def __init__(
+        self, version: str, limits: Json | None = None, maxima: Maxima | None = None
+    ) -> None:
+        """`limits` are told under `info.x-limits`: by flag, its value, unit, and what it bounds.
+
+        `maxima` are told in the schemas of the fields.
+        """
         self._version = version
         self._limits = limits or {}
+        self._maxima = maxima
         self._written = cache(self._write)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -30,7 +37,7 @@ class OpenApi:
         resp.content_type = falcon.MEDIA_JSON
 
     def _write(self, prefix: str) -> bytes:
-        return to_json(openapi.document(self._version, prefix, self._limits))
+        return to_json(openapi.document(self._version, prefix, self._limits, self._maxima))
 
 
 class Page:

@@ -1,6 +1,6 @@
 """Routes for extras: upscaling and face restoration of pictures. Source: spec api.md 12.1."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Protocol
 
 import falcon
@@ -10,7 +10,7 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import JobRoute, fetching
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.json_results import picture_text, to_json
+from hexfusion.adapters.http.wire.json_results import LongText, Texts, json_chunks, picture_chunks
 from hexfusion.application.extras.extras import KIND, Extras
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job
@@ -77,7 +77,7 @@ class SingleImage(JobRoute):
         picture = picture_bytes(request.image, "image", fetching(self._fetch, req))
         fields = _fields(request)
         request = msgspec.structs.replace(request, image="")  # it must not wait with the job
-        return _order(fields, self._extras.prepare(request, [picture]), _encode_one)
+        return _order(fields, self._extras.prepare(request, [picture]), one_chunks)
 
 
 class BatchImages(JobRoute):
@@ -95,7 +95,7 @@ class BatchImages(JobRoute):
         given = [picture_bytes(each.data, "imageList", fetch) for each in request.imageList]
         fields = _fields(request)
         request = msgspec.structs.replace(request, imageList=[])  # see above
-        return _order(fields, self._extras.prepare(request, given, "imageList"), _encode_all)
+        return _order(fields, self._extras.prepare(request, given, "imageList"), all_chunks)
 
 
 def _fields(request: ExtrasRequest) -> dict[str, object]:
@@ -108,24 +108,38 @@ def _fields(request: ExtrasRequest) -> dict[str, object]:
 def _order(
     fields: dict[str, object],
     make: Callable[[Job], Extras],
-    encode: Callable[[Extras], Iterable[bytes]],
+    encode: Callable[[Extras], Iterator[bytes]],
 ) -> Order[Extras]:
     return Order(KIND, None, fields, make=make, encode=encode, explain=errors.explain)
 
 
-def _encode_one(result: Extras) -> Iterable[bytes]:
+def one_chunks(result: Extras) -> Iterator[bytes]:
+    """The reply with the only picture as JSON in chunks. Raises as `all_chunks`."""
     (picture,) = _pictures(result)
-    yield to_json(ExtrasSingleImageResponse(html_info=result.html_info, image=picture))
+    return json_chunks(
+        ExtrasSingleImageResponse,
+        result.encoding.most,
+        "image",
+        html_info=result.html_info,
+        image=LongText(picture),
+    )
 
 
-def _encode_all(result: Extras) -> Iterable[bytes]:
-    pictures = _pictures(result)
-    yield to_json(ExtrasBatchImagesResponse(html_info=result.html_info, images=pictures))
+def all_chunks(result: Extras) -> Iterator[bytes]:
+    """The reply with all pictures as JSON in chunks; one picture at a time is in memory.
+
+    Raises `ReplyTooLarge`, `Unencodable`, `SpoolError`.
+    """
+    return json_chunks(
+        ExtrasBatchImagesResponse,
+        result.encoding.most,
+        "imageList",
+        html_info=result.html_info,
+        images=Texts(_pictures(result)),
+    )
 
 
-def _pictures(result: Extras) -> list[str]:
+def _pictures(result: Extras) -> Iterator[Iterator[bytes]]:
     how = result.encoding
-    return [
-        picture_text(each.image, how.format, quality=how.quality, embed=how.embed)
-        for each in result.pictures
-    ]
+    for each in result.pictures:
+        yield picture_chunks(each.image, how.format, quality=how.quality, embed=how.embed)

@@ -1,6 +1,6 @@
 """Routes for generation, txt2img and img2img. Source: spec api.md 5 and 6."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterator
 from typing import Annotated, Protocol
 
 import falcon
@@ -10,7 +10,7 @@ from msgspec import Meta
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.resources.async_replies import JobRoute, fetching
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
+from hexfusion.adapters.http.wire.json_results import Texts, info_text, json_chunks, picture_chunks
 from hexfusion.adapters.http.wire.request_response import Absent
 from hexfusion.application.generation.img2img import KIND as IMG2IMG
 from hexfusion.application.generation.txt2img import KIND as TXT2IMG
@@ -144,16 +144,10 @@ def _order(
     request: AnyRequest,
     fields: dict[str, object],
     make: PreparedJob[Generated],
-    response: Callable[..., msgspec.Struct],
+    response: type[msgspec.Struct],
 ) -> Order[Generated]:
-    def encode(result: Generated) -> Iterable[bytes]:
-        yield to_json(
-            response(
-                images=_pictures(result) if result.request.send_images else [],
-                parameters=result.request,
-                info=info_text(result.info),
-            )
-        )
+    def encode(result: Generated) -> Iterator[bytes]:
+        return reply_chunks(result, response)
 
     return Order(
         kind,
@@ -166,11 +160,24 @@ def _order(
     )
 
 
-def _pictures(result: Generated) -> list[str]:
+def reply_chunks(result: Generated, response: type[msgspec.Struct]) -> Iterator[bytes]:
+    """The reply as JSON in chunks; one picture at a time is in memory.
+
+    Raises `ReplyTooLarge`, `Unencodable`, `SpoolError`.
+    """
+    return json_chunks(
+        response,
+        result.encoding.most,
+        "send_images",
+        images=Texts(_pictures(result) if result.request.send_images else []),
+        parameters=result.request,
+        info=info_text(result.info),
+    )
+
+
+def _pictures(result: Generated) -> Iterator[Iterator[bytes]]:
     how = result.encoding
-    return [
-        picture_text(
+    for each in result.pictures:
+        yield picture_chunks(
             each.image, how.format, quality=how.quality, infotext=each.infotext, embed=how.embed
         )
-        for each in result.pictures
-    ]

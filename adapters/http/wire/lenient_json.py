@@ -47,6 +47,16 @@ class Unreadable(Exception):
     """The body cannot be decoded: no text, nested too deep, or an oversized number."""
 
 
+class TooManyValues(Exception):
+    """The body has more than `limit` values: a few bytes of JSON take a hundred once decoded."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body holds too much: at most {limit} values (--body-values)")
+
+
+#: Values in a body, by default.
+MAX_VALUES = 1_000_000
+
 #: Fields of generation requests for which A1111 refuses null (spec api.md 5.1 and 6, "nullable").
 _NEVER_NULL = frozenset(
     {
@@ -69,14 +79,20 @@ _DEPTH = 100
 _SHOWN = 4096
 
 
-def read_json(raw: bytes, content_type: str | None) -> object:
+def read_json(raw: bytes, content_type: str | None, most: int = MAX_VALUES) -> object:
     """The JSON value of a body; None for an empty body; the bytes if it is not JSON.
 
-    Raises `Refused` for malformed JSON, with the position, and `Unreadable`.
+    `most` bounds its values, which are counted before any is decoded, by the commas and brackets
+    that come before them. Raises `Refused` for malformed JSON, with the position, `Unreadable` and
+    `TooManyValues`.
     """
     if not raw:
         return None
-    return _decode(raw) if _is_json(content_type) else raw
+    if not _is_json(content_type):
+        return raw
+    if len(raw) > most and sum(map(raw.count, (b",", b"[", b"{"))) > most:
+        raise TooManyValues(most)
+    return _decode(raw)
 
 
 def as_object(body: object) -> dict[str, Any]:

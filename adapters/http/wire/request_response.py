@@ -11,14 +11,21 @@ from hexfusion.application.ports.jobs import Body
 #: Largest body that is sent in one piece, in bytes; larger ones are read as they are sent.
 _IN_ONE_PIECE = 2**20
 
+MOST_VALUES = "most_values"
+"""Where a request's context has the bound of the values in its body."""
+
 
 class Absent(Exception):
     """Something that the request must contain or name does not exist. The message is A1111's."""
 
 
 def json_body(req: falcon.Request) -> object:
-    """The body as JSON value, None if empty. Raises `wire.Refused`, `wire.Unreadable`."""
-    return wire.read_json(req.bounded_stream.read(), req.content_type)
+    """The body as JSON value, None if empty.
+
+    Raises `wire.Refused`, `wire.Unreadable`, `wire.TooManyValues`.
+    """
+    most = req.context.get(MOST_VALUES) or wire.MAX_VALUES
+    return wire.read_json(req.bounded_stream.read(), req.content_type, most)
 
 
 def query_flag(req: falcon.Request, name: str) -> bool:

@@ -6,13 +6,17 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from hexfusion.application.ports.jobs import Body, JobStoreError, whole
+from hexfusion.application.ports.spool import SpoolError
 
 log = logging.getLogger(__name__)
 
 #: Largest body that is kept in memory, in bytes.
 IN_MEMORY = 2**20
+#: Largest body that is kept in memory where no file can be written, in bytes.
+INSTEAD = 64 * 2**20
 #: Bytes that are read at once.
 CHUNK = 2**18
 
@@ -57,11 +61,14 @@ class FileBody:
             yield chunk
 
 
-def spooled(chunks: Iterable[bytes], most: int = IN_MEMORY) -> Body:
-    """Collect a body: in memory up to `most` bytes, beyond that in a temporary file.
+def spooled(
+    chunks: Iterable[bytes], most: int = IN_MEMORY, folder: Path | None = None
+) -> Body:
+    """Collect a body: in memory up to `most` bytes, beyond that in a temporary file of `folder`,
+    None for the system's.
 
     The file has no name, so that nothing is left of it whatever ends the process. Where it cannot
-    be made or written, memory has to do.
+    be made or written, memory has to do, up to INSTEAD bytes. Raises `SpoolError` beyond that.
     """
     held: list[bytes] = []
     size = 0
@@ -74,21 +81,26 @@ def spooled(chunks: Iterable[bytes], most: int = IN_MEMORY) -> Body:
     else:
         return whole(held)
     try:
-        with tempfile.TemporaryFile(buffering=0) as file:
+        with tempfile.TemporaryFile(buffering=0, dir=folder) as file:
             body = FileBody(os.dup(file.fileno()), 0)
     except OSError as error:
-        return _in_memory(error, [*held, *source])
+        return _in_memory(error, itertools.chain(held, source))
     while held:
         try:
             body.append(held[0])
         except OSError as error:
-            return _in_memory(error, [*body.chunks(), *held, *source])
+            return _in_memory(error, itertools.chain(body.chunks(), held, source))
         del held[0]
         held += itertools.islice(source, 0 if held else 1)
     return body
 
 
-def _in_memory(error: OSError, chunks: list[bytes]) -> Body:
-    body = whole(chunks)
-    log.warning("a reply of %d bytes stays in memory: %s", body.size, error)
-    return body
+def _in_memory(error: OSError, chunks: Iterable[bytes]) -> Body:
+    held, size = [], 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size > INSTEAD:
+            raise SpoolError(error.strerror or str(error)) from error
+    log.warning("a reply of %d bytes stays in memory: %s", size, error)
+    return whole(held)

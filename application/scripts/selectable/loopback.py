@@ -6,7 +6,8 @@ import msgspec
 from PIL.Image import Image
 
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
-from hexfusion.application.pictures.grids import background_colour, image_grid
+from hexfusion.application.pictures.grids import GridTooLarge, background_colour, image_grid
+from hexfusion.application.pictures.kept import Fetched
 from hexfusion.application.pictures.picture_files import flatten
 from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.results import Picture
@@ -42,8 +43,9 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
         "Final denoising strength": arguments.final_strength,
         "Denoising curve": arguments.curve,
     }
-    context.check(Work(request, context.pictures, extra=extra, saves=True))
+    one = context.check(Work(request, context.pictures, extra=extra, saves=True))
     check_batches(chains * loops)
+    context.check_amount(one * (chains * loops))
     model = CAPTIONS.get(arguments.caption)
     if model and context.tools.words is None:
         raise Unsupported(FIELD, f"{TITLE}: nobody here finds words for pictures")
@@ -102,11 +104,15 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
                 break
         pictures = list(results)
         if len(results) > 1:
-            images = [each.image for each in results]
-            grid = image_grid(images, (1, len(images)), background)
-            run.save_grid(grid, None, seed=request.seed)
-            if context.options.flag("return_grid"):
-                pictures.insert(0, Picture(grid, None))
+            images = Fetched([each.kept for each in results])
+            try:
+                grid = image_grid(images, (1, len(images)), background, context.limits)
+            except GridTooLarge as error:
+                run.left_out(error)
+            else:
+                run.save_grid(grid, None, seed=request.seed)
+                if context.options.flag("return_grid"):
+                    pictures.insert(0, run.keep(grid))
         texts = infotexts[:1] * len(pictures)
         return run.outcome(pictures, texts, seed=request.seed, denoising_strength=strength)
 

@@ -10,7 +10,8 @@ import msgspec
 from PIL import Image, ImageDraw
 
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
-from hexfusion.application.pictures.grids import grid_by_options
+from hexfusion.application.pictures.grids import GridTooLarge, grid_by_options
+from hexfusion.application.pictures.kept import Fetched
 from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.script_run import (
@@ -55,7 +56,7 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
     )
     assert context.pictures is not None
     first = InitPictures(context.pictures.images[:1])
-    context.check(Work(request, first, saves=True))
+    one = context.check(Work(request, first, saves=True))
     if not sides:
         raise wrong(MK2, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
     grown = growth(first.images[0].size, arguments.pixels, sides)
@@ -63,6 +64,13 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
         size = "{}x{}".format(*grown.target)
         raise InvalidRequest(FIELD, f"{MK2} would make {size}; sides may have {MAX_SIDE} pixels")
     check_batches(original.n_iter * len(sides))
+    context.limits.check_batch(grown.target, original.batch_size)
+    context.composed(
+        one,
+        generations=original.n_iter * len(sides),
+        count=original.n_iter * original.batch_size,
+        size=grown.target,
+    )
 
     def expanded(run: ScriptRun, pictures: list[Image.Image], side: str, text: str) -> Expanded:
         step = OutpaintStep(side, getattr(grown, side), pictures[0].size, blur, request)
@@ -84,7 +92,7 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
     def play(run: ScriptRun) -> ScriptOutcome:
         run.expect(original.n_iter * len(sides))
         picture = decoded(first.images[0]).convert("RGB")
-        results: list[Image.Image] = []
+        results: list[Picture] = []
         infotext, seed = "", original.seed
         for number in range(original.n_iter):
             pictures = [picture] * original.batch_size
@@ -95,7 +103,7 @@ def outpainting_mk2(arguments: OutpaintingMk2, context: ScriptContext) -> PlaySc
                 pictures, made_infotext = expanded(run, pictures, side, text)
                 if not infotext:
                     infotext, seed = made_infotext, run.last.info.seed if run.last else seed
-            results += pictures
+            results += map(run.keep, pictures)
         return _shown(run, context, results, infotext, seed)
 
     return play
@@ -106,17 +114,22 @@ Expanded = tuple[list[Image.Image], str]
 
 
 def _shown(
-    run: ScriptRun, context: ScriptContext, results: Sequence[Image.Image], infotext: str, seed: int
+    run: ScriptRun, context: ScriptContext, results: Sequence[Picture], infotext: str, seed: int
 ) -> ScriptOutcome:
     options = context.options
-    pictures = [Picture(each, None) for each in results]
+    pictures = list(results)
     for each in results:
-        run.save(each, infotext, seed=seed)
+        run.save(each.image, infotext, seed=seed)
     if len(results) > 1 or not options.flag("grid_only_if_multiple"):
-        grid = grid_by_options(results, len(results), options)
-        run.save_grid(grid, infotext, seed=seed)
-        if options.flag("return_grid"):
-            pictures.insert(0, Picture(grid, None))
+        images = Fetched([each.kept for each in results])
+        try:
+            grid = grid_by_options(images, len(results), options, context.limits)
+        except GridTooLarge as error:
+            run.left_out(error)
+        else:
+            run.save_grid(grid, infotext, seed=seed)
+            if options.flag("return_grid"):
+                pictures.insert(0, run.keep(grid))
     return run.outcome(pictures, [infotext] * len(pictures), seed=seed)
 
 

@@ -12,7 +12,6 @@ from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import MAX_PIXELS
 from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.pictures.tiles import combined
-from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.script_run import (
     PlayScript,
     ScriptContext,
@@ -35,7 +34,7 @@ from hexfusion.domain.scripts.outpainting import (
     PoorMansOutpainting,
     growth,
 )
-from hexfusion.domain.tiles import boxes
+from hexfusion.domain.tiles import box_count, boxes
 
 
 def poor_mans_outpainting(arguments: PoorMansOutpainting, context: ScriptContext) -> PlayScript:
@@ -54,7 +53,7 @@ def poor_mans_outpainting(arguments: PoorMansOutpainting, context: ScriptContext
     )
     assert context.pictures is not None
     old = InitPictures(context.pictures.images[:1])
-    context.check(Work(request, old, saves=True))
+    one = context.check(Work(request, old, saves=True))
     picture = old.images[0]
     if not arguments.sides:
         raise wrong(POOR_MANS, 3, "Outpainting direction", f"some of {', '.join(SIDES)}", [])
@@ -66,30 +65,40 @@ def poor_mans_outpainting(arguments: PoorMansOutpainting, context: ScriptContext
     size = grown.target
     if size[0] * size[1] > MAX_PIXELS:
         raise InvalidRequest(FIELD, f"{POOR_MANS} would make {size[0]}x{size[1]}: too large")
+    check_batches(box_count(size, tile, overlap))  # before they are listed
     places = boxes(size, tile, overlap)
     todo = [place for place in places if not _inside(place, grown)]
     if not todo:
         raise InvalidRequest(FIELD, f"{POOR_MANS} would paint nothing")
-    check_batches(len(todo))
+    context.composed(one, generations=len(todo), count=1, size=size)
 
     def play(run: ScriptRun) -> ScriptOutcome:
         canvas = Image.new("RGB", size)
         canvas.paste(decoded(picture).convert("RGB"), (grown.left, grown.up))
         mask, latent = (frame(grown, size, margin) for margin in (blur, arguments.blur // 2))
-        tiles = {place: canvas.crop(place) for place in places}
         run.expect(len(todo))
-        infotext = ""
-        for number, place in enumerate(todo):
-            parts = InitPictures([tiles[place]], mask.crop(place), latent.crop(place))
-            one = msgspec.structs.replace(request, seed=request.seed + number)
-            work = Work(one, parts, samples=False, grid=False)
-            made = run.generate(work, f"Batch {number + 1} out of {len(todo)}")
+        infotext, number = "", 0
+
+        def painted(place: Box) -> Image.Image:
+            """The tile, inpainted unless it is inside; tiles overlap, so they are cut one by one,
+            all from the canvas as it was."""
+            nonlocal infotext, number
+            tile = canvas.crop(place)
+            if _inside(place, grown):
+                return tile
+            parts = InitPictures([tile], mask.crop(place), latent.crop(place))
+            this = msgspec.structs.replace(request, seed=request.seed + number)
+            number += 1
+            made = run.generate(
+                Work(this, parts, samples=False, grid=False),
+                f"Batch {number} out of {len(todo)}",
+            )
             infotext = infotext or first_infotext(made)
-            for each in pictures_of(made)[:1]:
-                tiles[place] = each.image
-        result = combined(size, [(place, tiles[place]) for place in places], overlap)
+            return next((each.image for each in pictures_of(made)), tile)
+
+        result = combined(size, ((place, painted(place)) for place in places), overlap)
         run.save(result, infotext, seed=request.seed)
-        return run.outcome([Picture(result, None)], [infotext], seed=request.seed)
+        return run.outcome([run.keep(result)], [infotext], seed=request.seed)
 
     return play
 

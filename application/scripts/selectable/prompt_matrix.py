@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 
 import msgspec
-from PIL.Image import Image
 
 from hexfusion.application.pictures.captions import Caption, caption_style, captioned
-from hexfusion.application.pictures.grids import image_grid
-from hexfusion.application.results import Picture
+from hexfusion.application.pictures.grids import GridTooLarge, image_grid
+from hexfusion.application.pictures.kept import Fetched
 from hexfusion.application.scripts.selectable.script_run import (
     PlayScript,
     ScriptContext,
@@ -19,6 +18,7 @@ from hexfusion.application.scripts.selectable.script_run import (
 )
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import MAX_ITERATIONS
+from hexfusion.domain.job_limits import JobAmount, JobFields, text_bytes
 from hexfusion.domain.picture_lists import PictureLists
 from hexfusion.domain.scripts.prompt_matrix import PromptMatrix, combinations, parts_of
 
@@ -33,6 +33,7 @@ def prompt_matrix(arguments: PromptMatrix, context: ScriptContext) -> PlayScript
     if len(parts) - 1 > most:
         message = f"a matrix may have {most} parts that come and go, not {len(parts) - 1}"
         raise InvalidRequest(field, message)
+    _check_amount(context, parts, field)
     prompts = combinations(parts, at_start=arguments.at_start, joined_by=arguments.joined_by)
     count = len(prompts)
     other = (request.negative_prompt if positive else request.prompt,) * count
@@ -53,19 +54,29 @@ def prompt_matrix(arguments: PromptMatrix, context: ScriptContext) -> PlayScript
         pictures = pictures_of(made)
         if not pictures:
             return ScriptOutcome([], infotexts, made.info)
-        images = [each.image for each in pictures]
+        images = Fetched([each.kept for each in pictures])
         rows, columns = _captions(parts[1:])
-        cells = image_grid(images, (len(rows), len(columns)), letters.background)
-        grid = captioned(cells, _cell(images), columns, rows, letters, arguments.margin)
+        shape = len(rows), len(columns)
+        try:
+            cells = image_grid(images, shape, letters.background, context.limits)
+            size = images.cell
+            grid = captioned(cells, size, columns, rows, letters, arguments.margin, context.limits)
+        except GridTooLarge as error:
+            run.left_out(error)
+            return ScriptOutcome(made.pictures, infotexts, made.info)
         run.save_grid(grid, None, seed=request.seed, basename="prompt_matrix")
-        everything = [Picture(grid, None), *made.pictures]
+        everything = [run.keep(grid), *made.pictures]
         return ScriptOutcome(everything, [infotexts[0], *infotexts], made.info, first=1)
 
     return play
 
 
-def _cell(images: Sequence[Image]) -> tuple[int, int]:
-    return max(each.width for each in images), max(each.height for each in images)
+def _check_amount(context: ScriptContext, parts: Sequence[str], field: str) -> None:
+    """Raises `InvalidRequest` for a matrix too large to be made, before its prompts are."""
+    count = 1 << (len(parts) - 1)
+    whole = text_bytes(parts[0]) * count
+    optional = sum(map(text_bytes, parts[1:])) * count // 2  # each is in half of the prompts
+    context.limits.check(JobAmount(pictures=count, text=whole + optional), JobFields.all(field))
 
 
 Captions = list[list[Caption]]

@@ -17,6 +17,7 @@ from hexfusion.application.scripts.selectable.script_run import (
 from hexfusion.domain.errors import InvalidRequest, NotFound
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.job_limits import NOTHING, JobAmount
 from hexfusion.domain.sampling.names import resolve_request
 from hexfusion.domain.scripts.arguments import FIELD
 from hexfusion.domain.scripts.prompts_from_file import (
@@ -46,17 +47,20 @@ def prompts_from_file(arguments: PromptsFromFile, context: ScriptContext) -> Pla
         seed = resolve_seed(request.seed, context.tools.draw_seed)
         request = msgspec.structs.replace(request, seed=seed)
     step = request.batch_size * request.n_iter if arguments.iterate else 0
-    works = []
-    for number, line in enumerate(lines_of(arguments.lines)):
+    works, amount = [], NOTHING
+    lines = lines_of(arguments.lines)
+    context.check_amount(JobAmount(pictures=len(lines)))
+    for number, line in enumerate(lines):
         own = msgspec.structs.replace(request, seed=request.seed + number * step)
         try:
             work = _work(read_line(line), own, arguments, context)
         except NotFound:  # unknown checkpoint: the line is a prompt, as for any malformed option
             work = _work({"prompt": line}, own, arguments, context)
         try:
-            context.check(work)
+            amount += context.check(work)
         except InvalidRequest as error:
             raise InvalidRequest(FIELD, f"{TITLE}: {line[:80]!r}: {error}") from error
+        context.check_amount(amount)
         works.append(work)
     if not works:
         raise InvalidRequest(FIELD, f"{TITLE}: there is no line that says anything")

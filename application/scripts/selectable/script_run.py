@@ -4,7 +4,9 @@ A script is a function of its arguments and a `ScriptContext`. It raises errors 
 returns a function that makes the pictures with a `ScriptRun` when its job runs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +15,9 @@ from PIL.Image import Image
 
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.jobs.job import Job
+from hexfusion.application.jobs.orders import PreparedJob
+from hexfusion.application.pictures.grids import GridTooLarge
+from hexfusion.application.pictures.kept import PictureKeeper, keeping
 from hexfusion.application.pictures.upscaling import upscale_by
 from hexfusion.application.results import Generated, Picture
 from hexfusion.application.saving.save_images import JobFiles
@@ -21,13 +26,17 @@ from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.generation import Info
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.infotext import Extra
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobAmount, JobFields, JobLimits
 from hexfusion.domain.options import Options
+from hexfusion.domain.picture_boxes import Size
 from hexfusion.domain.picture_lists import NO_LISTS, PictureLists
 from hexfusion.domain.plan import Inversion
 from hexfusion.domain.scripts import Arguments
 from hexfusion.domain.scripts.arguments import FIELD
 from hexfusion.domain.seeds import resolve_seed
 from hexfusion.domain.upscalers import upscale_settings
+
+log = logging.getLogger(__name__)
 
 #: Batches that one script may make at most, such as n_iter times a picture's tiles.
 MAX_BATCHES = 10_000
@@ -42,7 +51,7 @@ class Work:
     instead of the request's `save_images`. `saves`: the script saves results of its own. `after` is
     the seed of the picture generated before, which seeds the encoding of pictures as in A1111 (spec
     sampling.md 6.7). `colours` is the picture for colour correction, instead of the first one.
-    `inversion`, if given, finds the first noise.
+    `inversion`, if given, finds the first noise. `keeper` keeps the pictures of the whole job.
     """
 
     request: AnyRequest
@@ -55,9 +64,10 @@ class Work:
     after: int | None = None
     colours: Image | None = None
     inversion: Inversion | None = None
+    keeper: PictureKeeper | None = None
 
 
-PlainGeneration = Callable[[Work], Callable[[Job], Generated]]
+PlainGeneration = Callable[[Work], PreparedJob[Generated]]
 """Generation without a script: raises errors in the work at once, and returns the rest."""
 
 
@@ -66,7 +76,8 @@ class ScriptContext:
     """What a script is prepared with.
 
     `options` are the stored ones with the request's overrides, `plain` generates without a script,
-    `pictures` are those of an img2img request.
+    `pictures` are those of an img2img request. `limits` bound the whole job, whose pictures a
+    keeper from `new_keeper` keeps.
     """
 
     request: AnyRequest
@@ -74,10 +85,35 @@ class ScriptContext:
     tools: ScriptTools
     plain: PlainGeneration
     pictures: InitPictures | None = None
+    limits: JobLimits = DEFAULT_LIMITS
+    new_keeper: Callable[[], PictureKeeper] = PictureKeeper
 
-    def check(self, work: Work) -> None:
-        """Raises the errors that generating `work` later would raise for its request."""
-        self.plain(work)
+    def check(self, work: Work) -> JobAmount:
+        """What generating `work` amounts to; raises the errors that it would raise later."""
+        return self.plain(work).amount
+
+    def check_amount(self, amount: JobAmount) -> None:
+        """Raises `InvalidRequest` if the script's whole job amounts to too much."""
+        self.limits.check(amount, JobFields.all(FIELD))
+
+    def composed(self, one: JobAmount, *, generations: int, count: int, size: Size) -> JobAmount:
+        """The amount of `count` pictures of `size` (width, height), composed from generations.
+
+        `one` is the amount of one generation, whose own pictures are not kept. Raises
+        `InvalidRequest` for too much.
+        """
+        self.limits.check_picture(size, FIELD)
+        made = one.pixels or 1
+        pixels = count * size[0] * size[1]
+        amount = JobAmount(
+            pictures=count,
+            pixels=pixels,
+            steps=one.steps * generations,
+            text=one.text * count,
+            reply=one.reply * pixels // made,
+        )
+        self.check_amount(amount)
+        return amount
 
     def fixed(self) -> AnyRequest:
         """The request with random seeds drawn, for a script that counts up from them."""
@@ -109,6 +145,8 @@ class ScriptRun:
         self._job = job
         self._context = context
         self._files: list[str] = []
+        self._keeper = context.new_keeper()
+        self.comments: list[str] = []
         self._after: int | None = None
         self.last: Generated | None = None
 
@@ -139,12 +177,28 @@ class ScriptRun:
         """Generate pictures, until the job is stopped. `text` is shown in `/progress`."""
         if text is not None:
             self._job.text = text
-        made = self._context.plain(replace(work, after=self._after))(self._job)
+        work = replace(work, after=self._after, keeper=self._keeper)
+        made = self._context.plain(work)(self._job)
         self._files += made.files
         self.last = made
         if count := len(pictures_of(made)):
             self._after = made.info.all_seeds[count - 1]
         return made
+
+    def keep(self, picture: Image, infotext: str | None = None) -> Picture:
+        """A result of the script, which is kept as generated pictures are. Raises `SpoolError`."""
+        return Picture(self._keeper.keep(picture), infotext)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """A block that is the whole run: if it fails, what was kept is given up."""
+        with keeping(self._keeper):
+            yield
+
+    def left_out(self, error: GridTooLarge) -> None:
+        """Tell in `info` and in the log that there is no grid."""
+        log.warning("%s", error)
+        self.comments.append(str(error))
 
     def enlarge(self, picture: Image, factor: float, upscaler: str) -> Image:
         """Upscale a picture by `factor`; the upscaler "None" returns it unchanged.

@@ -1,7 +1,7 @@
 """SD upscale: upscales a picture, then runs img2img over its tiles. Source: spec scripts.md 9."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -12,7 +12,6 @@ from hexfusion.application.pictures.picture_files import MAX_PIXELS, flatten
 from hexfusion.application.pictures.receiving import decoded
 from hexfusion.application.pictures.tiles import combined
 from hexfusion.application.pictures.upscaling import upscaled_size
-from hexfusion.application.results import Picture
 from hexfusion.application.scripts.selectable.script_run import (
     PlayScript,
     ScriptContext,
@@ -29,7 +28,7 @@ from hexfusion.domain.infotext import Extra
 from hexfusion.domain.picture_boxes import Box, Size
 from hexfusion.domain.scripts.arguments import FIELD, chosen, wrong
 from hexfusion.domain.scripts.sd_upscale import TITLE, SdUpscale
-from hexfusion.domain.tiles import boxes
+from hexfusion.domain.tiles import box_count, boxes
 from hexfusion.domain.upscalers import upscale_settings
 
 
@@ -43,7 +42,7 @@ def sd_upscale(arguments: SdUpscale, context: ScriptContext) -> PlayScript:
     request = cast(Img2Img, context.fixed())
     assert context.pictures is not None
     first = InitPictures(context.pictures.images[:1], context.pictures.mask)
-    context.check(Work(request, first, saves=True))
+    one = context.check(Work(msgspec.structs.replace(request, n_iter=1), first, saves=True))
     tile, overlap = (request.width, request.height), arguments.overlap
     if overlap >= min(tile):
         raise wrong(TITLE, 1, "Tile overlap", f"below the tile's {min(tile)} pixels", overlap)
@@ -57,8 +56,9 @@ def sd_upscale(arguments: SdUpscale, context: ScriptContext) -> PlayScript:
     picture = context.pictures.images[0]
     size = picture.size if upscaler == "None" else upscaled_size(picture.size, arguments.factor)
     _check_size(size)
-    groups = math.ceil(len(boxes(size, tile, overlap)) / request.batch_size)
+    groups = math.ceil(box_count(size, tile, overlap) / request.batch_size)
     check_batches(groups * request.n_iter)
+    context.composed(one, generations=groups * request.n_iter, count=request.n_iter, size=size)
     extra: dict[str, Extra] = {"SD upscale overlap": overlap, "SD upscale upscaler": upscaler}
     sent, colour = context.pictures.mask, "img2img_background_color"
 
@@ -82,9 +82,9 @@ def sd_upscale(arguments: SdUpscale, context: ScriptContext) -> PlayScript:
         for number in range(request.n_iter):
             seed = request.seed + number
             made = _repainted(large, places, request.batch_size, repaint, seed, number * groups)
-            result = combined(large.size, list(zip(places, made, strict=True)), overlap)
+            result = combined(large.size, zip(places, made, strict=True), overlap)
             run.save(result, infotexts[0], seed=seed)
-            results.append(Picture(result, None))
+            results.append(run.keep(result))
         return run.outcome(results, infotexts[:1] * len(results), seed=request.seed)
 
     return play
@@ -97,17 +97,18 @@ def _repainted(
     repaint: Callable[[Sequence[Image], int, int], list[Image]],
     seed: int,
     number: int,
-) -> list[Image]:
-    """All tiles repainted, `group` at a time; `number` is the number of groups before."""
-    tiles = [picture.crop(place) for place in places]
-    for start in range(0, len(tiles), group):
-        these = slice(start, start + group)
+) -> Iterator[Image]:
+    """All tiles repainted, `group` at a time; `number` is the number of groups before.
+
+    Tiles overlap, so all of them would take several times the picture's memory.
+    """
+    for start in range(0, len(places), group):
+        tiles = [picture.crop(place) for place in places[start : start + group]]
         step = start // group
-        made = repaint(tiles[these], seed + step, number + step)
+        made = repaint(tiles, seed + step, number + step)
         # One tile that is left over is repainted for a whole group, as in A1111.
-        made = made[: len(tiles[these])]
-        tiles[start : start + len(made)] = made
-    return tiles
+        made = made[: len(tiles)]
+        yield from (*made, *tiles[len(made) :])
 
 
 def _check_size(size: Size) -> None:

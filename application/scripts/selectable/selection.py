@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from hexfusion.application.jobs.job import Job
-from hexfusion.application.results import Generated
+from hexfusion.application.pictures.kept import PictureKeeper
+from hexfusion.application.results import Generated, in_time
 from hexfusion.application.scripts.selectable.script_run import (
     PlainGeneration,
     ScriptContext,
@@ -17,6 +18,7 @@ from hexfusion.application.scripts.selectable.script_run import (
 from hexfusion.application.scripts.selectable.script_tools import ScriptTools
 from hexfusion.domain.errors import InvalidRequest, NotAlwaysOn, NotFound
 from hexfusion.domain.img2img import AnyRequest
+from hexfusion.domain.job_limits import JobLimits
 from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import NO_LISTS
 from hexfusion.domain.scripts import Arguments, read_arguments
@@ -55,6 +57,8 @@ def script_context(
     options: Options,
     tools: ScriptTools,
     plain: PlainGeneration,
+    limits: JobLimits,
+    new_keeper: Callable[[], PictureKeeper],
 ) -> ScriptContext:
     """The context of a script; `options` are the stored ones with the request's overrides.
 
@@ -69,6 +73,8 @@ def script_context(
         tools=tools,
         plain=plain,
         pictures=work.pictures,
+        limits=limits,
+        new_keeper=new_keeper,
     )
 
 
@@ -83,19 +89,23 @@ def prepared_script(
 
     def make(job: Job) -> Generated:
         run = ScriptRun(job, context)
-        outcome = play(run)
+        with run.whole():
+            outcome = play(run)
         assert run.last is not None, "a script generates"
+        comments = [*(outcome.info.comments or ()), *run.comments]
         info = msgspec.structs.replace(
             outcome.info,
             infotexts=list(outcome.infotexts),
             index_of_first_image=outcome.first,
+            comments=comments or msgspec.UNSET,
         )
-        return replace(
+        made = replace(
             run.last,
             pictures=tuple(outcome.pictures),
             request=echo,
             info=info,
             files=run.files,
         )
+        return in_time(made, job)
 
     return make

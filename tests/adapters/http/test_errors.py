@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 from falcon import testing
 
+from hexfusion.application.ports.spool import SpoolError
 from hexfusion.domain.errors import (
     CheckpointError,
     InvalidRequest,
     JobCancelled,
+    JobTimedOut,
     ModelUnavailable,
     NotAlwaysOn,
     NotANumber,
@@ -17,6 +19,7 @@ from hexfusion.domain.errors import (
     OptionError,
     OutOfMemory,
     QueueFull,
+    ReplyTooLarge,
     TooManyWaiting,
     Unsupported,
 )
@@ -56,6 +59,23 @@ def crash(name: str, text: str) -> dict[str, object]:
         (OptionError("a", "no number"), 422, framework("a", "no number")),
         (Unsupported("tiling", "later"), 501, deliberate("tiling: later")),
         (JobCancelled("job x was cancelled"), 409, deliberate("job x was cancelled")),
+        (
+            ReplyTooLarge("send_images", 5),
+            422,
+            framework("send_images", "the reply would have more than 5 bytes (--job-reply)"),
+        ),
+        (
+            JobTimedOut(60),
+            409,
+            deliberate("the job was stopped after 60 seconds of work (--job-seconds)"),
+        ),
+        (
+            SpoolError("/tmp: No space left on device"),
+            507,
+            deliberate(
+                "the job's pictures cannot be kept: /tmp: No space left on device (--spool-dir)"
+            ),
+        ),
         (ModelUnavailable("none"), 500, crash("ModelUnavailable", "none")),
         (NotANumber("NaN in UNet"), 500, crash("NotANumber", "NaN in UNet")),
         (

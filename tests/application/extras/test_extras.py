@@ -6,14 +6,19 @@ import pytest
 from PIL import Image
 
 from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
+from hexfusion.adapters.storage.results.spool_memory import MemorySpool
+from hexfusion.application.extras import extras
 from hexfusion.application.extras.extras import ProcessExtras
 from hexfusion.application.extras.upscale_step import Enlarged
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.queue import JobQueue
+from hexfusion.application.pictures.kept import PictureKeeper, Spooled
 from hexfusion.application.pictures.upscaling import PlainUpscaler
-from hexfusion.domain.errors import InvalidRequest, JobCancelled, NotFound, Unsupported
+from hexfusion.application.ports.spool import SpoolError
+from hexfusion.domain.errors import InvalidRequest, JobCancelled, JobTimedOut, NotFound, Unsupported
 from hexfusion.domain.extras import ExtrasRequest
 from hexfusion.domain.faces import FaceRestoration
+from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
 from tests.contracts.upscaler import photo
 
@@ -43,11 +48,17 @@ class Counting(PlainUpscaler):
 
 
 class World:
-    def __init__(self, faces=None, **options):
+    def __init__(self, faces=None, limits=DEFAULT_LIMITS, open_spool=None, **options):
         self.options = Options(options)
         self.upscaler = Counting()
         self.jobs = JobQueue(lambda: 0.0)
-        self.extras = ProcessExtras(self.upscaler, self, faces or FakeFaceRestorer())
+        self.extras = ProcessExtras(
+            self.upscaler,
+            self,
+            faces or FakeFaceRestorer(),
+            limits=limits,
+            open_spool=open_spool,
+        )
         self.job = None
 
     def snapshot(self):
@@ -313,6 +324,86 @@ def test_no_picture_becomes_too_large(fields, field):
     with pytest.raises(InvalidRequest) as caught:
         World()(upscaler_1="Lanczos", **fields)
     assert caught.value.field == field
+
+
+class TestLimits:
+    """Of one job: each holds to the last picture, pixel and byte."""
+
+    SIZES = ((40, 24), (48, 24))
+    PIXELS = 4 * (40 * 24 + 48 * 24)
+
+    @pytest.mark.parametrize(
+        ("name", "most", "field"),
+        [
+            ("pictures", 2, "image"),
+            ("pixels", PIXELS, "upscaling_resize"),
+            ("picture_pixels", 96 * 48, "upscaling_resize"),
+            ("reply", PIXELS * 4 + 2 * 2048, "upscaling_resize"),
+        ],
+    )
+    def test_each_is_a_bound(self, name, most, field):
+        pictures = [png(photo(*size)) for size in self.SIZES]
+        made = World(limits=JobLimits(**{name: most}))(*pictures, upscaler_1="Lanczos")
+        assert [each.size for each in made.pictures] == [(80, 48), (96, 48)]
+        it = World(limits=JobLimits(**{name: most - 1}))
+        with pytest.raises(InvalidRequest, match=r"\(--") as refused:
+            it(*pictures, upscaler_1="Lanczos")
+        assert refused.value.field == field
+        assert not it.upscaler.asked
+
+    def test_a_crop_counts_as_it_comes_out(self):
+        fields = {"resize_mode": 1, "upscaling_resize_w": 100, "upscaling_resize_h": 10}
+        largest = 96 * 56  # of 40x24, before it is cropped to 100x10
+        picture = png(photo(40, 24))
+        World(limits=JobLimits(picture_pixels=largest))(picture, upscaler_1="Lanczos", **fields)
+        with pytest.raises(InvalidRequest) as refused:
+            World(limits=JobLimits(picture_pixels=largest - 1))(
+                picture, upscaler_1="Lanczos", **fields
+            )
+        assert refused.value.field == "upscaling_resize_w"
+
+    def test_what_is_not_enlarged_counts_too(self):
+        fields = {"gfpgan_visibility": 1}
+        World(limits=JobLimits(pixels=64 * 48))(png(FACE), **fields)
+        with pytest.raises(InvalidRequest, match="--job-pixels"):
+            World(limits=JobLimits(pixels=64 * 48 - 1))(png(FACE), **fields)
+
+    def test_results_go_to_a_spool_with_their_texts(self, monkeypatch):
+        monkeypatch.setattr(extras, "PictureKeeper", lambda spool: PictureKeeper(spool, memory=0))
+        plain, spooled = World(), World(open_spool=MemorySpool)
+        pictures = [png(photo(*size)) for size in self.SIZES]
+        before, after = (it(*pictures, upscaler_1="Lanczos").pictures for it in (plain, spooled))
+        assert {type(each.kept) for each in after} == {Spooled}
+        for one, other in zip(before, after, strict=True):
+            assert one.image.tobytes() == other.image.tobytes()
+            assert one.image.info == other.image.info
+            assert "postprocessing" in other.image.info
+
+    def test_a_job_that_fails_gives_its_spool_up(self, monkeypatch):
+        monkeypatch.setattr(extras, "PictureKeeper", lambda spool: PictureKeeper(spool, memory=0))
+        opened = []
+        it = World(open_spool=lambda: opened.append(MemorySpool()) or opened[0])
+
+        def fail(advance):
+            if len(it.upscaler.asked) == 2:
+                raise ZeroDivisionError
+
+        it.upscaler.on_upscale = fail
+        with pytest.raises(ZeroDivisionError):
+            it(png(), png(photo(48, 24)), upscaler_1="Lanczos")
+        with pytest.raises(SpoolError):
+            opened[0].read(0, 1)
+
+    def test_time_that_is_over_before_the_first_is_done(self):
+        it = World()
+
+        def late(advance):
+            it.job.timed_out, it.job.skipped = True, True
+            it.job.seconds = 60
+
+        it.upscaler.on_upscale = late
+        with pytest.raises(JobTimedOut, match="60 seconds"):
+            it(upscaler_1="Lanczos")
 
 
 def test_a_batch_without_pictures():

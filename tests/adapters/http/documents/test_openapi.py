@@ -1,16 +1,19 @@
 """The OpenAPI document and the pages that show it."""
 
 import json
+import os
 import re
 from typing import Any
 
 import pytest
 from falcon import testing
 
+from hexfusion import bootstrap
 from hexfusion.adapters.http.access.gate import OPEN
 from hexfusion.adapters.http.app import routes
 from hexfusion.adapters.http.documents import openapi
 from hexfusion.domain.generation import Txt2Img
+from hexfusion.domain.job_limits import JobLimits
 from hexfusion.domain.options import REGISTRY
 
 
@@ -46,6 +49,47 @@ def test_every_field_of_a_request_has_its_description_and_default(
         assert "default" in field
     assert schema["properties"]["steps"]["default"] == 50
     assert schema["properties"]["width"]["maximum"] == 4096
+
+
+@pytest.mark.parametrize("name", ["Txt2Img", "Img2Img"])
+def test_fields_tell_the_bounds_in_force(name) -> None:
+    """A lower bound of the field itself stays."""
+    limits = JobLimits(pictures=100, steps=7, prompt=2048)
+    document = openapi.document("0", maxima=limits.maxima())
+    fields = document["components"]["schemas"][f"StableDiffusionProcessing{name}"]["properties"]
+    assert (fields["batch_size"]["maximum"], fields["n_iter"]["maximum"]) == (100, 100)
+    assert (fields["steps"]["maximum"], fields["width"]["maximum"]) == (7, 4096)
+    assert fields["prompt"]["maxLength"] == fields["negative_prompt"]["maxLength"] == 2048
+    text, null = fields["infotext"]["anyOf"]
+    assert (text["maxLength"], null) == (5 * 2048, {"type": "null"})
+    whole = openapi.document("0", maxima=JobLimits().maxima())["components"]["schemas"]
+    fields = whole[f"StableDiffusionProcessing{name}"]["properties"]
+    assert (fields["batch_size"]["maximum"], fields["n_iter"]["maximum"]) == (128, 1000)
+
+
+def test_the_server_tells_those_of_its_flags(tmp_path) -> None:
+    given = ["--data-dir", str(tmp_path), "--backend", "fake", "--job-pictures", "9"]
+    flags = bootstrap.parse_flags([*given, "--prompt-size", "3"], {}, absolute=os.path.abspath)
+    client = testing.TestClient(bootstrap.build_app(bootstrap.assemble(flags)))
+    schemas = client.simulate_get("/openapi.json").json["components"]["schemas"]
+    fields = schemas["StableDiffusionProcessingTxt2Img"]["properties"]
+    assert (fields["n_iter"]["maximum"], fields["prompt"]["maxLength"]) == (9, 3072)
+    refused = client.simulate_post("/sdapi/v1/txt2img", json={"n_iter": 5, "batch_size": 2})
+    assert refused.status_code == 422
+    assert refused.json["detail"][0]["loc"] == ["body", "n_iter"]
+    assert refused.json["detail"][0]["msg"].endswith("(--job-pictures)")
+
+
+def test_the_server_bounds_the_values_of_a_body(tmp_path) -> None:
+    given = ["--data-dir", str(tmp_path), "--backend", "fake", "--body-values", "20"]
+    flags = bootstrap.parse_flags(given, {}, absolute=os.path.abspath)
+    client = testing.TestClient(bootstrap.build_app(bootstrap.assemble(flags)))
+    for count, status in ((18, 422), (19, 413)):  # and two brackets
+        answer = client.simulate_post(
+            "/sdapi/v1/txt2img", json={"script_args": [0] * count, "steps": 0}
+        )
+        assert answer.status_code == status
+    assert "at most 20 values (--body-values)" in answer.json["detail"]
 
 
 def test_every_option_has_its_description_and_default(document: dict[str, Any]) -> None:

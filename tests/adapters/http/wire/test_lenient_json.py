@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from hexfusion.adapters.http.wire import lenient_json as wire
-from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, Unreadable
+from hexfusion.adapters.http.wire.lenient_json import Problem, Refused, TooManyValues, Unreadable
 from hexfusion.domain.generation import Txt2Img
 
 
@@ -324,3 +324,14 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     else:
         if raw:
             json.dumps(value, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("body", [[0] * 1000, [[]] * 999, [{}] * 999, {"a": {"b": [0] * 998}}])
+def test_values_are_counted_before_they_are_decoded(body):
+    """Two bytes of JSON may take seventy of memory."""
+    raw = json.dumps(body).encode()
+    commas = sum(raw.count(each) for each in (b",", b"[", b"{"))
+    assert wire.read_json(raw, "application/json", commas) == body
+    with pytest.raises(TooManyValues, match=rf"at most {commas - 1} values \(--body-values\)"):
+        wire.read_json(raw, "application/json", commas - 1)
+    assert wire.read_json(raw, "text/plain", 1) == raw
