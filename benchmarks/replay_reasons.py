@@ -91,7 +91,9 @@ _STATUS: Mapping[str, tuple[int, str]] = {
     "hires/up_Bogus": (404, "an unknown upscaler is 404 naming it, not a crash"),
     "fields/infotext*": (200, "an infotext with hires fix makes its picture, not a crash"),
     "rest/opt_wrongtype_after": (200, "a wrong option was refused, so GET /options works"),
-    "rest/after_oor": (200, "CLIP skip beyond the last layer is the last, not a crash"),
+    "rest/after_oor": (200, "a CLIP skip of 99 was refused, so the next job runs"),
+    "formats/*_tiff": (200, "a format that there is not was refused, so the next job runs"),
+    "options/fmt_bad": (422, "a format that there is not is refused, asked for or not"),
     "webui/progress_empty": (200, "/internal/progress without an id works from the start"),
     "webui/get_internal_profile_startup": (404, "how long A1111's parts take to start"),
     "options/taesd": (200, "their server could not fetch TAESD's file"),
@@ -143,5 +145,5 @@ def _meant_status(case: Case, status: int) -> str | None:
     if status == 422 and case.status == 500:
         return "what makes no sense is 422 naming the field, not a crash"
     if status == 422 and case.path.endswith("/options"):
-        return "an option of a wrong type is refused, not stored"
+        return "an option that is not admitted is refused, not stored"
     return None
