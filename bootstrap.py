@@ -46,6 +46,7 @@ from hexfusion.application.studio import Studio
 from hexfusion.application.system.fetching import FetchPicture
 from hexfusion.application.system.health import ReadHealth
 from hexfusion.application.system.memory import ReadMemory
+from hexfusion.application.system.named_things import NamedThings
 from hexfusion.application.system.options import ReadOptions, UnusedOptions
 from hexfusion.application.system.version import A1111_VERSION
 from hexfusion.domain.flags import FlagError, Flags, Setting, arguments, help_text, parse_flags
@@ -157,8 +158,9 @@ class Container(containers.DeclarativeContainer):
     )
     upscalers = providers.Singleton(ListUpscalers, upscaler, options)
     read_options = providers.Singleton(ReadOptions, options, live=models.provided.shown)
+    named = providers.Singleton(NamedThings, upscaler, faces, providers.Object(open_font))
     change_options = providers.Singleton(
-        made.change_options, flags, options, catalog, models, loads, unused_options
+        made.change_options, flags, options, catalog, models, loads, unused_options, archive, named
     )
     memory = providers.Singleton(ReadMemory, providers.Object(machine.read_ram), backend)
 

@@ -26,11 +26,14 @@ from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.styles import StyleStore
 from hexfusion.application.ports.vaes import VaeCatalog
 from hexfusion.application.saving.save_images import SaveImages
+from hexfusion.application.system.folders import check_folders
+from hexfusion.application.system.named_things import NamedThings
 from hexfusion.application.system.options import ChangeOptions, UnusedOptions
 from hexfusion.application.system.sysinfo import ReadSysinfo
 from hexfusion.application.system.version import A1111_VERSION
 from hexfusion.domain.filenames import NameRules
 from hexfusion.domain.flags import Flags, command_line
+from hexfusion.domain.options import Options
 from hexfusion.domain.vaes import VaeFile
 
 
@@ -143,8 +146,18 @@ def change_options(
     models: Models,
     loads: WaitingRoom,
     unused: UnusedOptions,
+    archive: ImageArchive,
+    named: NamedThings,
 ) -> ChangeOptions:
-    """The use-case that changes options: write policy, what is loaded on change, and its queue."""
+    """The use-case that changes options: write policy, what is loaded on change, and its queue.
+
+    Options name no folder outside of the `archive`, and nothing that `named` does not find.
+    """
+
+    def check(changed: Options, present: Options) -> None:
+        check_folders(archive, changed, present)
+        named.check(changed, present)
+
     return ChangeOptions(
         options,
         find_checkpoint=catalog.resolve,
@@ -157,6 +170,7 @@ def change_options(
         },
         loads=loads,
         unused=unused,
+        check=check,
     )
 
 

@@ -5,7 +5,6 @@ Source: spec images.md 9.
 
 import msgspec
 
-from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.options import Options
 
 LATENT_MODES = (
@@ -89,8 +88,7 @@ class UpscaleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def upscale_settings(options: Options) -> UpscaleSettings:
-    """Read the settings from the options. Raises `InvalidRequest` naming an overlap that is not
-    less than its tile size."""
+    """Read the settings from the options."""
     return UpscaleSettings(
         esrgan=_tiling(options, "ESRGAN"),
         dat=_tiling(options, "DAT"),
@@ -101,8 +99,4 @@ def upscale_settings(options: Options) -> UpscaleSettings:
 
 
 def _tiling(options: Options, family: str) -> Tiling:
-    size, overlap = options.integer(f"{family}_tile"), options.integer(f"{family}_tile_overlap")
-    if size > 0 and not 0 <= overlap < size:
-        message = f"must be from 0 to below {family}_tile, {size}, not {overlap}"
-        raise InvalidRequest(f"{family}_tile_overlap", message)
-    return Tiling(size, overlap)
+    return Tiling(options.integer(f"{family}_tile"), options.integer(f"{family}_tile_overlap"))

@@ -121,6 +121,12 @@ def _wait(
     return deliberate(429, str(error), {"Retry-After": str(error.retry_after)})
 
 
+def _unknown_option(error: UnknownOption) -> ErrorReply:
+    """A crash with A1111's class name and text, but with status 422: the request is at fault."""
+    reply = crash("KeyError", repr(error.key))
+    return replace(reply, status=422, body={**reply.body, "detail": str(error)})
+
+
 ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     # Access control and rate limit.
     Denied: _denied,
@@ -142,7 +148,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     InvalidRequest: lambda error: _invalid(error.field, error.message),
     NotFound: _not_found,
     Absent: lambda error: deliberate(404, str(error)),
-    UnknownOption: lambda error: crash("KeyError", repr(error.key)),
+    UnknownOption: _unknown_option,
     FrozenOption: lambda error: crash("AssertionError", error.message),
     OptionError: lambda error: _invalid(error.key, error.message),
     Unsupported: lambda error: deliberate(501, str(error)),

@@ -1,5 +1,6 @@
 """Creates the storage adapters from the command-line flags."""
 
+import logging
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,13 +21,16 @@ from hexfusion.adapters.storage.starter import install_starter
 from hexfusion.application.ports.jobs import JobStore, JobStoreError, Spool
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.application.ports.spool import OpenSpool
-from hexfusion.application.saving.save_images import FOLDERS
+from hexfusion.application.system.folders import OUTPUT_FOLDERS
 from hexfusion.domain.flags import FlagError, Flags
+
+_log = logging.getLogger("hexfusion.options")
 
 
 def file_options(flags: Flags) -> FileOptions:
     """The options in the settings file (`--ui-settings-file`)."""
-    return FileOptions(Path(flags.text("ui_settings_file")))
+    limit = flags.integer("settings_size") << 10
+    return FileOptions(Path(flags.text("ui_settings_file")), limit=limit)
 
 
 def file_styles(flags: Flags) -> FileStyles:
@@ -59,11 +63,22 @@ def file_vaes(flags: Flags, hashes: HashCache) -> FileVaes:
 def image_archive(flags: Flags, options: OptionsStore) -> FileImages:
     """The archive below the data folder and the output folders in the options at start.
 
-    Folders that clients set later are not added: clients cannot open new folders.
+    Folders that clients set later are not added: clients cannot open new folders. Those outside of
+    the data folder are told in the log, with the option that names each: a settings file of an
+    earlier version may hold one that a client chose (ADR 23).
     """
-    stored = options.snapshot()
-    folders = (Path(stored.text(option)) for option in FOLDERS)
-    return FileImages(Path(flags.text("data_dir")), *folders)
+    stored, data = options.snapshot(), Path(flags.text("data_dir"))
+    archive = FileImages(data)
+    for key in OUTPUT_FOLDERS:
+        if not archive.holds(stored.text(key)):
+            _log.warning(
+                "pictures may be written to %s, outside of the data folder: %s names it as %s; if"
+                " you did not put it there, take it out and start again",
+                (data / stored.text(key)).resolve(),
+                flags.text("ui_settings_file"),
+                key,
+            )
+    return FileImages(data, *(Path(stored.text(key)) for key in OUTPUT_FOLDERS))
 
 
 def job_store(flags: Flags) -> JobStore:

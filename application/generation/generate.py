@@ -161,7 +161,8 @@ class Generate:
         """
         overrides = {**always_on.overrides(), **(request.override_settings or {})}
         options = base.with_overrides(overrides)
-        self._unused(options)
+        self._saving.check_folders(options, base)
+        self._unused(options, overrides)
         return options
 
     def _choose(self, request: AnyRequest, base: Options, options: Options) -> ModelChoice:

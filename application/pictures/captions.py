@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageChops, ImageColor, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
-from hexfusion.application.pictures.grids import GridTooLarge, background_colour
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.application.pictures.grids import GridTooLarge
 from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
 
@@ -39,20 +38,15 @@ class CaptionStyle:
 
 
 def caption_style(options: Options, open_font: OpenFont) -> CaptionStyle:
-    """Read the style from the options. Raises `InvalidRequest` naming an invalid colour or font."""
+    """Read the style from the options. Raises `InvalidRequest` for a font that there is not."""
     file = options.text("font")
-    colours = [_colour(options, f"grid_text_{name}_color") for name in ("active", "inactive")]
     open_font(file, 1)
-    return CaptionStyle(lambda size: open_font(file, size), background_colour(options), *colours)
-
-
-def _colour(options: Options, key: str) -> str:
-    colour = options.text(key)
-    try:
-        ImageColor.getrgb(colour)
-    except ValueError as error:
-        raise InvalidRequest(key, f"{colour!r} is no colour") from error
-    return colour
+    return CaptionStyle(
+        font=lambda size: open_font(file, size),
+        background=options.text("grid_background_color"),
+        holding=options.text("grid_text_active_color"),
+        other=options.text("grid_text_inactive_color"),
+    )
 
 
 def captioned(

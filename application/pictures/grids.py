@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageColor
+from PIL import Image
 
 from hexfusion.application.pictures.kept import Fetched
-from hexfusion.domain.errors import HexfusionError, InvalidRequest
+from hexfusion.domain.errors import HexfusionError
 from hexfusion.domain.geometry import grid_shape
 from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
 from hexfusion.domain.options import Options
@@ -32,8 +32,8 @@ def image_grid(
     """A grid (RGB) of one or more pictures, row by row, each centred in its cell.
 
     `shape` is (rows, columns), roughly square if None. A cell has the largest width and the largest
-    height of the pictures. `background` is a colour that `background_colour` takes. Pictures that
-    are `Fetched` are in memory one at a time.
+    height of the pictures. `background` is a CSS colour. Pictures that are `Fetched` are in memory
+    one at a time.
 
     Raises `GridTooLarge` if the grid is larger than a picture may be.
     """
@@ -63,24 +63,11 @@ def grid_by_options(
     options: Options,
     limits: JobLimits = DEFAULT_LIMITS,
 ) -> Image.Image:
-    """A grid with rows and background colour according to the options.
-
-    Raises `GridTooLarge`, and `InvalidRequest` as `background_colour` does.
-    """
+    """A grid with rows and background colour according to the options. Raises `GridTooLarge`."""
     shape = grid_shape(
         len(pictures),
         batch_size=batch_size,
         n_rows=options.integer("n_rows"),
         prevent_empty_spots=options.flag("grid_prevent_empty_spots"),
     )
-    return image_grid(pictures, shape, background_colour(options), limits)
-
-
-def background_colour(options: Options) -> str:
-    """The option `grid_background_color`. Raises InvalidRequest if that is no colour."""
-    colour = options.text("grid_background_color")
-    try:
-        ImageColor.getrgb(colour)
-    except ValueError as error:
-        raise InvalidRequest("grid_background_color", f"{colour!r} is no colour") from error
-    return colour
+    return image_grid(pictures, shape, options.text("grid_background_color"), limits)

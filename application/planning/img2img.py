@@ -19,7 +19,7 @@ from hexfusion.application.planning.job import (
     plan_first_pass,
     plan_seeds,
 )
-from hexfusion.application.planning.limits import check_img2img, check_lists, check_options
+from hexfusion.application.planning.limits import check_img2img, check_lists
 from hexfusion.application.planning.texts import Prompts, job_prompts, plan_text
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.img2img import Img2Img
@@ -57,7 +57,6 @@ def plan_img2img(
     first noise. Raises as `plan_txt2img`.
     """
     check_img2img(request, masked=masked)
-    check_options(request, options)
     check_lists(request, lists)
     size = batch_size(request, len(pictures))
     steps = steps_of(request) + (inversion.steps if inversion else 0)

@@ -12,7 +12,7 @@ from hexfusion.application.planning.sampling import plan_sampling
 from hexfusion.application.planning.texts import Prompts, plan_text
 from hexfusion.application.planning.tweaks import plan_tweaks
 from hexfusion.domain.checkpoints import Checkpoint
-from hexfusion.domain.errors import InvalidRequest, OptionError
+from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.faces import FaceRestoration
 from hexfusion.domain.generation import MAX_SEED, MIN_SEED
 from hexfusion.domain.geometry import CELL
@@ -36,6 +36,7 @@ from hexfusion.domain.seeds import image_seeds, image_subseeds, resolve_seed
 from hexfusion.domain.vaes import VaeFile
 
 _METHODS: Mapping[str, PreviewMethod] = {name: name for name in get_args(PreviewMethod)}
+_VAE_METHODS: Mapping[str, VaeMethod] = {name: name for name in get_args(VaeMethod)}
 _CONTENTS: Mapping[str, PreviewContent] = {name: name for name in get_args(PreviewContent)}
 
 
@@ -163,28 +164,17 @@ def plan_first_pass(
         mask_weight=options.number("inpainting_mask_weight"),
         auto_vae_precision=options.flag("auto_vae_precision"),
         auto_vae_precision_bfloat16=options.flag("auto_vae_precision_bfloat16"),
-        encode_method=vae_method(options, "sd_vae_encode_method"),
-        decode_method=vae_method(options, "sd_vae_decode_method"),
+        encode_method=_VAE_METHODS[options.text("sd_vae_encode_method")],
+        decode_method=_VAE_METHODS[options.text("sd_vae_decode_method")],
         preview=plan_preview(options),
     )
 
 
-def vae_method(options: Options, key: str) -> VaeMethod:
-    """The VAE method that an option chooses. Raises `OptionError` for an unknown one."""
-    match options.text(key):
-        case "Full":
-            return "Full"
-        case "TAESD":
-            return "TAESD"
-        case other:
-            raise OptionError(key, f"{other!r} is none of: Full, TAESD")
-
-
 def plan_preview(options: Options) -> PreviewPlan:
-    """The settings of live previews. Unknown values mean the same as in A1111."""
+    """The settings of live previews."""
     return PreviewPlan(
-        method=_METHODS.get(options.text("show_progress_type"), "Full"),
-        content=_CONTENTS.get(options.text("live_preview_content"), "Combined"),
+        method=_METHODS[options.text("show_progress_type")],
+        content=_CONTENTS[options.text("live_preview_content")],
         grid=options.flag("show_progress_grid"),
         full_in_low_memory=options.flag("live_preview_allow_lowvram_full"),
         fast_interrupt=options.flag("live_preview_fast_interrupt"),
@@ -209,16 +199,13 @@ def plan_refiner(
 
 
 def plan_faces(request: AnyRequest, options: Options) -> FaceRestoration | None:
-    """The settings of face restoration, None without. Raises `InvalidRequest`."""
+    """The settings of face restoration, None without."""
     wanted = request.restore_faces
     if not (options["face_restoration"] if wanted is None else wanted):
         return None
-    weight = options.number("code_former_weight")
-    if not 0 <= weight <= 1:
-        raise InvalidRequest("code_former_weight", f"must be from 0 to 1, not {weight}")
     return FaceRestoration(
         model=options.text("face_restoration_model"),
-        weight=weight,
+        weight=options.number("code_former_weight"),
         unload=options.flag("face_restoration_unload"),
     )
 

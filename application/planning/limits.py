@@ -9,7 +9,6 @@ from hexfusion.domain import generation
 from hexfusion.domain.errors import InvalidRequest, Unsupported
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest, Img2Img
-from hexfusion.domain.options import Options
 from hexfusion.domain.picture_lists import PictureLists
 
 #: Largest blur radius of a mask, in pixels: the cost grows with it.
@@ -99,13 +98,3 @@ def within(field: str, value: int, low: int, high: int) -> None:
     """Raises `InvalidRequest` unless low <= value <= high."""
     if not low <= value <= high:
         raise InvalidRequest(field, f"must be from {low} to {high}, not {value}")
-
-
-def check_options(request: AnyRequest, options: Options) -> None:
-    """Raises `InvalidRequest` for options out of range, `Unsupported` for FP8 weights."""
-    for key in ("token_merging_ratio", "token_merging_ratio_hr", "token_merging_ratio_img2img"):
-        if not 0 <= options.number(key) < 1:
-            raise InvalidRequest(key, "must be from 0 to below 1")
-    if options.text("fp8_storage") != "Disable":
-        message = "weights of 8 bits are not kept here; with little memory see --medvram"
-        raise Unsupported("fp8_storage", message)

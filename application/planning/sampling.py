@@ -2,11 +2,10 @@
 
 import msgspec
 
-from hexfusion.domain.errors import OptionError
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import AnyRequest
 from hexfusion.domain.infotext import SAME_SAMPLER, SAME_SCHEDULER
-from hexfusion.domain.options import Options, known_option
+from hexfusion.domain.options import Options
 from hexfusion.domain.plan import SamplingPlan
 from hexfusion.domain.sampling.names import resolve_names, resolve_request
 from hexfusion.domain.sampling.options import SamplingOptions
@@ -18,7 +17,7 @@ from hexfusion.domain.sampling.schedulers import AUTOMATIC
 def plan_sampling(request: AnyRequest, options: Options) -> SamplingPlan:
     """The first pass's sampling, by the request's parameters and the options.
 
-    Raises `NotFound` for an unknown sampler, `OptionError` for an option with an unknown choice.
+    Raises `NotFound` for an unknown sampler.
     """
     sampler, scheduler = resolve_request(
         request.sampler_name, request.sampler_index, request.scheduler
@@ -43,20 +42,10 @@ def plan_hires_sampling(request: Txt2Img, options: Options, first: SamplingPlan)
     return _settled(request, options, sampler, scheduler, steps)
 
 
-def _chosen(options: Options) -> SamplingOptions:
-    """The options of sampling. Raises `OptionError`, naming the option, for an unknown choice: any
-    text can be stored (spec api.md 17)."""
-    for name in SamplingOptions.__struct_fields__:
-        choices = known_option(name).choices
-        if choices and options[name] not in choices:
-            raise OptionError(name, f"{options[name]!r} is none of: {', '.join(choices)}")
-    return msgspec.convert(options, SamplingOptions)
-
-
 def _settled(
     request: AnyRequest, options: Options, sampler: Sampler, scheduler: str, steps: int
 ) -> SamplingPlan:
-    sampling = _chosen(options)
+    sampling = msgspec.convert(options, SamplingOptions)
     if request.s_min_uncond is not None:
         sampling = msgspec.structs.replace(sampling, s_min_uncond=request.s_min_uncond)
     return SamplingPlan(

@@ -16,7 +16,7 @@ from hexfusion.application.planning.job import (
     plan_refiner,
     plan_seeds,
 )
-from hexfusion.application.planning.limits import check_lists, check_options, check_txt2img
+from hexfusion.application.planning.limits import check_lists, check_txt2img
 from hexfusion.application.planning.texts import Prompts, hires_prompts, job_prompts
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
@@ -41,7 +41,6 @@ def plan_txt2img(
     `limits`, `NotFound` for an unknown sampler, `Unsupported` for what this server cannot do yet.
     """
     check_txt2img(request)
-    check_options(request, options)
     check_lists(request, lists)
     request = sized(request, options)
     target = request.width, request.height

@@ -26,6 +26,11 @@ class ImageArchive(Protocol):
     ArchiveError is raised if the operating system fails.
     """
 
+    def holds(self, path: str) -> bool:
+        """Whether `path`, which need not exist, is one that files could be written to or below,
+        permissions apart: no InvalidRequest is raised for it."""
+        ...
+
     def names(self, folder: str) -> Sequence[str]:
         """Names of the files and folders in a folder, unordered; empty if it does not exist.
 

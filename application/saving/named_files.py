@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 from PIL.Image import Image, Resampling
 
-from hexfusion.application.pictures.picture_files import encode_picture, fits, picture_format
+from hexfusion.application.pictures.picture_files import encode_picture, fits
 from hexfusion.application.ports.images import ImageArchive
 from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.filenames import (
@@ -58,7 +58,6 @@ class PictureFiles:
         Raises `InvalidRequest` naming an invalid option, `ArchiveError` naming a folder that is not
         writable.
         """
-        _extension(place, options)
         self._words(place, facts, options)
         folder = self._folder(place, facts, options)
         try:
@@ -82,7 +81,7 @@ class PictureFiles:
         the archive. Raises as `check` does.
         """
         facts = msgspec.structs.replace(facts, pixel_hash=functools.cache(lambda: _hash(image)))
-        extension = _extension(place, options)
+        extension = options.text(place.format)
         if not fits(image, extension):
             extension = "png"
         data = _encoded(image, extension, infotext, options)
@@ -156,16 +155,6 @@ def _tailed(words: str, extension: str) -> Iterator[str]:
         yield file_name(words, extension, f"-{number}")
 
 
-def _extension(place: SaveLocation, options: Options) -> str:
-    """The file extension from the format option, lower case. Raises InvalidRequest if unknown."""
-    extension = options.text(place.format).lower()
-    try:
-        picture_format(extension)
-    except InvalidRequest as error:
-        raise InvalidRequest(place.format, error.message) from error
-    return extension
-
-
 def _encoded(image: Image, extension: str, infotext: str | None, options: Options) -> bytes:
     return encode_picture(
         image,
@@ -186,7 +175,7 @@ def _wants_copy(image: Image, data: bytes, options: Options) -> bool:
 
 def _shrunk(image: Image, options: Options) -> Image:
     """The picture reduced so that its longer side is at most option target_side_length."""
-    limit = max(options.integer("target_side_length"), 1)
+    limit = options.integer("target_side_length")
     longer = max(image.size)
     if longer <= limit:
         return image

@@ -10,12 +10,13 @@ from PIL.Image import Image
 from hexfusion.application.describing.infotext import Description
 from hexfusion.application.inpainting.finishing import FinishedPicture
 from hexfusion.application.jobs.job import Clock
-from hexfusion.application.pictures.grids import GridTooLarge, background_colour, grid_by_options
+from hexfusion.application.pictures.grids import GridTooLarge, grid_by_options
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.application.planning import JobPlan
 from hexfusion.application.ports.images import ArchiveError, ImageArchive
 from hexfusion.application.saving.local_time import time_formatter
 from hexfusion.application.saving.named_files import PictureFiles, SaveLocation
+from hexfusion.application.system.folders import check_folders
 from hexfusion.domain.filenames import DEFAULT_RULES, NameFacts, NameRules
 from hexfusion.domain.img2img import AnyRequest, Img2Img
 from hexfusion.domain.job_limits import DEFAULT_LIMITS, JobLimits
@@ -31,9 +32,6 @@ IMG2IMG_SAMPLES = replace(SAMPLES, folder="outdir_img2img_samples")
 IMG2IMG_GRIDS = replace(GRIDS, folder="outdir_img2img_grids")
 INIT_IMAGES = "outdir_init_images"
 """Key of the option with the folder for init images."""
-
-FOLDERS = (*(each.folder for each in (SAMPLES, GRIDS, IMG2IMG_SAMPLES, IMG2IMG_GRIDS)), INIT_IMAGES)
-"""Keys of all options that name output folders."""
 
 BEFORE_FACES = "-before-face-restoration"
 BEFORE_HIRES = "-before-highres-fix"
@@ -86,7 +84,11 @@ class SaveImages:
             self._files.check(samples, facts, options)
         if options.flag("grid_save"):
             self._files.check(grids, facts, options)
-        background_colour(options)
+
+    def check_folders(self, options: Options, base: Options) -> None:
+        """Check that a request's options name no folder outside of the archive that the stored ones
+        (`base`) do not. Raises `OptionError`."""
+        check_folders(self._archive, options, base)
 
     def begin(
         self,

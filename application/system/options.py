@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from hexfusion.application.jobs.waiting_room import WaitingRoom
 from hexfusion.application.ports.options import OptionsStore
-from hexfusion.domain.options import REGISTRY, Options, OptionValue, WritePolicy
+from hexfusion.domain.options import REGISTRY, Options, OptionValue, WritePolicy, find_option
 
 CHECKPOINT = "sd_model_checkpoint"
 
@@ -17,6 +17,10 @@ JsonOption = bool | int | float | str | list[str] | None
 
 def _nothing(options: Options) -> Mapping[str, OptionValue]:
     return {}
+
+
+def _unchecked(options: Options, present: Options) -> None:
+    """For stores without folders."""
 
 
 class ReadOptions:
@@ -70,14 +74,22 @@ class UnusedOptions:
         self._warned: set[str] = set()
         self._turn = threading.Lock()
 
-    def __call__(self, options: Options) -> None:
-        """Warn of the stored options without effect that are not at their defaults. Thread-safe."""
+    def __call__(self, options: Options, named: Iterable[str] = ()) -> None:
+        """Warn of the stored options without effect that are not at their defaults, and of those of
+        other servers among the keys that a client `named`. Thread-safe."""
+        ignored = options.ignored() | foreign_keys(named)
         with self._turn:
-            new = {k: why for k, why in options.ignored().items() if k not in self._warned}
+            new = {k: why for k, why in ignored.items() if k not in self._warned}
             self._warned |= new.keys()
         for why in dict.fromkeys(new.values()):
             keys = ", ".join(key for key in new if new[key] == why)
             self._warn(f"without effect here: {keys} ({why})")
+
+
+def foreign_keys(keys: Iterable[str]) -> dict[str, str]:
+    """The options of other servers among `keys`, with why they have no effect; a family is one."""
+    found = (find_option(key) for key in keys)
+    return {each.key: each.without_effect for each in found if each and each.foreign}
 
 
 class ChangeOptions:
@@ -92,14 +104,17 @@ class ChangeOptions:
         on_change: Mapping[str, Callable[[Options], object]] | None = None,
         loads: WaitingRoom | None = None,
         unused: UnusedOptions | None = None,
+        check: Callable[[Options, Options], object] = _unchecked,
     ) -> None:
         """`find_checkpoint` raises NotFound for an unknown checkpoint name.
 
         `on_change` maps option keys to callbacks. A callback gets the new options before they are
         stored, and refuses them by raising: a checkpoint that does not load is not selected.
         Callbacks may take long, so such changes are serialised; `loads` bounds how many may wait.
-        `unused` is called with the stored options.
+        `unused` is called with the stored options. `check` is called with the new options and the
+        present ones, and refuses by raising what depends on more than the registry: folders.
         """
+        self._check = check
         self._store = store
         self._find_checkpoint = find_checkpoint
         self._policy = policy or WritePolicy()
@@ -113,13 +128,13 @@ class ChangeOptions:
 
         A1111 instead stores the members before an invalid one, stores values of wrong types, and
         ignores the failure of a callback. Changes without callbacks do not wait for others.
-        Raises NotFound (a checkpoint), UnknownOption, FrozenOption, OptionError (a value of a wrong
-        type), TooManyWaiting, ShareTaken (of the waiting places of `party`), or what a callback
-        raises.
+        Raises NotFound (a checkpoint), UnknownOption, FrozenOption, OptionError (a value that is
+        not admitted), TooManyWaiting, ShareTaken (of the waiting places of `party`), or what a
+        callback raises.
         """
         _, admitted = self._checked(changes)
         if self._on_change.keys().isdisjoint(admitted):
-            self._unused(self._store.update(admitted))
+            self._unused(self._store.update(admitted), changes)
             return
         with self._loads.place(party), self._turn:
             current, admitted = self._checked(changes)  # again, since others may have changed them
@@ -127,7 +142,7 @@ class ChangeOptions:
             for key in admitted:
                 if key in self._on_change:
                     self._on_change[key](changed)
-            self._unused(self._store.update(admitted))
+            self._unused(self._store.update(admitted), changes)
 
     def _checked(self, changes: Mapping[str, object]) -> tuple[Options, dict[str, object]]:
         """(present options, the changes that the write policy admits)."""
@@ -135,5 +150,7 @@ class ChangeOptions:
         if changes.get(CHECKPOINT) is not None:
             self._find_checkpoint(Options({CHECKPOINT: changes[CHECKPOINT]}).text(CHECKPOINT))
         admitted = self._policy.admit(changes, current)
+        if admitted:
+            self._check(current.updated(admitted), current)
         self._policy.check_saving()
         return current, admitted

@@ -177,6 +177,15 @@ LIMITS = (
         least=0,
         unit="MiB",
     ),
+    Flag(
+        "settings_size",
+        _INTEGER,
+        1024,
+        "KiB that all options that clients store may take together; beyond it 422",
+        _WORKS,
+        least=1,
+        unit="KiB",
+    ),
     Flag("max_body", _INTEGER, 64, "largest request body, MiB", _WORKS, least=1, unit="MiB"),
     Flag(
         "body_values",

@@ -4,11 +4,11 @@ The options registry defines the infotext label of each option.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from hexfusion.domain.errors import InvalidRequest
-from hexfusion.domain.options import REGISTRY, Option, OptionValue
+from hexfusion.domain.options import REGISTRY, Option, OptionValue, find_option
 
 MODEL_HASH = "Model hash"
 """The label of the checkpoint option, which `disable_weights_auto_swap` guards."""
@@ -60,14 +60,15 @@ def overrides_from_texts(
 def overrides_from_infotext(
     parsed: Mapping[str, object],
     current: Mapping[str, OptionValue],
-    given: Mapping[str, object] = MappingProxyType({}),
+    given: Collection[str] = (),
 ) -> dict[str, OptionValue]:
     """What the request field `infotext` adds to `override_settings` (spec prompts.md 8.6).
 
     `parsed` is the result of `parse_infotext`, `current` the present options, and `given` the
-    request's own `override_settings`, which take precedence. Values equal to current ones are left
-    out, as is the model while `disable_weights_auto_swap` is on.
+    keys of the request's own `override_settings`, which take precedence. Values equal to current
+    ones are left out, as is the model while `disable_weights_auto_swap` is on.
     """
+    given = {option.key for option in map(find_option, given) if option}
     keep_model = bool(current.get("disable_weights_auto_swap"))
     parsed = {_WRITTEN_AS.get(label, label): value for label, value in parsed.items()}
     wanted = {

@@ -2,7 +2,6 @@
 
 import msgspec
 
-from hexfusion.domain.errors import InvalidRequest
 from hexfusion.domain.options import Options
 
 
@@ -43,19 +42,18 @@ class TagSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def caption_search(options: Options) -> CaptionSearch:
-    """Read the settings from the options. Raises `InvalidRequest` naming one out of its range."""
-    shortest = _within(options, "interrogate_clip_min_length", 1, 128)
+    """Read the settings from the options."""
     return CaptionSearch(
-        beams=_within(options, "interrogate_clip_num_beams", 1, 16),
-        min_length=shortest,
-        max_length=_within(options, "interrogate_clip_max_length", shortest, 256),
+        beams=options.integer("interrogate_clip_num_beams"),
+        min_length=options.integer("interrogate_clip_min_length"),
+        max_length=options.integer("interrogate_clip_max_length"),
     )
 
 
 def term_settings(options: Options) -> TermSettings:
     """Read the settings from the options."""
     return TermSettings(
-        limit=max(0, options.integer("interrogate_clip_dict_limit")),
+        limit=options.integer("interrogate_clip_dict_limit"),
         skip=options.texts("interrogate_clip_skip_categories"),
         ranks=options.flag("interrogate_return_ranks"),
     )
@@ -73,10 +71,3 @@ def tag_settings(options: Options) -> TagSettings:
         ranks=options.flag("interrogate_return_ranks"),
         drop=frozenset(name.replace(" ", "_") for name in names if name),
     )
-
-
-def _within(options: Options, key: str, low: int, high: int) -> int:
-    value = options.integer(key)
-    if not low <= value <= high:
-        raise InvalidRequest(key, f"must be from {low} to {high}, not {value}")
-    return value

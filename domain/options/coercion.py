@@ -1,12 +1,14 @@
-"""Converting a client's value to an option's type.
+"""Converting a client's value to an option's type, and judging it.
 
 A1111 stores any JSON value and then breaks `GET /options`. Here a value is coerced by the rules of
-pydantic v1 (spec api.md 2.2) before it is stored, or refused with an error that names the type.
+pydantic v1 (spec api.md 2.2) and judged (`judging`) before it is stored, or refused with an error
+that names what is expected.
 """
 
 import math
 
 from hexfusion.domain.errors import OptionError
+from hexfusion.domain.options.judging import judge, shown
 from hexfusion.domain.options.option import Kind, Option, OptionValue
 
 _WHAT = {
@@ -22,22 +24,20 @@ _INT64 = 2**63  # larger integers cannot be written as JSON by every client, nor
 
 
 def coerce(option: Option, value: object) -> OptionValue:
-    """`value` as the type of `option`; null stays null.
+    """`value` as it is stored in `option`; null stays null.
 
-    Raises OptionError, naming the key and the expected type. Ranges and choices are not checked
-    (spec api.md 17). Integers stay integers for options that hold numbers with a fraction: infotext
-    shows `Sigma churn: 1` when `1` was set, not `1.0`.
+    Raises OptionError, naming the key and the expected type, bounds or choices. Integers stay
+    integers for options that hold numbers with a fraction: infotext shows `Sigma churn: 1` when `1`
+    was set, not `1.0`.
     """
     if value is None:
         return None
     try:
-        return _coerce(option.kind, value)
+        typed = _coerce(option.kind, value)
     except (ValueError, OverflowError):
-        given = repr(value)
-        if len(given) > 80:
-            given = given[:77] + "..."
-        message = f"value is not {_WHAT[option.kind]}: {given}"
+        message = f"value is not {_WHAT[option.kind]}: {shown(value)}"
         raise OptionError(option.key, message) from None
+    return judge(option, typed)
 
 
 def _coerce(kind: Kind, value: object) -> OptionValue:

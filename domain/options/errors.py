@@ -7,7 +7,7 @@ class UnknownOption(OptionError, KeyError):
     """No option has this key. A KeyError too, because `Options` is a mapping."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(key, "no option has this name")
+        super().__init__(key[:200], "no option has this name")
 
     __str__ = Exception.__str__  # KeyError would show the repr
 

@@ -18,6 +18,8 @@ EXTRA_UPSCALERS = Section(
             "tile side in pixels for ScuNET; 0 switches tiling off",
             span=(0, 512),
             web_ui_only=True,
+            bounds=(16, 8192),
+            also=(0,),
         ),
         Option(
             "SCUNET_tile_overlap",
@@ -25,9 +27,17 @@ EXTRA_UPSCALERS = Section(
             "tile overlap in pixels for ScuNET",
             span=(0, 64),
             web_ui_only=True,
+            bounds=(0, 4096),
+            at_most=("SCUNET_tile", 0.75),
         ),
         Option(
-            "SWIN_tile", 192, "tile side in pixels for SwinIR", span=(16, 512), web_ui_only=True
+            "SWIN_tile",
+            192,
+            "tile side in pixels for SwinIR",
+            span=(16, 512),
+            web_ui_only=True,
+            bounds=(16, 8192),
+            also=(0,),
         ),
         Option(
             "SWIN_tile_overlap",
@@ -35,6 +45,8 @@ EXTRA_UPSCALERS = Section(
             "tile overlap in pixels for SwinIR",
             span=(0, 48),
             web_ui_only=True,
+            bounds=(0, 4096),
+            at_most=("SWIN_tile", 0.75),
         ),
         Option(
             "SWIN_torch_compile", False, "compile the SwinIR net", web_ui_only=True, no_effect=SPEED

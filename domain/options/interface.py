@@ -71,12 +71,14 @@ USER_INTERFACE = Section(
     "ui",
     "User interface",
     (
-        Option("localization", "None", choices=("None",), interface_only=True),
+        Option("localization", "None", choices=("None",), interface_only=True, open_choices=True),
         Option("quicksettings_list", ("sd_model_checkpoint",), interface_only=True),
         Option("ui_tab_order", (), interface_only=True),
         Option("hidden_tabs", (), interface_only=True),
         Option("ui_reorder_list", (), interface_only=True),
-        Option("gradio_theme", "Default", choices=("Default",), interface_only=True),
+        Option(
+            "gradio_theme", "Default", choices=("Default",), interface_only=True, open_choices=True
+        ),
         Option("gradio_themes_cache", True, interface_only=True),
         Option("show_progress_in_title", True, interface_only=True),
         Option("send_seed", True, interface_only=True),

@@ -28,6 +28,7 @@ SD = Section(
             "Original",
             "how attention weights act on text encodings",
             choices=("None", "Ignore", "Original", "No norm"),
+            otherwise="Original",
             infotext="Emphasis",
         ),
         Option("enable_batch_seeds", True, "without effect", no_effect=NOT_READ),
@@ -36,6 +37,8 @@ SD = Section(
             20,
             "how many tokens back a chunk split may move to a comma",
             span=(0, 74),
+            low_is_lowest=True,
+            high_is_highest=True,
         ),
         Option("sdxl_clip_l_skip", False, "apply clip skip to CLIP-L of SDXL"),
         Option(
@@ -44,6 +47,8 @@ SD = Section(
             "clip skip: which text encoder layer, counted from the last",
             span=(1, 12),
             infotext="Clip skip",
+            low_is_lowest=True,
+            aliases=("clip_skip",),
         ),
         Option(
             "upcast_attn", False, "attention in float32, where networks compute in half precision"
@@ -75,14 +80,30 @@ SDXL = Section(
     "sdxl",
     "Stable Diffusion XL",
     (
-        Option("sdxl_crop_top", 0, "SDXL size conditioning: crop from the top in pixels"),
-        Option("sdxl_crop_left", 0, "SDXL size conditioning: crop from the left in pixels"),
+        Option(
+            "sdxl_crop_top",
+            0,
+            "SDXL size conditioning: crop from the top in pixels",
+            bounds=(-100_000, 100_000),
+        ),
+        Option(
+            "sdxl_crop_left",
+            0,
+            "SDXL size conditioning: crop from the left in pixels",
+            bounds=(-100_000, 100_000),
+        ),
         Option(
             "sdxl_refiner_low_aesthetic_score",
             2.5,
             "SDXL refiner conditioning of the negative prompt",
+            bounds=(-100, 100),
         ),
-        Option("sdxl_refiner_high_aesthetic_score", 6.0, "SDXL refiner conditioning of the prompt"),
+        Option(
+            "sdxl_refiner_high_aesthetic_score",
+            6.0,
+            "SDXL refiner conditioning of the prompt",
+            bounds=(-100, 100),
+        ),
     ),
 )
 

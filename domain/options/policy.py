@@ -25,21 +25,23 @@ class WritePolicy(msgspec.Struct, frozen=True, kw_only=True):
     lock_paths: bool = False
 
     def admit(self, changes: Mapping[str, object], current: Options) -> dict[str, object]:
-        """The entries of `changes` to store, in their order.
+        """The entries of `changes` to store, in their order, by the options' own keys.
 
-        Left out: what equals the stored value (null equals an absent one), explanations,
-        API-restricted options, and with `lock_paths` path options.
-        Raises UnknownOption, OptionError (a wrong type), or FrozenOption.
+        Left out: what equals the stored value (null equals an absent one), explanations, options
+        of other servers, API-restricted options, and with `lock_paths` path options.
+        Raises UnknownOption, OptionError (a value that is not admitted), or FrozenOption.
         """
         admitted = {}
         for key, value in changes.items():
             if value is None and find_option(key) is None:
                 continue
             option = known_option(key)
-            if self._ignores(option) or coerce(option, value) == current.stored.get(key):
+            if key != option.key and option.key in changes:
+                continue
+            if self._ignores(option) or coerce(option, value) == current.stored.get(option.key):
                 continue
             self._check_frozen(option)
-            admitted[key] = value
+            admitted[option.key] = value
         return admitted
 
     def check_saving(self) -> None:
@@ -49,7 +51,7 @@ class WritePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def _ignores(self, option: Option) -> bool:
         locked = option.path_locked and self.lock_paths
-        return option.explanation or option.api_restricted or locked
+        return option.unstorable or option.api_restricted or locked
 
     def _check_frozen(self, option: Option) -> None:
         if self.freeze_all:

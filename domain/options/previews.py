@@ -13,6 +13,8 @@ LIVE_PREVIEWS = Section(
             "png",
             "format of /internal/progress previews",
             choices=("jpeg", "png", "webp"),
+            any_case=True,
+            synonyms=(("jpg", "jpeg"),),
         ),
         Option("show_progress_grid", True, "preview whole batch as grid, else first image"),
         Option(
@@ -20,12 +22,15 @@ LIVE_PREVIEWS = Section(
             10,
             "steps between previews; -1 for one at the end of each batch",
             span=(-1, 32),
+            bounds=(-1, 1000),
+            low_is_lowest=True,
         ),
         Option(
             "show_progress_type",
             "Approx NN",
             "decoder for previews",
             choices=("Full", "Approx NN", "Approx cheap", "TAESD"),
+            otherwise="Full",
         ),
         Option(
             "live_preview_allow_lowvram_full", False, "permit Full under lowvram (else Approx NN)"
@@ -35,6 +40,7 @@ LIVE_PREVIEWS = Section(
             "Prompt",
             "which prediction is shown",
             choices=("Combined", "Prompt", "Negative prompt"),
+            otherwise="Combined",
         ),
         Option("live_preview_refresh_period", 1000, interface_only=True),
         Option(

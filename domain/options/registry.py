@@ -16,6 +16,7 @@ from hexfusion.domain.options import (
     training,
 )
 from hexfusion.domain.options import extra_networks as networks
+from hexfusion.domain.options.foreign import foreign_option
 from hexfusion.domain.options.option import Option, Section
 from hexfusion.domain.options.reasons import EXTENSIONS
 
@@ -60,6 +61,11 @@ REGISTRY: Mapping[str, Option] = MappingProxyType(
     {option.key: option for section in SECTIONS for option in section.options}
 )
 
+PAIRED = tuple(option for option in REGISTRY.values() if option.at_most)
+"""The options whose values depend on another's."""
+
+_ALIASES = {alias: option for option in REGISTRY.values() for alias in option.aliases}
+
 _SECTION_OF = {option.key: section for section in SECTIONS for option in section.options}
 
 #: Extensions order their callbacks under keys that are known only at run time.
@@ -68,18 +74,20 @@ _CALLBACKS = Section("callbacks", "Callbacks", ())
 
 
 def find_option(key: str) -> Option | None:
-    """The option called `key`, or None.
+    """The option called `key`, or None; what is stored under it has its own key.
 
     `prioritized_callbacks_*` options can be set without being registered, and are not listed; so
-    can Forge's modules.
+    can Forge's modules, and those of other servers, under which nothing is stored.
     """
     if key.startswith(CALLBACK_ORDER):
         return Option(
             key, (), "order in which callbacks run", web_ui_only=True, no_effect=EXTENSIONS
         )
-    return models.FORGE_MODULES if key == models.FORGE_MODULES.key else REGISTRY.get(key)
+    if key == models.FORGE_MODULES.key:
+        return models.FORGE_MODULES
+    return REGISTRY.get(key) or _ALIASES.get(key) or foreign_option(key)
 
 
 def section_of(key: str) -> Section:
-    """The section of a known option, as `--freeze-settings-in-sections` sees it."""
+    """The section of a known option, by its own key, as `--freeze-settings-in-sections` sees it."""
     return _SECTION_OF.get(key, _CALLBACKS)

@@ -1,7 +1,7 @@
 """Options: sampling, its speed-ups, and switches that bring old behaviour back (spec api.md 17)."""
 
 from hexfusion.domain.options.option import Option, Section
-from hexfusion.domain.options.reasons import NO_FP8, NOT_READ, SPEED
+from hexfusion.domain.options.reasons import NO_FP8, NO_FP8_WEIGHTS, NOT_READ, SPEED
 
 OPTIMIZATIONS = Section(
     "optimizations",
@@ -19,6 +19,8 @@ OPTIMIZATIONS = Section(
             "default of request s_min_uncond when null",
             span=(0.0, 15.0),
             infotext="NGMS",
+            bounds=(0, 1_000_000),
+            low_is_lowest=True,
         ),
         Option(
             "s_min_uncond_all",
@@ -32,12 +34,14 @@ OPTIMIZATIONS = Section(
             "share of tokens merged in attention (ToMe)",
             span=(0.0, 0.9),
             infotext="Token merging ratio",
+            bounds=(0, 0.99),
         ),
         Option(
             "token_merging_ratio_img2img",
             0.0,
             "the same for img2img; 0 means as token_merging_ratio",
             span=(0.0, 0.9),
+            bounds=(0, 0.99),
         ),
         Option(
             "token_merging_ratio_hr",
@@ -45,6 +49,7 @@ OPTIMIZATIONS = Section(
             "the same for the hires pass; 0 means as token_merging_ratio",
             span=(0.0, 0.9),
             infotext="Token merging ratio hr",
+            bounds=(0, 0.99),
         ),
         Option(
             "pad_cond_uncond",
@@ -64,7 +69,9 @@ OPTIMIZATIONS = Section(
             "fp8_storage",
             "Disable",
             "keep weights in 8-bit floats",
+            no_effect=NO_FP8_WEIGHTS,
             choices=("Disable", "Enable for SDXL", "Enable"),
+            refused=(("Enable for SDXL", NO_FP8_WEIGHTS), ("Enable", NO_FP8_WEIGHTS)),
         ),
         Option(
             "cache_fp16_weight",
@@ -146,6 +153,7 @@ SAMPLER_PARAMS = Section(
             "default eta of k-diffusion samplers",
             span=(0.0, 1.0),
             infotext="Eta",
+            bounds=(-100, 100),
         ),
         Option(
             "ddim_discretize",
@@ -160,6 +168,7 @@ SAMPLER_PARAMS = Section(
             "stochasticity of Euler, Heun and DPM2; when set, it wins over the request",
             span=(0.0, 100.0),
             infotext="Sigma churn",
+            bounds=(0, 1000),
         ),
         Option(
             "s_tmin",
@@ -167,6 +176,7 @@ SAMPLER_PARAMS = Section(
             "lowest sigma that is churned; when set, it wins over the request",
             span=(0.0, 10.0),
             infotext="Sigma tmin",
+            bounds=(0, 1000),
         ),
         Option(
             "s_tmax",
@@ -174,6 +184,7 @@ SAMPLER_PARAMS = Section(
             "highest sigma that is churned, 0 for no limit; when set, it wins over the request",
             span=(0.0, 999.0),
             infotext="Sigma tmax",
+            bounds=(0, 1_000_000),
         ),
         Option(
             "s_noise",
@@ -181,26 +192,40 @@ SAMPLER_PARAMS = Section(
             "scale of the noise added; when changed, it wins over the request",
             span=(0.0, 1.1),
             infotext="Sigma noise",
+            bounds=(0, 10),
         ),
         Option(
             "sigma_min",
             0.0,
             "lowest sigma of the schedule; 0 means the default",
             infotext="Schedule min sigma",
+            bounds=(0.0001, 5),
+            also=(0,),
+            at_most=("sigma_max", 0.9),
         ),
         Option(
             "sigma_max",
             0.0,
             "highest sigma of the schedule; 0 means the default",
             infotext="Schedule max sigma",
+            bounds=(0.2, 10_000),
+            also=(0,),
         ),
         Option(
             "rho",
             0.0,
             "curvature of the Karras and polyexponential schedules; 0 means the default",
             infotext="Schedule rho",
+            bounds=(0.5, 100),
+            also=(0,),
         ),
-        Option("eta_noise_seed_delta", 0, "seed shift for noise after the first", infotext="ENSD"),
+        Option(
+            "eta_noise_seed_delta",
+            0,
+            "seed shift for noise after the first",
+            infotext="ENSD",
+            bounds=(-(2**32), 2**32),
+        ),
         Option(
             "always_discard_next_to_last_sigma",
             False,
@@ -228,7 +253,13 @@ SAMPLER_PARAMS = Section(
             infotext="UniPC skip type",
         ),
         Option(
-            "uni_pc_order", 3, "UniPC: order of the method", span=(1, 50), infotext="UniPC order"
+            "uni_pc_order",
+            3,
+            "UniPC: order of the method, at most the steps; beyond 8 float32 overflows",
+            span=(1, 50),
+            bounds=(1, 8),
+            high_is_highest=True,
+            infotext="UniPC order",
         ),
         Option(
             "uni_pc_lower_order_final",
@@ -256,6 +287,7 @@ SAMPLER_PARAMS = Section(
             'shape of the Beta schedule; infotext is written as "Beta schedule alpha"',
             span=(0.01, 1.0),
             infotext="Beta scheduler alpha",
+            bounds=(0.01, 10),
         ),
         Option(
             "beta_dist_beta",
@@ -263,6 +295,7 @@ SAMPLER_PARAMS = Section(
             'shape of the Beta schedule; infotext is written as "Beta schedule beta"',
             span=(0.01, 1.0),
             infotext="Beta scheduler beta",
+            bounds=(0.01, 10),
         ),
     ),
 )

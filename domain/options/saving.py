@@ -1,6 +1,6 @@
 """Options: writing pictures to disk (spec api.md 17)."""
 
-from hexfusion.domain.options.option import Option, Section
+from hexfusion.domain.options.option import PICTURE_FORMATS, Option, Section
 from hexfusion.domain.options.reasons import (
     INTERFACE_ROUTES,
     NO_XYZ_PLOT,
@@ -21,6 +21,8 @@ SAVING_IMAGES = Section(
             "samples_format",
             "png",
             "picture format of files and API replies: png, jpg, jpeg or webp",
+            choices=PICTURE_FORMATS,
+            any_case=True,
         ),
         Option(
             "samples_filename_pattern",
@@ -42,7 +44,9 @@ SAVING_IMAGES = Section(
             path_locked=True,
         ),
         Option("grid_save", True, "write grids to disk"),
-        Option("grid_format", "png", "file extension for grids"),
+        Option(
+            "grid_format", "png", "file extension for grids", choices=PICTURE_FORMATS, any_case=True
+        ),
         Option(
             "grid_extended_filename",
             False,
@@ -54,12 +58,24 @@ SAVING_IMAGES = Section(
         ),
         Option("grid_zip_filename_pattern", "", interface_only=True),
         Option(
-            "n_rows", -1, "grid rows: >0 fixed, 0 = batch size, -1 = round(sqrt(n))", span=(-1, 16)
+            "n_rows",
+            -1,
+            "grid rows: >0 fixed, 0 = batch size, -1 = round(sqrt(n))",
+            span=(-1, 16),
+            bounds=(-1, 1000),
+            low_is_lowest=True,
         ),
-        Option("font", "", "TrueType file for grid captions; empty for the built-in one"),
-        Option("grid_text_active_color", "#000000", "colour of grid captions"),
-        Option("grid_text_inactive_color", "#999999", "colour of greyed-out grid captions"),
-        Option("grid_background_color", "#ffffff", "colour behind grid captions"),
+        Option(
+            "font", "", "TrueType file for grid captions; empty for the built-in one", form="file"
+        ),
+        Option("grid_text_active_color", "#000000", "colour of grid captions", form="colour"),
+        Option(
+            "grid_text_inactive_color",
+            "#999999",
+            "colour of greyed-out grid captions",
+            form="colour",
+        ),
+        Option("grid_background_color", "#ffffff", "colour behind grid captions", form="colour"),
         Option(
             "save_images_before_face_restoration",
             False,
@@ -82,17 +98,21 @@ SAVING_IMAGES = Section(
             True,
             "also write a .jpg copy of a picture over one of the two limits below",
         ),
-        Option("img_downscale_threshold", 4.0, "size limit in MiB for that copy"),
+        Option(
+            "img_downscale_threshold", 4.0, "size limit in MiB for that copy", bounds=(0, 1_000_000)
+        ),
         Option(
             "target_side_length",
             4000,
             "side limit in pixels for that copy; the long side is shrunk to it",
+            bounds=(1, 1_000_000),
         ),
         Option(
             "img_max_size_mp",
             200,
             "X/Y/Z plot refuses when cells*w*h/1e6 (rounded) is not below it",
             no_effect=NO_XYZ_PLOT,
+            bounds=(0, 1_000_000),
         ),
         Option(
             "use_original_name_batch",
@@ -108,7 +128,7 @@ SAVING_IMAGES = Section(
             False,
             "write the img2img input, named by the md5 of its pixels, and its hash into infotext",
         ),
-        Option("temp_dir", "", interface_only=True),
+        Option("temp_dir", "", interface_only=True, form="folder"),
         Option("clean_temp_dir_at_start", False, interface_only=True),
         Option(
             "save_incomplete_images", False, "also write images whose job was interrupted/skipped"
@@ -128,18 +148,21 @@ SAVING_PATHS = Section(
             "one folder instead of the three below, for the interface and for extras",
             path_locked=True,
             no_effect=INTERFACE_ROUTES,
+            form="folder",
         ),
         Option(
             "outdir_txt2img_samples",
             "outputs/txt2img-images",
             "folder of txt2img pictures",
             path_locked=True,
+            form="folder",
         ),
         Option(
             "outdir_img2img_samples",
             "outputs/img2img-images",
             "folder of img2img pictures",
             path_locked=True,
+            form="folder",
         ),
         Option(
             "outdir_extras_samples",
@@ -147,6 +170,7 @@ SAVING_PATHS = Section(
             "folder of extras pictures",
             path_locked=True,
             no_effect=WRITTEN_BY_EXTRAS,
+            form="folder",
         ),
         Option(
             "outdir_grids",
@@ -154,25 +178,29 @@ SAVING_PATHS = Section(
             "one folder instead of the two below, for the interface only",
             path_locked=True,
             no_effect=INTERFACE_ROUTES,
+            form="folder",
         ),
         Option(
             "outdir_txt2img_grids",
             "outputs/txt2img-grids",
             "folder of txt2img grids",
             path_locked=True,
+            form="folder",
         ),
         Option(
             "outdir_img2img_grids",
             "outputs/img2img-grids",
             "folder of img2img grids",
             path_locked=True,
+            form="folder",
         ),
-        Option("outdir_save", "log/images", interface_only=True),
+        Option("outdir_save", "log/images", interface_only=True, form="folder"),
         Option(
             "outdir_init_images",
             "outputs/init-images",
             "folder of img2img input pictures",
             path_locked=True,
+            form="folder",
         ),
     ),
 )
@@ -188,13 +216,20 @@ SAVING_TO_DIRS = Section(
         ),
         Option("grid_save_to_dirs", True, "the same for grids"),
         Option("use_save_to_dirs_for_ui", False, interface_only=True),
-        Option("directories_filename_pattern", "[date]", "sub-folder pattern", path_locked=True),
+        Option(
+            "directories_filename_pattern",
+            "[date]",
+            "sub-folder pattern",
+            path_locked=True,
+            form="sub-folders",
+        ),
         Option(
             "directories_max_prompt_words",
             8,
             "word limit of [prompt_words]",
             span=(1, 20),
             path_locked=True,
+            bounds=(1, 1000),
         ),
     ),
 )

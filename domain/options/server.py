@@ -88,6 +88,7 @@ PROFILER = Section(
             "trace.json",
             "the profile of the last job",
             no_effect=NOT_PROFILED,
+            form="file",
         ),
     ),
 )
@@ -126,6 +127,7 @@ UNSECTIONED = Section(
             "",
             "extension state to restore at the next start",
             no_effect=EXTENSIONS,
+            form="file",
         ),
         Option(
             "sd_checkpoint_hash",

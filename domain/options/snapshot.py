@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from hexfusion.domain.options.coercion import coerce
 from hexfusion.domain.options.errors import UnknownOption
+from hexfusion.domain.options.judging import judge_together
 from hexfusion.domain.options.option import Option, OptionValue
 from hexfusion.domain.options.registry import CALLBACK_ORDER, REGISTRY, find_option
 
@@ -28,9 +29,10 @@ class Options(Mapping[str, OptionValue]):
     __slots__ = ("_overridden", "_stored")
 
     def __init__(self, stored: Mapping[str, object] = MappingProxyType({})) -> None:
-        """`stored` is coerced (OptionError, UnknownOption); null means the default."""
-        self._stored = _without_nulls(_coerced(stored))
+        """`stored` is coerced and judged (OptionError, UnknownOption); null means the default."""
+        self._stored: dict[str, OptionValue] = {}
         self._overridden: frozenset[str] = frozenset()
+        self._store(_coerced(stored))
 
     @property
     def stored(self) -> Mapping[str, OptionValue]:
@@ -41,12 +43,18 @@ class Options(Mapping[str, OptionValue]):
         """These options with `changes` stored; null takes a key back to its default.
 
         An unknown key is an error unless its value is null (spec api.md 13.2). Explanations keep
-        their text.
+        their text, and nothing is stored for options of other servers. Raises OptionError for a
+        value that is not admitted, or that does not go with another's.
         """
         options = Options.__new__(Options)
-        options._stored = _without_nulls({**self._stored, **_coerced(changes)})
         options._overridden = self._overridden
+        options._stored = self._stored
+        options._store(_coerced(changes))
         return options
+
+    def _store(self, changes: dict[str, OptionValue]) -> None:
+        self._stored = _without_nulls({**self._stored, **changes})
+        judge_together(self, changes)
 
     def with_overrides(self, overrides: Mapping[str, object]) -> "Options":
         """These options as one request sees them, given its `override_settings`.
@@ -80,7 +88,8 @@ class Options(Mapping[str, OptionValue]):
     def __getitem__(self, key: str) -> OptionValue:
         if key in self._stored:
             return self._stored[key]
-        return known_option(key).default
+        option = known_option(key)
+        return self._stored.get(option.key, option.default)
 
     def __iter__(self) -> Iterator[str]:
         return iter(REGISTRY)
@@ -127,14 +136,16 @@ class Options(Mapping[str, OptionValue]):
 
 
 def _coerced(values: Mapping[str, object]) -> dict[str, OptionValue]:
-    coerced = {}
+    """By the options' own keys; where one is given under another name too, its own counts."""
+    coerced: dict[str, OptionValue] = {}
+    aliased: dict[str, OptionValue] = {}
     for key, value in values.items():
         if value is None and find_option(key) is None:
             continue
         option = known_option(key)
-        if not option.explanation:
-            coerced[key] = coerce(option, value)
-    return coerced
+        if not option.unstorable:
+            (coerced if key == option.key else aliased)[option.key] = coerce(option, value)
+    return aliased | coerced
 
 
 def _without_nulls(values: dict[str, OptionValue]) -> dict[str, OptionValue]:

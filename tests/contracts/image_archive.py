@@ -25,6 +25,13 @@ class ImageArchiveContract:
         archive.write("a.png", b"2nd")
         assert archive.read("a.png") == b"2nd"
 
+    def test_it_holds_what_can_be_written(self, archive, owned):
+        for path in ("", ".", "a", "a/b", owned, f"{owned}/a"):
+            assert archive.holds(path), path
+        for path in ("/", "/a", "..", "a/../..", f"{owned}-too", "C:\\a", "a\0b", "a" * 300):
+            assert not archive.holds(path), path
+        assert list(archive.names("")) == []
+
     def test_unless_told_not_to(self, archive):
         archive.write("a/b.png", b"first", replace=False)
         for path in ("a/b.png", "a"):

@@ -13,7 +13,8 @@ OpenStore = Callable[[], OptionsStore]
 
 
 class OptionsStoreContract:
-    """Subclasses give the fixture `open_store`: each call opens the same storage anew."""
+    """Subclasses give the fixture `open_store`: each call opens the same storage anew; and
+    `open_limited`, which takes how many bytes it may keep."""
 
     @pytest.fixture
     def store(self, open_store: OpenStore) -> OptionsStore:
@@ -62,10 +63,10 @@ class OptionsStoreContract:
         assert open_store().snapshot().stored == {"jpeg_quality": 95}
 
     def test_no_update_is_lost_when_many_threads_write(self, store, open_store):
-        keys = ("jpeg_quality", "n_rows", "uni_pc_order", "ESRGAN_tile")
+        keys = ("jpeg_quality", "n_rows", "sdxl_crop_left", "sdxl_crop_top")
 
         def write(key: str) -> None:
-            for value in range(10):
+            for value in range(1, 10):
                 store.update({key: value})
 
         threads = [threading.Thread(target=write, args=(key,)) for key in keys]
@@ -75,3 +76,14 @@ class OptionsStoreContract:
             thread.join()
         assert store.snapshot().stored == dict.fromkeys(keys, 9)
         assert open_store().snapshot().stored == dict.fromkeys(keys, 9)
+
+    def test_all_stored_options_together_have_a_limit(self, open_limited, open_store):
+        """A client cannot fill the disk, nor make every reply long."""
+        store = open_limited(2000)
+        store.update({"deepbooru_filter_tags": "x" * 1500, "jpeg_quality": 90})
+        with pytest.raises(OptionError, match="at most 2000 are kept") as refused:
+            store.update({"font": "y" * 250, "hide_samplers": ["z" * 250]})
+        assert refused.value.key == "hide_samplers"
+        assert open_store().snapshot().stored.keys() == {"deepbooru_filter_tags", "jpeg_quality"}
+        store.update({"deepbooru_filter_tags": None})
+        store.update({"font": "y" * 250})

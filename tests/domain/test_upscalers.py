@@ -2,7 +2,7 @@
 
 import pytest
 
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.errors import OptionError
 from hexfusion.domain.options import Options
 from hexfusion.domain.upscalers import Tiling, UpscaleSettings, upscale_settings
 
@@ -37,6 +37,6 @@ def test_options_are_read():
 @pytest.mark.parametrize("overlap", [16, 48, -1])
 def test_tiles_must_be_larger_than_their_overlap(overlap):
     """A1111 divides by nothing, or goes backwards."""
-    with pytest.raises(InvalidRequest) as caught:
-        upscale_settings(Options({"DAT_tile": 16, "DAT_tile_overlap": overlap}))
-    assert caught.value.field == "DAT_tile_overlap"
+    with pytest.raises(OptionError) as caught:
+        Options({"DAT_tile": 16, "DAT_tile_overlap": overlap})
+    assert caught.value.key == "DAT_tile_overlap"

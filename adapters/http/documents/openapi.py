@@ -39,7 +39,7 @@ from hexfusion.application.describing.picture_info import PictureInfo
 from hexfusion.domain.flags import A1111, Flag
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import Img2Img
-from hexfusion.domain.options import REGISTRY, Option
+from hexfusion.domain.options import REGISTRY, Option, expected
 
 _ID_TASK = Parameter("id_task", "The job's id; without it the one that has run longest.")
 _ARGUMENTS = {"type": "object", "description": "Arguments by name, as A1111's functions take."}
@@ -450,10 +450,8 @@ def _option(option: Option) -> Json:
     if option.kind == "list":
         schema["items"] = {"type": "string"}
     about = [option.about or "For clients with a user interface; kept and echoed."]
-    if option.span:
-        about.append("Meant to be from {:g} to {:g}.".format(*option.span))
-    if option.choices:
-        about.append("One of: " + ", ".join(option.choices) + ".")
+    if admitted := expected(option):
+        about.append(f"{admitted[0].upper()}{admitted[1:]}.")
     return schema | {"description": " ".join(about)}
 
 

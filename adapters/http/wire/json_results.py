@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from PIL.Image import Image
 
-from hexfusion.application.pictures.picture_files import encode_picture
+from hexfusion.application.pictures.picture_files import encode_picture, fits
 from hexfusion.domain.errors import InvalidRequest, ReplyTooLarge
 from hexfusion.domain.generation import Info
 from hexfusion.domain.plain_values import plain
@@ -49,8 +49,13 @@ def _or_null(value: object) -> Any:
 def picture_chunks(
     image: Image, format: str, *, quality: int, infotext: str | None = None, embed: bool = True
 ) -> Iterator[bytes]:
-    """A picture as plain base64, no data-URI prefix (spec api.md 7.2). Raises `Unencodable`."""
+    """A picture as plain base64, no data-URI prefix (spec api.md 7.2).
+
+    One whose sides are too long for the format is sent as PNG, as it is saved: it is made, and not
+    to be lost for that. Raises `Unencodable`.
+    """
     try:
+        format = format if fits(image, format) else "png"
         picture = encode_picture(image, format, infotext, quality=quality, embed=embed)
     except InvalidRequest as error:  # an option's fault, not the request's
         raise Unencodable(error.message) from error

@@ -22,6 +22,13 @@ class FileImages:
         self._root = root.resolve()
         self._owned = (self._root, *((self._root / folder).resolve() for folder in owned))
 
+    def holds(self, path: str) -> bool:
+        try:
+            self._inside(path)
+        except (InvalidRequest, OSError, RuntimeError):  # a loop of links, by version of Python
+            return False
+        return True
+
     def names(self, folder: str) -> Sequence[str]:
         path = self._inside(folder)
         try:

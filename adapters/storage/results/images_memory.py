@@ -20,6 +20,13 @@ class MemoryImages:
         self._owned = owned
         self._lock = threading.Lock()
 
+    def holds(self, path: str) -> bool:
+        try:
+            self._folder(path)
+        except InvalidRequest:
+            return False
+        return True
+
     def names(self, folder: str) -> Sequence[str]:
         with self._lock:
             return list({path.parts[0] for path in self._below(self._folder(folder))})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.domain.errors import OptionError
-from hexfusion.domain.options import Options, find_option
+from hexfusion.domain.options import SIZE, Options, find_option, judge_size
 
 _log = logging.getLogger("hexfusion.options")
 
@@ -25,7 +25,9 @@ class FileOptions:
     and every value that could not be used; they are logged too.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, limit: int = SIZE) -> None:
+        """`limit` is how many bytes all stored options may take, those of others' keys apart."""
+        self._limit = limit
         # Follow a link now, so that saving replaces the file and not the link.
         self._path = Path(os.path.realpath(path))
         self._lock = threading.Lock()
@@ -43,13 +45,13 @@ class FileOptions:
         changes."""
         with self._lock:
             options = self._options.updated(changes)
+            judge_size(self._options.stored, options.stored, self._limit)
             content = dict(self._content)
-            for key in changes:
-                option = find_option(key)
-                if key in options.stored:
-                    content[key] = options.stored[key]
-                elif option is not None and not option.explanation:
-                    content.pop(key, None)
+            for option in filter(None, map(find_option, changes)):
+                if option.key in options.stored:
+                    content[option.key] = options.stored[option.key]
+                elif not option.unstorable:
+                    content.pop(option.key, None)
             write_atomically(self._path, _encoded(content))
             self._content, self._options = content, options
             return options
@@ -86,12 +88,18 @@ def _set_aside(path: Path) -> str:
 
 
 def _usable(content: Mapping[str, object], path: Path) -> tuple[Options, list[str]]:
-    """(options that are known and of the right type, messages about values of wrong types)."""
-    options, problems = Options(), []
-    for key, value in content.items():
-        if find_option(key) is not None:
-            try:
-                options = options.updated({key: value})
-            except OptionError as error:
-                problems.append(f"{path}: {error}; using the default")
-    return options, problems
+    """(options that are known and admitted, messages about values that are not)."""
+    known = {key: value for key, value in content.items() if find_option(key) is not None}
+    problems: list[str] = []
+    while True:
+        try:
+            return Options(known), problems
+        except OptionError as error:
+            problems.append(f"{path}: {error}; using the default")
+            known = {key: value for key, value in known.items() if _own(key) != error.key}
+
+
+def _own(key: str) -> str:
+    """The key of the option that is meant, which may be an alias's."""
+    option = find_option(key)
+    return option.key if option else key

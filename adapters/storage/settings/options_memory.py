@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 
-from hexfusion.domain.options import Options
+from hexfusion.domain.options import SIZE, Options, judge_size
 
 
 class SavedOptions:
@@ -18,7 +18,9 @@ class MemoryOptions:
     """An `OptionsStore` over a `SavedOptions` cell. Two stores over one cell share what they
     save."""
 
-    def __init__(self, saved: SavedOptions | None = None) -> None:
+    def __init__(self, saved: SavedOptions | None = None, *, limit: int = SIZE) -> None:
+        """`limit` is how many bytes all stored options may take."""
+        self._limit = limit
         self._saved = SavedOptions() if saved is None else saved
 
     def snapshot(self) -> Options:
@@ -26,5 +28,7 @@ class MemoryOptions:
 
     def update(self, changes: Mapping[str, object]) -> Options:
         with self._saved.lock:
-            self._saved.options = self._saved.options.updated(changes)
+            options = self._saved.options.updated(changes)
+            judge_size(self._saved.options.stored, options.stored, self._limit)
+            self._saved.options = options
             return self._saved.options

@@ -6,7 +6,7 @@ import msgspec
 from PIL.Image import Image
 
 from hexfusion.application.inpainting.init_pictures import ORIGINAL, InitPictures
-from hexfusion.application.pictures.grids import GridTooLarge, background_colour, image_grid
+from hexfusion.application.pictures.grids import GridTooLarge, image_grid
 from hexfusion.application.pictures.kept import Fetched
 from hexfusion.application.pictures.picture_files import flatten
 from hexfusion.application.pictures.receiving import decoded
@@ -51,7 +51,7 @@ def loopback(arguments: Loopback, context: ScriptContext) -> PlayScript:
         raise Unsupported(FIELD, f"{TITLE}: nobody here finds words for pictures")
     assert context.pictures is not None
     original = context.pictures
-    background = background_colour(context.options)
+    background = context.options.text("grid_background_color")
     colour = "img2img_background_color"
 
     def flattened(picture: Image) -> Image:

@@ -54,7 +54,11 @@ def crash(name: str, text: str) -> dict[str, object]:
         (NotFound("script", "nope"), 422, deliberate("Script 'nope' not found")),
         (NotFound("job", "x"), 404, deliberate("Job 'x' not found")),
         (NotFound("checkpoint", "x"), 500, crash("RuntimeError", "model 'x' not found")),
-        (UnknownOption("bad_key"), 500, crash("KeyError", "'bad_key'")),
+        (
+            UnknownOption("bad_key"),
+            422,
+            crash("KeyError", "'bad_key'") | {"detail": "bad_key: no option has this name"},
+        ),
         (FrozenOption("a", "frozen"), 500, crash("AssertionError", "frozen")),
         (OptionError("a", "no number"), 422, framework("a", "no number")),
         (Unsupported("tiling", "later"), 501, deliberate("tiling: later")),

@@ -54,15 +54,6 @@ def test_the_preview_has_the_format_of_the_options(client: testing.TestClient, h
     assert Image.open(io.BytesIO(base64.b64decode(image))).format == "JPEG"
 
 
-def test_a_preview_that_cannot_be_shown_hides_no_progress(
-    client: testing.TestClient, house
-) -> None:
-    house.report = RUNNING
-    client.simulate_post("/sdapi/v1/options", json={"samples_format": "avif"})
-    answer = client.simulate_get("/sdapi/v1/progress").json
-    assert (answer["progress"], answer["current_image"]) == (0.25, None)
-
-
 @pytest.mark.parametrize("word", ["true", "1", "on"])
 def test_progress_without_the_preview(client: testing.TestClient, house, word: str) -> None:
     house.report = RUNNING

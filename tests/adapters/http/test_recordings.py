@@ -35,6 +35,11 @@ def wrong(field: str, message: str, kind: str = "value_error") -> tuple[int, dic
     return 422, {"detail": [{"loc": ["body", field], "msg": message, "type": kind}]}
 
 
+def unknown(key: str) -> tuple[int, dict[str, Any]]:
+    body = {"error": "KeyError", "detail": f"{key}: no option has this name"}
+    return 422, {**body, "body": "", "errors": repr(key)}
+
+
 NO_SAMPLER = (
     400,
     {"error": "HTTPException", "detail": "Sampler not found", "body": "", "errors": ""},
@@ -68,9 +73,13 @@ DEVIATIONS: dict[str, tuple[int, Any]] = {
     "rest/pnginfo_empty": NO_PICTURE,
     "rest/pnginfo_garbage": NO_PICTURE,
     "rest/pnginfo_ws": NO_PICTURE,
+    # A1111 crashes on an option that it does not know.
+    "rest/opt_unknown": unknown("no_such_key"),
+    "errors/opt_bad_key": unknown("bad_key"),
     # A1111 stores any value and then breaks GET /options.
     "rest/opt_wrongtype": wrong("CLIP_stop_at_last_layers", "value is not an integer: 'abc'"),
     "rest/opt_wrongtype_bool": wrong("samples_save", "value is not a boolean: 'notabool'"),
+    "rest/opt_oor": wrong("CLIP_stop_at_last_layers", "must be from 1 to 12; not 99"),
     "rest/opt_list_type": wrong("hide_samplers", "value is not a list of texts: 'x'"),
     # A1111 redirects, or finds nothing where a base URL's slash came twice; we answer.
     "errors/double_slash": (200, None),

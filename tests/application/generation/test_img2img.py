@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from hexfusion.application.inpainting.init_pictures import InitPictures
-from hexfusion.domain.errors import InvalidRequest, NotFound, Unsupported
+from hexfusion.domain.errors import InvalidRequest, NotFound, OptionError, Unsupported
 from hexfusion.domain.img2img import Img2Img
 from tests.application.worlds import world
 
@@ -191,9 +191,9 @@ def test_a_transparent_picture_lies_on_the_background_colour():
     }
     (picture,) = made(small(**fields), clear).pictures
     assert picture.image.getpixel((5, 5)) == (0, 255, 0)
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(OptionError) as refused:
         made(small(override_settings={"img2img_background_color": "greenish"}), clear)
-    assert refused.value.field == "img2img_background_color"
+    assert refused.value.key == "img2img_background_color"
 
 
 def test_files_go_into_folders_of_their_own():
@@ -230,10 +230,6 @@ def test_soft_inpainting_is_told_and_rounds_no_mask():
         ({"inpaint_full_res_padding": -1}, "inpaint_full_res_padding"),
         ({"width": 4}, "width"),
         ({"initial_noise_multiplier": float("inf")}, "initial_noise_multiplier"),
-        (
-            {"override_settings": {"token_merging_ratio_img2img": 1.5}},
-            "token_merging_ratio_img2img",
-        ),
     ],
 )
 def test_what_is_out_of_bounds_is_named(fields, field):

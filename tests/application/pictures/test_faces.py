@@ -9,7 +9,7 @@ from PIL import Image, ImageChops
 from hexfusion.adapters.gpu.faces_fake import FakeFaceRestorer
 from hexfusion.application.inpainting.init_pictures import InitPictures
 from hexfusion.application.pictures.picture_files import read_infotext
-from hexfusion.domain.errors import InvalidRequest, NotFound, Unsupported
+from hexfusion.domain.errors import NotFound, OptionError, Unsupported
 from hexfusion.domain.faces import FaceRestoration
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.img2img import Img2Img
@@ -100,9 +100,9 @@ def test_a_restorer_that_is_not_there_is_an_error():
         it.img2img(Img2Img(restore_faces=True), InitPictures([Image.new("RGB", (64, 64))]))
     with pytest.raises(NotFound):
         it.txt2img(small(restore_faces=True, override_settings={"face_restoration_model": "None"}))
-    with pytest.raises(InvalidRequest) as bound:
+    with pytest.raises(OptionError) as bound:
         it.txt2img(small(restore_faces=True, override_settings={"code_former_weight": 1.5}))
-    assert bound.value.field == "code_former_weight"
+    assert bound.value.key == "code_former_weight"
     assert it.jobs.last() is None  # told before anything was queued
     it.txt2img(small(override_settings={"face_restoration_model": "None"}))
 

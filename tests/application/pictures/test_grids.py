@@ -4,7 +4,7 @@ import PIL.Image
 import pytest
 
 from hexfusion.application.pictures.grids import grid_by_options, image_grid
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.errors import OptionError
 from hexfusion.domain.options import Options
 
 
@@ -62,5 +62,5 @@ def test_an_option_decides_the_colour():
     options = Options({"n_rows": 2, "grid_background_color": "#102030"})
     grid = grid_by_options([plain("red")] * 3, 1, options)
     assert grid.getpixel((3, 3)) == (16, 32, 48)
-    with pytest.raises(InvalidRequest, match="grid_background_color"):
-        grid_by_options([plain("red")], 1, Options({"grid_background_color": "reddish"}))
+    with pytest.raises(OptionError, match="grid_background_color"):
+        Options({"grid_background_color": "reddish"})

@@ -220,7 +220,7 @@ REQUESTS = st.fixed_dictionaries(
         "cfg_scale": NUMBERS,
         "width": st.sampled_from([64, 72]),
         "height": st.sampled_from([64, 96]),
-        "eta": st.none() | NUMBERS,
+        "eta": st.none() | st.floats(0.05, 1).map(lambda value: round(value, 4)),
         "s_min_uncond": st.sampled_from([None, 0.5]),
     }
 )
@@ -245,7 +245,7 @@ OVERRIDES = st.fixed_dictionaries(
         "emphasis": st.sampled_from(["Original", "No norm"]),
         "eta_noise_seed_delta": st.sampled_from([0, 31337]),
         "sigma_max": st.sampled_from([0.0, 9.5]),
-        "beta_dist_alpha": NUMBERS,
+        "beta_dist_alpha": st.floats(0.01, 10),
         "rho": st.sampled_from([0.0, 3.0]),
         "use_downcasted_alpha_bar": st.booleans(),
         "s_churn": st.sampled_from([0.0, 0.5]),

@@ -73,7 +73,7 @@ def test_img2img_names_it_behind_what_it_says_of_masks():
 
 @pytest.mark.parametrize("key", ["sd_vae_encode_method", "sd_vae_decode_method"])
 def test_a_method_that_there_is_not_is_named(key):
-    with pytest.raises(OptionError, match=f"{key}: 'tiny' is none of: Full, TAESD"):
+    with pytest.raises(OptionError, match=f"{key}: must be one of: Full, TAESD; not 'tiny'"):
         txt2img({key: "tiny"})
 
 

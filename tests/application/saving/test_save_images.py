@@ -16,7 +16,7 @@ from hexfusion.application.pictures.picture_files import read_infotext
 from hexfusion.application.ports.images import ArchiveError
 from hexfusion.application.saving.named_files import PictureFiles
 from hexfusion.application.saving.save_images import SAMPLES
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.errors import OptionError
 from hexfusion.domain.filenames import DEFAULT_RULES, NameRules
 from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.options import Options
@@ -384,12 +384,12 @@ def test_a_skipped_batch_is_saved_only_if_wished(keep):
 def test_what_cannot_be_followed_is_named_before_any_work(options, field):
     backend = Witness()
     it = at_noon(inference=backend)
-    with pytest.raises(InvalidRequest) as refused:
-        it.txt2img(saved(override_settings=options))
-    assert refused.value.field == field
+    for save in (True, False):  # an option is judged where it is set, whoever reads it
+        with pytest.raises(OptionError) as refused:
+            it.txt2img(saved(save_images=save, override_settings=options))
+        assert refused.value.key == field
     assert not backend.worked
     assert files(it) == []
-    it.txt2img(saved(save_images=False, override_settings=options))  # nobody saves here
 
 
 def test_the_operators_folder_may_be_anywhere():

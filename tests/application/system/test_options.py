@@ -53,16 +53,13 @@ def test_a_fresh_installation_shows_the_recorded_options(recorded, store):
     assert json.dumps(without_help(body)) == json.dumps(without_help(recorded["fresh"]))
 
 
-@pytest.mark.parametrize(
-    ("recording", "posted"), [("opt_strnum_after", "2"), ("opt_oor_after", 99)]
-)
-def test_stored_options_are_typed_as_recorded(recorded, recording, posted):
+def test_stored_options_are_typed_as_recorded(recorded):
     """Spec api.md 13.1: every option is stored, so every `num` one is shown as a float."""
     defaults = {key: option.default for key, option in REGISTRY.items()}
     store = MemoryOptions(SavedOptions(Options(defaults)))
-    ChangeOptions(store, find_checkpoint=find_checkpoint)({"CLIP_stop_at_last_layers": posted})
+    ChangeOptions(store, find_checkpoint=find_checkpoint)({"CLIP_stop_at_last_layers": "2"})
     body = ReadOptions(store, live=loader_of(recorded))()
-    expected = {**recorded["fresh"], **recorded["stored"][recording]}
+    expected = {**recorded["fresh"], **recorded["stored"]["opt_strnum_after"]}
     assert json.dumps(without_help(body)) == json.dumps(without_help(expected))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hexfusion.domain.errors import InvalidRequest
+from hexfusion.domain.errors import OptionError
 from hexfusion.domain.interrogation import (
     CaptionSearch,
     TagSettings,
@@ -32,8 +32,8 @@ def test_defaults_are_the_references():
 )
 def test_what_makes_no_sense_is_named(options):
     (key,) = options
-    with pytest.raises(InvalidRequest, match=key):
-        caption_search(Options(options))
+    with pytest.raises(OptionError, match=key):
+        Options(options)
 
 
 def test_no_limit():

@@ -1,17 +1,21 @@
 """Replies are JSON, whatever library their values come from (issue 12, item 14)."""
 
 import json
+from base64 import b64decode
 from enum import StrEnum
 from fractions import Fraction
+from io import BytesIO
 from typing import Any
 
 import msgspec
 import numpy
 import pytest
+from PIL import Image
+from PIL.Image import open as open_image
 from PIL.PngImagePlugin import iTXt
 from PIL.TiffImagePlugin import IFDRational
 
-from hexfusion.adapters.http.wire.json_results import info_text, to_json
+from hexfusion.adapters.http.wire.json_results import info_text, picture_text, to_json
 from hexfusion.domain.generation import Txt2Img
 from tests.adapters.http.conftest import info_of
 
@@ -75,3 +79,12 @@ def test_info_says_null_for_what_json_lacks():
         info_of(Txt2Img(), ["text"]), extra_generation_params={"k": object()}
     )
     assert json.loads(info_text(info))["extra_generation_params"] == {"k": None}
+
+
+def test_a_picture_too_long_for_its_format_is_sent_as_png():
+    """A wide grid: the reply, with all other pictures, was a 500 after all the work."""
+    wide = Image.new("L", (16384, 1))
+    sent = b64decode(picture_text(wide, "webp", quality=80, infotext="a cat"))
+    with open_image(BytesIO(sent)) as image:
+        assert (image.format, image.size) == ("PNG", wide.size)
+        assert image.info["parameters"] == "a cat"

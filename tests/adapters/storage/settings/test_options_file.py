@@ -14,6 +14,10 @@ class TestFileOptions(OptionsStoreContract):
     def open_store(self, tmp_path):
         return lambda: FileOptions(tmp_path / "data" / "config.json")
 
+    @pytest.fixture
+    def open_limited(self, tmp_path):
+        return lambda limit: FileOptions(tmp_path / "data" / "config.json", limit=limit)
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -126,3 +130,35 @@ def test_a_foreign_lone_surrogate_does_not_stop_saving(path):
 def test_a_byte_order_mark_is_read_over(path):
     path.write_bytes(b'\xef\xbb\xbf{"jpeg_quality": 95}')
     assert FileOptions(path).snapshot()["jpeg_quality"] == 95
+
+
+def test_what_is_not_admitted_is_reported_and_the_default_holds(path):
+    """A file of A1111, or of an earlier version, may hold anything."""
+    content = {
+        "samples_format": "avif",
+        "CLIP_stop_at_last_layers": 0,
+        "ESRGAN_tile_overlap": 200,
+        "ESRGAN_tile": 512,
+        "DAT_tile": 64,
+        "DAT_tile_overlap": 60,
+        "grid_background_color": "reddish",
+        "clip_skip": 7,
+        "forge_preset": "xl",
+    }
+    path.write_text(json.dumps(content))
+    store = FileOptions(path)
+    assert store.snapshot().stored == {
+        "CLIP_stop_at_last_layers": 1,
+        "ESRGAN_tile_overlap": 200,  # though it comes before the tile that it goes with
+        "ESRGAN_tile": 512,
+        "DAT_tile": 64,
+    }
+    problems = "\n".join(store.problems)
+    assert len(store.problems) == 3
+    assert "samples_format: must be one of" in problems
+    assert "grid_background_color" in problems
+    assert "DAT_tile_overlap must be at most 0.75 times DAT_tile" in problems
+    store.update({"jpeg_quality": 90})
+    kept = json.loads(path.read_text())
+    assert kept["samples_format"] == "avif"  # until somebody sets it
+    assert kept["forge_preset"] == "xl"

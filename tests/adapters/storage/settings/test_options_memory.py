@@ -7,9 +7,16 @@ from tests.contracts.options_store import OptionsStoreContract
 
 class TestMemoryOptions(OptionsStoreContract):
     @pytest.fixture
-    def open_store(self):
-        saved = SavedOptions()
+    def saved(self):
+        return SavedOptions()
+
+    @pytest.fixture
+    def open_store(self, saved):
         return lambda: MemoryOptions(saved)
+
+    @pytest.fixture
+    def open_limited(self, saved):
+        return lambda limit: MemoryOptions(saved, limit=limit)
 
 
 def test_it_can_start_with_options():

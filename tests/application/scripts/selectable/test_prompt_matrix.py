@@ -65,8 +65,6 @@ def test_more_parts_than_pictures_may_be_are_refused():
     [
         ({"font": "/etc/passwd"}, "font"),
         ({"font": "/nowhere.ttf"}, "font"),
-        ({"grid_text_active_color": "reddish"}, "grid_text_active_color"),
-        ({"grid_background_color": "?"}, "grid_background_color"),
     ],
 )
 def test_what_cannot_be_followed_is_named(options, field):
