@@ -12,18 +12,18 @@ import time
 from collections.abc import Sequence
 
 from dependency_injector import containers, providers
-from falcon import App, Request, Response
 
 from hexfusion.adapters import machine
 from hexfusion.adapters.gpu.backends import make_parts
 from hexfusion.adapters.gpu.matched_noise import matched_noise
 from hexfusion.adapters.gpu.parts import Backend, Files, Parts, parts_of
 from hexfusion.adapters.http.access.from_flags import tls
-from hexfusion.adapters.http.app import Services, orders_by_route
+from hexfusion.adapters.http.app import Application, Services, orders_by_route
 from hexfusion.adapters.http.downloads.downloader import Downloader, DownloadLimits
 from hexfusion.adapters.http.errors import explain
 from hexfusion.adapters.http.from_flags import make_app, serve_app
 from hexfusion.adapters.http.metrics import Metrics, watching
+from hexfusion.adapters.leaving import leave
 from hexfusion.adapters.storage import from_flags as storage
 from hexfusion.adapters.storage.atomic_write import write_atomically
 from hexfusion.adapters.storage.folders import files_below
@@ -262,7 +262,7 @@ def assemble(flags: Flags, *, backend: Backend | Parts | None = None, **parts: o
     return container
 
 
-def build_app(container: Container) -> App[Request, Response]:
+def build_app(container: Container) -> Application:
     """The WSGI application of a container's use-cases. Raises `FlagError`."""
     return make_app(container.flags(), container.services, machine.own_version())
 
@@ -286,10 +286,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # In the background: the port answers at once, and the first request waits for the model.
         threading.Thread(target=container.checkpoints().load_at_start, daemon=True).start()
     threading.Thread(target=container.restart_jobs(), daemon=True).start()
-    try:
-        return serve_app(flags, app, container.board(), container.options(), certificate)
-    finally:
-        container.job_store().close()
+    status = serve_app(flags, app, container.board(), container.options(), certificate)
+    return leave(status, container.job_store().close)
 
 
 if __name__ == "__main__":

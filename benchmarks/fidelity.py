@@ -135,7 +135,8 @@ def client_of(data: Path, scratch: Path, *flags: str, models: Path | None = None
     given = [str(part) for pair in folders.items() for part in pair]
     argv = [*given, "--no-download-sd-model", *flags]
     settings = parse_flags(argv, {}, absolute=os.path.abspath)
-    return TestClient(bootstrap.build_app(bootstrap.assemble(settings)))
+    app = bootstrap.build_app(bootstrap.assemble(settings))
+    return TestClient(app, headers={"Host": "localhost"})
 
 
 def starter_client(data: Path, scratch: Path, *flags: str) -> TestClient:

@@ -119,7 +119,7 @@ def request_cases() -> Iterator[Case]:
 
 def raw_cases() -> Iterator[Raw]:
     """What is not even HTTP, or only half of it."""
-    head = b"POST " + TXT2IMG.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+    head = b"POST " + TXT2IMG.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
     yield Raw("not HTTP", 400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
     yield Raw("a header of 1 MB", 431, head + b"X: " + b"x" * 1_000_000 + b"\r\n\r\n", True)
     yield Raw("length: abc", 400, head + b"Content-Length: abc\r\n\r\n{}")

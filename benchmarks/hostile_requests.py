@@ -13,7 +13,7 @@ SMUGGLED = "smuggled"
 
 def large_bodies(limit: int) -> Iterator[Attack]:
     """More than the server takes: said so, or found out on the way."""
-    head = f"POST {TXT2IMG} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
+    head = f"POST {TXT2IMG} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
     for size in (limit + 1, 2 * limit, 10 * limit):
         yield Attack(f"{size} bytes", post(TXT2IMG, {"prompt": "a" * size}))
         yield Attack(f"{size} bytes in base64", post(PNG_INFO, {"image": "A" * size}))
@@ -87,7 +87,7 @@ def smuggling() -> Iterator[Attack]:
     """One request to some eyes, two to others. The second would change an option."""
     change = json.dumps({"samples_filename_pattern": SMUGGLED}).encode()
     hidden = request("POST", OPTIONS, change)
-    head = f"POST {TXT2IMG} HTTP/1.1\r\nHost: x\r\n".encode()
+    head = f"POST {TXT2IMG} HTTP/1.1\r\nHost: localhost\r\n".encode()
     chunks = b"0\r\n\r\n" + hidden
     length = f"Content-Length: {len(chunks)}\r\n".encode()
     codings = (
@@ -129,14 +129,15 @@ def smuggling() -> Iterator[Attack]:
     }.items():
         sent = (
             line.encode()
-            + b"\r\nHost: x\r\nContent-Length: "
+            + b"\r\nHost: localhost\r\nContent-Length: "
             + str(len(hidden)).encode()
             + b"\r\n\r\n"
             + hidden
         )
         yield _raw(f"{name}, and a request for its body", sent, answers=int("ping" in line))
     query = f"GET /sdapi/v1/progress?id_task=%0d%0aSet-Cookie:%20a=b%0d%0a{OPTIONS} HTTP/1.1\r\n"
-    yield _raw("a header in an answer", query.encode() + b"Host: x\r\nConnection: close\r\n\r\n")
+    rest = b"Host: localhost\r\nConnection: close\r\n\r\n"
+    yield _raw("a header in an answer", query.encode() + rest)
     kept = json.dumps(
         order(force_task_id="x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK\r\n")
     ).encode()
@@ -145,7 +146,7 @@ def smuggling() -> Iterator[Attack]:
 
 def broken_heads() -> Iterator[Attack]:
     """What is no head of a request, or too much of one."""
-    end = b"\r\nHost: x\r\nConnection: close\r\n\r\n"
+    end = b"\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     target = OPTIONS.encode()
     lines: dict[str, bytes] = {
         "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n",

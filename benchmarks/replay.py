@@ -130,7 +130,8 @@ class Server:
             process=_NoProcess(),
         )
         self._container.models().load(self._container.options().snapshot())
-        self._client = TestClient(bootstrap.build_app(self._container))
+        app = bootstrap.build_app(self._container)
+        self._client = TestClient(app, headers={"Host": "localhost"})
 
     def send(self, case: Case) -> Result:
         path, _, query = case.path.partition("?")

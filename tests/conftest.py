@@ -4,8 +4,10 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from falcon import testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,6 +16,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "long: of a file that takes long for its number of tests; begun first"
     )
+    call_localhost()
+
+
+def call_localhost() -> None:
+    """Falcon's test client calls for `falconframework.org`, a name that no server of ours is."""
+    made = testing.TestClient.__init__
+
+    def make(self: testing.TestClient, app: Any, headers: Any = None) -> None:
+        made(self, app, {"Host": "localhost", **(headers or {})})
+
+    testing.TestClient.__init__ = make
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,17 +5,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import falcon
+from falcon.routing import CompiledRouter
 
 from hexfusion.adapters.http import errors
 from hexfusion.adapters.http.access.access_log import AccessLog
+from hexfusion.adapters.http.access.accounts import Denied
 from hexfusion.adapters.http.access.body_memory import BodyMemory
-from hexfusion.adapters.http.access.cors import Cors
-from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.access.cors import Cors, ForeignPage
+from hexfusion.adapters.http.access.gate import ADMISSION, OPEN, Gate, HostCheck
+from hexfusion.adapters.http.access.hosts import BadHost, Hosts, UnknownHost
+from hexfusion.adapters.http.access.rate_limit import TooManyRequests
 from hexfusion.adapters.http.access.refusal_log import RefusalLog
+from hexfusion.adapters.http.access.roles import AdminsOnly
 from hexfusion.adapters.http.documents import pages as documents
 from hexfusion.adapters.http.head_requests import HeadAsGet
 from hexfusion.adapters.http.metrics import Metrics, MetricsPage
-from hexfusion.adapters.http.middleware import BodyLimit, Gzip, OnlyDeclaredMethods, Timing
+from hexfusion.adapters.http.middleware import (
+    SMALL_BODY,
+    BodyLimit,
+    Gzip,
+    OnlyDeclaredMethods,
+    Timing,
+)
 from hexfusion.adapters.http.resources import (
     actions,
     catalogues,
@@ -100,6 +111,40 @@ class Services:
     """Control of the process for clients; None closes the routes that stop the server."""
 
 
+class Application(falcon.App[falcon.Request, falcon.Response]):
+    """The WSGI application, which also tells a server how much of a body is worth reading."""
+
+    def __init__(self, hosts: Hosts, cors: Cors, gate: Gate, bodies: BodyLimit) -> None:
+        self._find = CompiledRouter()
+        super().__init__(media_type=falcon.MEDIA_JSON, router=self._find)
+        self._hosts, self._cors, self._gate, self._bodies = hosts, cors, gate, bodies
+
+    def admit(self, environ: dict[str, Any]) -> int:
+        """The longest body, in bytes, to be read for the request of this WSGI environment.
+
+        To be called once the header of a request is complete, so that nobody reads a stranger's
+        body. It answers nothing: the request is to be passed on, without its body where that is
+        longer, and with what this method adds to the environment, and it will be refused then.
+        """
+        req = falcon.Request(environ, options=self.req_options)
+        try:
+            self._hosts.check(environ)
+            self._cors.check(req)
+        except (BadHost, UnknownHost, ForeignPage):
+            return SMALL_BODY
+        found = self._find.find(req.path, req=req)
+        if found is None:
+            return SMALL_BODY
+        template = found[3] or ""
+        if template not in OPEN:
+            environ[ADMISSION] = admission = self._gate.ask(req)
+            try:
+                self._gate.check(admission, template, req.method)
+            except (Denied, TooManyRequests, AdminsOnly):
+                return SMALL_BODY
+        return self._bodies.bound(req.method, template)
+
+
 def create_app(
     services: Services,
     *,
@@ -108,25 +153,26 @@ def create_app(
     max_values: int = wire.MAX_VALUES,
     gate: Gate | None = None,
     cors: Cors | None = None,
+    hosts: Hosts | None = None,
     log: AccessLog | None = None,
     limits: Mapping[str, Any] | None = None,
     memory: BodyMemory | None = None,
     maxima: documents.Maxima | None = None,
-) -> falcon.App[falcon.Request, falcon.Response]:
+) -> Application:
     """Create the WSGI application. `version` is that in the OpenAPI document.
 
     `max_body` is the limit of a request body in bytes, `max_values` that of the values in it.
     Without `gate` callers need no credentials; without `cors` pages of other sites may not call;
-    without `log` requests are not logged.
-    `limits` are those in the OpenAPI document, by flag, `maxima` those of its fields. `memory`
-    bounds all bodies together.
+    without `hosts` any host name is answered to; without `log` requests are not logged. `limits`
+    are those in the OpenAPI document, by flag, `maxima` those of its fields. `memory` bounds all
+    bodies together.
     """
-    app = falcon.App(media_type=falcon.MEDIA_JSON)
+    hosts, cors, gate = hosts or Hosts(any_name=True), cors or Cors(), gate or Gate()
+    bodies = BodyLimit(max_body, max_values)
+    app = Application(hosts, cors, gate, bodies)
     app.add_middleware([log, services.metrics] if log else [services.metrics])
-    app.add_middleware(
-        [HeadAsGet(), Timing(), cors or Cors(), Gzip(), BodyLimit(max_body, max_values)]
-    )
-    app.add_middleware([OnlyDeclaredMethods(), gate or Gate(), memory or BodyMemory()])
+    app.add_middleware([HeadAsGet(), Timing(), HostCheck(hosts), cors, Gzip()])
+    app.add_middleware([OnlyDeclaredMethods(), gate, bodies, memory or BodyMemory()])
     app.add_middleware(RefusalLog())  # the last, so that it sees every reply as it was made
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(falcon.HTTPError, errors.handle)

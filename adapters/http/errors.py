@@ -17,6 +17,7 @@ from msgspec import Meta
 from hexfusion.adapters.http.access.accounts import Denied
 from hexfusion.adapters.http.access.body_memory import TooMuchWaiting
 from hexfusion.adapters.http.access.cors import ForeignPage
+from hexfusion.adapters.http.access.hosts import BadHost, UnknownHost
 from hexfusion.adapters.http.access.rate_limit import TooManyRequests
 from hexfusion.adapters.http.access.refusal_log import note
 from hexfusion.adapters.http.access.roles import AdminsOnly
@@ -130,6 +131,8 @@ def _unknown_option(error: UnknownOption) -> ErrorReply:
 ANSWERS: dict[type[Exception], Callable[[Any], ErrorReply]] = {
     # Access control and rate limit.
     Denied: _denied,
+    BadHost: lambda error: deliberate(400, str(error)),
+    UnknownHost: lambda error: deliberate(421, str(error)),
     ForeignPage: lambda error: deliberate(403, str(error)),
     AdminsOnly: lambda error: deliberate(403, str(error)),
     TooManyRequests: _wait,

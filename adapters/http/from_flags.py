@@ -6,29 +6,26 @@ import ssl
 import sys
 from collections.abc import Callable
 
-import falcon
-
 from hexfusion.adapters.http.access.body_memory import BodyMemory
-from hexfusion.adapters.http.access.from_flags import access_log, cors, gate
-from hexfusion.adapters.http.app import Services, create_app
+from hexfusion.adapters.http.access.from_flags import access_log, accounts, cors, gate, hosts
+from hexfusion.adapters.http.app import Application, Services, create_app
 from hexfusion.adapters.http.documents.openapi import ADMIN_ROUTES
-from hexfusion.adapters.http.server import serve, threads_for
+from hexfusion.adapters.http.serving.limits import ConnectionLimits
+from hexfusion.adapters.http.serving.server import serve, threads_for
 from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.ports.options import OptionsStore
 from hexfusion.domain.flags import Flags
 
-#: Seconds that running jobs have to end when the server stops.
-GRACE = 30.0
-
 log = logging.getLogger("hexfusion")
 
 
-def make_app(
-    flags: Flags, make_services: Callable[[], Services], version: str
-) -> falcon.App[falcon.Request, falcon.Response]:
+def make_app(flags: Flags, make_services: Callable[[], Services], version: str) -> Application:
     """The WSGI application. Raises `FlagError`, before the services are made: a wrong flag is
     reported at once, not after a backend was imported."""
-    entry, pages, lines = gate(flags, ADMIN_ROUTES), cors(flags), access_log(flags)
+    known = accounts(flags)
+    own = hosts(flags, known)
+    entry, pages = gate(flags, ADMIN_ROUTES, known), cors(flags, own)
+    lines = access_log(flags)
     return create_app(
         make_services(),
         version=version,
@@ -36,6 +33,7 @@ def make_app(
         max_values=flags.integer("body_values"),
         gate=entry,
         cors=pages,
+        hosts=own,
         log=lines,
         memory=BodyMemory(flags.integer("waiting_memory") << 20),
         limits=flags.limits(),
@@ -43,23 +41,40 @@ def make_app(
     )
 
 
-def stop_jobs(board: JobBoard, options: OptionsStore) -> None:
-    """Stop accepting jobs; with option dump_stacks_on_signal, first print the stacks of all
-    threads to standard error."""
+def connection_limits(flags: Flags) -> ConnectionLimits:
+    """What bounds connections."""
+    return ConnectionLimits(
+        connections=flags.integer("connections"),
+        connections_per_address=flags.integer("connections_per_address"),
+        max_header=flags.integer("max_header") << 10,
+        header_timeout=flags.integer("header_timeout"),
+        body_timeout=flags.integer("body_timeout"),
+        stall_timeout=flags.integer("stall_timeout"),
+        least_rate=flags.integer("least_rate"),
+        keep_alive=flags.integer("timeout_keep_alive"),
+    )
+
+
+def stop_jobs(board: JobBoard, options: OptionsStore, grace: float) -> None:
+    """Stop accepting jobs, and end those that run within `grace` seconds.
+
+    With option dump_stacks_on_signal, first print the stacks of all threads to standard error.
+    """
     if options.snapshot().flag("dump_stacks_on_signal"):
         faulthandler.dump_traceback(all_threads=True)
-    board.stop(GRACE)
+    board.stop(grace)
 
 
 def serve_app(
     flags: Flags,
-    app: falcon.App[falcon.Request, falcon.Response],
+    app: Application,
     board: JobBoard,
     options: OptionsStore,
     tls: ssl.SSLContext | None,
 ) -> int:
     """Serve until a signal stops the server, then end the board's jobs; returns the exit status."""
     scheme = "https" if tls else "http"
+    grace = float(flags.integer("grace"))
     try:
         serve(
             app,
@@ -69,13 +84,13 @@ def serve_app(
                 flags.integer("slots"), flags.integer("queue"), flags.integer("loads_waiting")
             ),
             max_body=flags.max_body,
-            keep_alive=flags.integer("timeout_keep_alive"),
+            limits=connection_limits(flags),
             prefix=flags.text("subpath"),
             trusted_proxy=flags.text("trusted_proxy"),
             tls=tls,
             on_ready=lambda port: log.info("ready: %s://%s:%d/docs", scheme, flags.host, port),
-            grace=GRACE,
-            on_stop=lambda: stop_jobs(board, options),
+            grace=grace,
+            on_stop=lambda: stop_jobs(board, options, grace),
             busy=lambda: board.busy,
         )
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import cast
 
 import falcon
 
+from hexfusion.adapters.http.access.gate import OPEN
 from hexfusion.adapters.http.errors import TooLarge
 from hexfusion.adapters.http.wire.lenient_json import MAX_VALUES
 from hexfusion.adapters.http.wire.request_response import MOST_VALUES
@@ -27,20 +28,38 @@ class Timing:
             resp.set_header("X-Process-Time", str(round(time.perf_counter() - started, 4)))
 
 
-class BodyLimit:
-    """Refuses bodies whose Content-Length exceeds `limit` bytes, before they are read.
+#: Longest body, in bytes, of requests that need none, or are refused.
+SMALL_BODY = 8192
+#: Key in the WSGI environment of a request whose body was left unread: the bound it is longer than.
+UNREAD = "hexfusion.unread"
 
-    `values` bounds the values in a body, for those who decode it.
-    """
+
+class BodyLimit:
+    """Refuses bodies that are too long, before they are read. Must come after the `Gate`."""
 
     def __init__(self, limit: int, values: int = MAX_VALUES) -> None:
+        """`limit` is in bytes; `values` bounds the values in a body, for those who decode it."""
         self._limit = limit
         self._values = values
 
-    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def bound(self, method: str, template: str) -> int:
+        """The longest body, in bytes, of requests with this method to this route.
+
+        Only POST to a route that asks for credentials has a use for a long one.
+        """
+        return self._limit if method == "POST" and template not in OPEN else SMALL_BODY
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, params: object
+    ) -> None:
+        """Raises `TooLarge`."""
         req.context[MOST_VALUES] = self._values
-        if (req.content_length or 0) > self._limit:
-            raise TooLarge(self._limit)
+        unread = req.env.get(UNREAD)
+        if unread is not None:
+            raise TooLarge(unread)
+        bound = min(self._limit, self.bound(req.method, req.uri_template or ""))
+        if (req.content_length or 0) > bound:
+            raise TooLarge(bound)
 
 
 class Gzip:

@@ -70,6 +70,14 @@ OWN = (
         _WORKS,
     ),
     Flag(
+        "allowed_hosts",
+        FlagKind.TEXT,
+        None,
+        "host names that are answered to besides localhost, IP addresses and --server-name, as in"
+        " a.example,*.b.example (*: any); not needed with accounts",
+        _WORKS,
+    ),
+    Flag(
         "trusted_proxy",
         FlagKind.TEXT,
         None,

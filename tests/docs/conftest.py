@@ -23,7 +23,7 @@ from hexfusion.domain.flags import parse_flags
 
 argv = ["--data-dir", "data", "--threads", "1", *sys.argv[1:]]
 container = bootstrap.assemble(parse_flags(argv, {}, absolute=os.path.abspath))
-client = TestClient(bootstrap.build_app(container))
+client = TestClient(bootstrap.build_app(container), headers={"Host": "localhost"})
 request = {"prompt": "a red circle", "seed": 1, "steps": 4, "width": 64, "height": 64}
 
 def made(**fields):

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from hexfusion import bootstrap
-from hexfusion.adapters.http.server import Server
+from hexfusion.adapters.http.serving.server import Server
 from hexfusion.domain.checkpoints import Checkpoint
 from tests.contracts.inference import InferenceContract
 

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from benchmarks.hostile import write_bad_files
 from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference, read_file
-from hexfusion.adapters.http.server import Server, threads_for
+from hexfusion.adapters.http.serving.server import Server, threads_for
 
 Serve = Callable[..., AbstractContextManager[int]]
 

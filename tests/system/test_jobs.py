@@ -24,7 +24,7 @@ from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference, read_file
 from hexfusion.adapters.gpu.parts import FakeParts
 from hexfusion.adapters.http.app import orders_by_route
-from hexfusion.adapters.http.server import Server
+from hexfusion.adapters.http.serving.server import Server
 from hexfusion.application.pictures.picture_files import encode_picture
 from hexfusion.application.ports.jobs import AcceptedJob, JobRequest
 from tests.system.conftest import Serve

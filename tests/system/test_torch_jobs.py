@@ -21,7 +21,7 @@ from benchmarks.concurrency import ask, ask_at_once
 from benchmarks.fidelity import compare
 from benchmarks.harness import RECORDINGS, STARTER, Client, order
 from hexfusion import bootstrap
-from hexfusion.adapters.http.server import Server
+from hexfusion.adapters.http.serving.server import Server
 from hexfusion.domain.flags import parse_flags
 from hexfusion.domain.sampling.samplers import SAMPLERS
 from hexfusion.domain.sampling.schedulers import SCHEDULERS

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference
-from hexfusion.adapters.http.server import ROOMS, Server, threads_for
+from hexfusion.adapters.http.serving.server import ROOMS, Server, threads_for
 from hexfusion.adapters.storage.catalogues.checkpoints_memory import MemoryCatalog
 from hexfusion.domain.checkpoints import Checkpoint
 from hexfusion.domain.vaes import VaeFile

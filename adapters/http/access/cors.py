@@ -9,6 +9,8 @@ from collections.abc import Collection
 
 import falcon
 
+from hexfusion.adapters.http.access.hosts import Hosts
+
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 #: Seconds for which a browser may cache the reply to a preflight request.
 _MAX_AGE = 600
@@ -24,13 +26,16 @@ class ForeignPage(Exception):
 class Cors:
     """Middleware: answers preflight requests, and sets the CORS headers of every reply."""
 
-    def __init__(self, origins: Collection[str] = (), pattern: str = "") -> None:
+    def __init__(
+        self, origins: Collection[str] = (), pattern: str = "", hosts: Hosts | None = None
+    ) -> None:
         """`origins` are those allowed, as browsers send them, `*` for all; `pattern` is a regular
-        expression that matches allowed origins.
+        expression that matches allowed origins. `hosts` tells the server's own pages.
 
         Raises `ValueError` for an invalid regular expression.
         """
         self._origins = frozenset(origins)
+        self._hosts = hosts or Hosts(any_name=True)
         try:
             self._pattern = re.compile(pattern) if pattern else None
         except re.error as error:
@@ -43,7 +48,21 @@ class Cors:
             return
         if req.method == "OPTIONS" and req.get_header("Access-Control-Request-Method"):
             self._answer_preflight(req, resp, origin)
-        elif _needs_no_preflight(req) and not (self._allows(origin) or _is_own(req, origin)):
+        else:
+            self.check(req)
+
+    def check(self, req: falcon.Request) -> None:
+        """Refuse what browsers send unasked for a page of another site. Raises `ForeignPage`.
+
+        The request must have passed `Hosts.check`: if it had not, `Host` and `Sec-Fetch-Site` would
+        prove nothing, since a page can give its own name to this server.
+        """
+        origin = req.get_header("Origin")
+        if origin is None or not _needs_no_preflight(req):
+            return
+        same_site = req.get_header("Sec-Fetch-Site") == "same-origin"
+        own = same_site or self._hosts.is_own(origin, req.get_header("Host"))
+        if not (own or self._allows(origin)):
             raise ForeignPage
 
     def process_response(
@@ -98,9 +117,3 @@ def _needs_no_preflight(req: falcon.Request) -> bool:
     content_type = (req.content_type or "").partition(";")[0].strip().lower()
     is_json = content_type == "application/json" or content_type.endswith("+json")
     return req.method == "POST" and not is_json
-
-
-def _is_own(req: falcon.Request, origin: str) -> bool:
-    """Whether the page is this server's own, such as /docs, also if a proxy changes the host."""
-    own = origin.partition("://")[2].lower() == (req.get_header("Host") or "").lower()
-    return own or req.get_header("Sec-Fetch-Site") == "same-origin"

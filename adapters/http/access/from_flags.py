@@ -14,6 +14,7 @@ from hexfusion.adapters.http.access.access_log import AccessLog
 from hexfusion.adapters.http.access.accounts import Accounts, parse_tokens, parse_users
 from hexfusion.adapters.http.access.cors import Cors
 from hexfusion.adapters.http.access.gate import Gate
+from hexfusion.adapters.http.access.hosts import Hosts, parse_hosts
 from hexfusion.adapters.http.access.rate_limit import RateLimit, parse_rate
 from hexfusion.adapters.http.access.roles import Admins, Route, parse_names
 from hexfusion.adapters.http.access.tls import server_context
@@ -46,9 +47,10 @@ def accounts(flags: Flags) -> Accounts:
     return Accounts(users, tokens)
 
 
-def gate(flags: Flags, admin_routes: Collection[Route] = ()) -> Gate:
-    """Authentication, rate limit and roles as middleware; `admin_routes` are administrators'."""
-    known = accounts(flags)
+def gate(flags: Flags, admin_routes: Collection[Route] = (), known: Accounts | None = None) -> Gate:
+    """Authentication of `known` accounts (else those of the flags), rate limit and roles as
+    middleware; `admin_routes` are administrators'."""
+    known = known or accounts(flags)
     return Gate(known, rate_limit(flags), admins(flags, known, admin_routes))
 
 
@@ -61,6 +63,20 @@ def admins(flags: Flags, accounts: Accounts, routes: Collection[Route]) -> Admin
         return Admins(parse_names(flags.text("api_admin"), accounts.names), routes)
 
 
+def hosts(flags: Flags, known: Accounts) -> Hosts:
+    """The host names that are answered to: any, if callers need credentials."""
+    allowed: list[str] = []
+    if "allowed_hosts" in flags.given:
+        with blaming("allowed_hosts"):
+            allowed = parse_hosts(flags.text("allowed_hosts"))
+    return Hosts(
+        allowed,
+        names=[flags.text("server_name")] if flags.text("server_name") else [],
+        any_name=bool(known),
+        proxied=bool(flags.text("trusted_proxy")),
+    )
+
+
 def rate_limit(flags: Flags) -> RateLimit | None:
     """The rate limit of `--api-rate`, None without it."""
     if "api_rate" not in flags.given:
@@ -69,12 +85,12 @@ def rate_limit(flags: Flags) -> RateLimit | None:
         return RateLimit(parse_rate(flags.text("api_rate")), time.monotonic)
 
 
-def cors(flags: Flags) -> Cors:
-    """The CORS middleware with the allowed origins."""
+def cors(flags: Flags, own: Hosts) -> Cors:
+    """The CORS middleware with the allowed origins; `own` are the server's own names."""
     origins = flags.text("cors_allow_origins").split(",")
     with blaming("cors_allow_origins_regex"):
         pattern = flags.text("cors_allow_origins_regex")
-        return Cors([origin.strip() for origin in origins if origin.strip()], pattern)
+        return Cors([origin.strip() for origin in origins if origin.strip()], pattern, own)
 
 
 def tls(flags: Flags) -> ssl.SSLContext | None:

@@ -125,7 +125,7 @@ def test_refusals_before_any_work(client, said, method, path, status, words) -> 
 
 
 def test_a_body_too_large_and_too_many_requests(house, said) -> None:
-    gate = Gate(rate=RateLimit(parse_rate("1/h"), lambda: 0.0))
+    gate = Gate(rate=RateLimit(parse_rate("2/h"), lambda: 0.0))
     client = testing.TestClient(create_app(house.services(), gate=gate, max_body=10))
     client.simulate_post(PATH, body=b"x" * 11)
     client.simulate_get("/sdapi/v1/samplers")

@@ -14,8 +14,8 @@ import pytest
 
 from hexfusion.adapters.http.access.tls import server_context
 from hexfusion.adapters.http.app import create_app
-from hexfusion.adapters.http.server import Server
-from tests.adapters.http.test_server import LIMIT, PATIENCE, Gate, wait_for
+from hexfusion.adapters.http.serving.server import Server
+from tests.adapters.http.serving.test_server import LIMIT, PATIENCE, Gate, wait_for
 
 trustme = pytest.importorskip("trustme")
 

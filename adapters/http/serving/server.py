@@ -7,29 +7,28 @@ that `/progress` and `/interrupt` always find a free one.
 """
 
 import logging
-import signal
-import socket
 import ssl
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import BaseWSGIServer, create_server
-from waitress.task import ErrorTask
-from waitress.utilities import RequestEntityTooLarge
+from waitress.adjustments import Adjustments
+from waitress.task import ThreadedTaskDispatcher
 
-from hexfusion.adapters.http.access.refusal_log import log_refusal
 from hexfusion.adapters.http.access.tls import TlsTerminator
 from hexfusion.adapters.http.app import MAX_BODY
 from hexfusion.adapters.http.downloads.downloader import DownloadLimits
-from hexfusion.adapters.http.errors import TooLarge
-from hexfusion.adapters.http.wire.json_results import to_json
+from hexfusion.adapters.http.serving.channel import Channel
+from hexfusion.adapters.http.serving.descriptors import connections_for, raise_limit
+from hexfusion.adapters.http.serving.heads import Heads
+from hexfusion.adapters.http.serving.limits import ConnectionLimits
+from hexfusion.adapters.http.serving.listener import Listener
+from hexfusion.adapters.http.serving.quiet_log import QuietLog
+from hexfusion.adapters.http.serving.signals import on_signals
 from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
 from hexfusion.application.jobs.waiting_room import WAITING, places
 
@@ -39,8 +38,8 @@ _log = logging.getLogger(__name__)
 SPARE_THREADS = 8
 #: Number of `WaitingRoom`s: for checkpoints to load, and for refreshing file lists.
 ROOMS = 2
-#: Longest body, in bytes, that is over the limit and still read to its end and discarded.
-_DISCARD = 2**30
+#: Seconds between two looks at all connections.
+_LOOK = 0.5
 
 
 def threads_for(slots: int, max_waiting: int, loads_waiting: int = WAITING) -> int:
@@ -60,7 +59,7 @@ def serve(
     port: int = 7861,
     threads: int,
     max_body: int = MAX_BODY,
-    keep_alive: int = 30,
+    limits: ConnectionLimits | None = None,
     prefix: str = "",
     trusted_proxy: str = "",
     tls: ssl.SSLContext | None = None,
@@ -76,18 +75,19 @@ def serve(
     work without a request, while `busy` returns true. Raises `OSError` when the port is taken. The
     other arguments are those of `Server`.
     """
+    raise_limit()
     server = Server(
         app,
         host=host,
         port=port,
         threads=threads,
         max_body=max_body,
-        keep_alive=keep_alive,
+        limits=limits,
         prefix=prefix,
         trusted_proxy=trusted_proxy,
         tls=tls,
     )
-    with _signals(server.stop):
+    with on_signals(server.stop):
         if on_ready:
             on_ready(server.port)
         server.run(grace=grace, on_stop=on_stop, busy=busy)
@@ -104,42 +104,65 @@ class Server:
         port: int,
         threads: int,
         max_body: int = MAX_BODY,
-        keep_alive: int = 30,
+        limits: ConnectionLimits | None = None,
         prefix: str = "",
         trusted_proxy: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Port 0 takes any free one. `keep_alive` is how long an idle connection stays, seconds.
+        """Port 0 takes any free one. `limits` bound the connections; there are no more of them than
+        the process has descriptors for.
 
         `prefix` is the path under which a proxy serves this server; requests may include it or
         not. `trusted_proxy` is the address of a proxy whose X-Forwarded-For, -Host and -Proto
         headers are trusted. With `tls` only HTTPS is served.
+
+        An `app` with a method `admit` is asked how long a body may be once a header is complete
+        (see `app.Application`).
         """
+        limits = limits or ConnectionLimits()
         self._tls = TlsTerminator(tls) if tls else None
         self._sockets: dict[int, Any] = {}
-        self._waitress = create_server(
-            app,
-            map=self._sockets,
+        adj = Adjustments(
             host=host,
             port=port,
-            threads=threads,
             ident="hexfusion",
             channel_request_lookahead=1,  # without it nobody sees a client leave
-            channel_timeout=keep_alive,
-            # Waitress refuses bodies that are as long as its limit; ours may be that long.
-            max_request_body_size=max_body + 1,
+            max_request_body_size=sys.maxsize,  # bodies are bounded by our parser
+            max_request_header_size=limits.max_header,
             recv_bytes=65536,
-            connection_limit=1000,
+            connection_limit=sys.maxsize,  # connections by our listener
             asyncore_use_poll=True,  # select() ends at 1024 descriptors
+            log_socket_errors=False,
             url_scheme="https" if tls else "http",
             url_prefix=prefix,
             **(_believing(trusted_proxy) if trusted_proxy else {}),
         )
-        self._listeners = [s for s in self._sockets.values() if isinstance(s, BaseWSGIServer)]
-        for listener in self._listeners:
-            listener.channel_class = self._channel
+        self._tasks = ThreadedTaskDispatcher()
+        self._tasks.queue_logger = QuietLog(self._tasks.queue_logger, time.monotonic)
+        room = connections_for(limits.connections, tls=tls is not None)
+        if room < limits.connections:
+            _log.info("at most %d connections: there are no descriptors for more", room)
+        admit = getattr(app, "admit", None)
+        self._listeners = [
+            Listener(
+                app,
+                self._sockets,
+                limits=replace(limits, connections=room),
+                judge=admit and Heads(admit, adj),
+                max_body=max_body,
+                trusted_proxy=trusted_proxy,
+                tls=self._tls,
+                dispatcher=self._tasks,
+                adj=adj,
+                sockinfo=address,
+            )
+            for address in adj.listen
+        ]
+        self._tasks.set_thread_count(threads)
         self._stopping = threading.Event()
         self._deadline = float("inf")
+        self._over = False
+        self._next_look = 0.0
 
     @property
     def port(self) -> int:
@@ -158,7 +181,7 @@ class Server:
         if self._tls:
             self._tls.start()
         while not self._stopping.is_set():
-            self._turn(1.0)
+            self._turn(_LOOK)
         for listener in self._listeners:
             wasyncore.dispatcher.close(listener)  # its wake-up pipe stays open
         self._deadline = min(self._deadline, time.monotonic() + grace)
@@ -166,7 +189,8 @@ class Server:
             on_stop()
         while (self._busy() or busy()) and time.monotonic() < self._deadline:
             self._turn(0.1)
-        self._waitress.task_dispatcher.shutdown(timeout=1)
+        self._tasks.shutdown(timeout=1)
+        self._over = True
         wasyncore.close_all(self._sockets)
         if self._tls:
             self._tls.stop(max(0.1, min(5.0, self._deadline - time.monotonic())))
@@ -176,22 +200,24 @@ class Server:
         if self._stopping.is_set():
             self._deadline = 0.0
         self._stopping.set()
+        if self._over:  # its descriptors may be others' by now
+            return
         for listener in self._listeners:
             listener.pull_trigger()
 
-    def _channel(
-        self, server: BaseWSGIServer, client: socket.socket, *rest: Any, **named: Any
-    ) -> "_Channel":
-        """Create the channel of an accepted connection; called by waitress."""
-        return _Channel(server, self._tls.wrap(client) if self._tls else client, *rest, **named)
-
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
+        for listener in self._listeners:
+            listener.close_doomed()
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK
+            self._listeners[0].check()
 
     def _busy(self) -> bool:
         """Whether a request is running or a reply not yet sent. Marks idle connections for
         closing."""
-        channels = [each for each in self._sockets.values() if isinstance(each, HTTPChannel)]
+        channels = [each for each in self._sockets.values() if isinstance(each, Channel)]
         busy = [each for each in channels if each.requests or each.total_outbufs_len]
         for channel in channels:
             channel.will_close = channel.will_close or channel not in busy
@@ -202,89 +228,3 @@ def _believing(proxy: str) -> dict[str, Any]:
     """Waitress settings to trust a proxy's headers; those of other peers are dropped."""
     headers = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
     return {"trusted_proxy": proxy, "trusted_proxy_count": 1, "trusted_proxy_headers": headers}
-
-
-@contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT; does nothing outside the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def heard(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    before = {each: signal.signal(each, heard) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-class _JsonError(ErrorTask):
-    """Waitress's own error replies, as JSON."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        if isinstance(error, RequestEntityTooLarge):
-            detail = str(TooLarge(self.channel.adj.max_request_body_size - 1))
-        else:
-            detail = error.reason
-        log_refusal(
-            getattr(self.request, "command", "?"),  # absent where not even that could be read
-            getattr(self.request, "path", "?"),
-            error.code,
-            detail,
-            client=str(self.channel.addr[0]) if self.channel.addr else None,
-        )
-        body = to_json({"detail": detail})
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", "application/json"))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _PatientParser(HTTPRequestParser):
-    """Reads and discards a body over the limit before the 413 is sent.
-
-    Waitress would answer and close at once, and a client that is still sending would see a broken
-    pipe instead of the 413. A client that sent `Expect: 100-continue` is answered at once.
-    """
-
-    _surplus = 0
-    expect_continue = False
-
-    def parse_header(self, header_plus: bytes) -> None:
-        """Also refuses requests whose body length is ambiguous (request smuggling).
-
-        That is, both Content-Length and chunked encoding, or Transfer-Encoding in HTTP/1.0: a proxy
-        may have used the other length, and passed what would be the next request here as part of
-        the body (RFC 9112, 6.1 and 11.2). Raises `ParsingError`.
-        """
-        super().parse_header(header_plus)
-        told_twice = self.chunked and "CONTENT_LENGTH" in self.headers
-        if told_twice or "TRANSFER_ENCODING" in self.headers:
-            raise ParsingError("The length of the body is ambiguous")
-
-    def received(self, data: bytes) -> int:
-        if self._surplus:
-            taken = min(len(data), self._surplus)
-            self._surplus -= taken
-            self.completed = not self._surplus
-            return taken
-        was_in_header = not self.headers_finished
-        consumed: int = super().received(data)
-        if was_in_header and isinstance(self.error, RequestEntityTooLarge):
-            if self.expect_continue:
-                self.expect_continue = False  # else waitress would invite the body first
-            elif self.content_length <= _DISCARD:
-                self._surplus = self.content_length
-                self.completed = False
-        return consumed
-
-
-class _Channel(HTTPChannel):
-    parser_class = _PatientParser
-    error_task_class = _JsonError

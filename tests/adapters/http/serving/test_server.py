@@ -17,7 +17,7 @@ from waitress.channel import HTTPChannel
 
 from hexfusion.adapters.http.app import create_app
 from hexfusion.adapters.http.downloads.downloader import DownloadLimits
-from hexfusion.adapters.http.server import ROOMS, SPARE_THREADS, Server, threads_for
+from hexfusion.adapters.http.serving.server import ROOMS, SPARE_THREADS, Server, threads_for
 from hexfusion.application.jobs.board import MAX_CLOSING, MAX_WATCHERS
 from hexfusion.application.jobs.job import Job
 from hexfusion.application.jobs.queue import JobQueue
@@ -373,7 +373,7 @@ def test_stopping_waits_for_what_goes_on_without_a_request(house, gate: Gate) ->
 
 PROGRAM = """
 import sys
-from hexfusion.adapters.http.server import serve
+from hexfusion.adapters.http.serving.server import serve
 
 def app(environ, start_response):
     start_response("200 OK", [("Content-Length", "2")])
