@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -203,7 +204,8 @@ class Server:
         if self._over:  # its descriptors may be others' by now
             return
         for listener in self._listeners:
-            listener.pull_trigger()
+            with suppress(OSError):  # closed meanwhile, by the thread of `run`
+                listener.pull_trigger()
 
     def _turn(self, timeout: float) -> None:
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)

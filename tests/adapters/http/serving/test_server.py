@@ -203,7 +203,7 @@ def test_what_is_refused_before_the_application_is_logged_too(house, caplog) -> 
     assert " 400: " in broken
     assert "client 127.0.0.1" in broken
     assert broken.isprintable()
-    assert large.startswith("POST /sdapi/v1/txt2img 413: the body is too large: at most")
+    assert large.startswith("POST /sdapi/v1/txt2img 413: TooLarge: the body is too large: at most")
 
 
 def test_a_long_answer_arrives_whole(house) -> None:
