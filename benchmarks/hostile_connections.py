@@ -170,7 +170,7 @@ def slow_headers(attackers: Attackers, victim: Victim, outcome: Outcome) -> None
     """1,000 connections from 10 addresses send a byte of a header each second."""
     for number in range(1000):
         attackers.open(b"GET / HTTP/1.1\r\nX: ", f"127.0.0.{2 + number % 10}")
-    go_on(attackers, victim, outcome, 20, b"x")
+    go_on(attackers, victim, outcome, 26, b"x")
 
 
 def slow_bodies(attackers: Attackers, victim: Victim, outcome: Outcome) -> None:
@@ -196,7 +196,7 @@ def unread_events(attackers: Attackers, victim: Victim, outcome: Outcome) -> Non
 
 
 def unread_replies(attackers: Attackers, victim: Victim, outcome: Outcome) -> None:
-    """20 clients ask for a large picture and read nothing of it."""
+    """8 clients ask for a large picture and read nothing of it."""
     picture = io.BytesIO()
     Image.frombytes("RGB", (256, 256), random.Random(1).randbytes(256 * 256 * 3)).save(
         picture, "PNG"
@@ -207,13 +207,13 @@ def unread_replies(attackers: Attackers, victim: Victim, outcome: Outcome) -> No
         "upscaler_1": "Lanczos",
     }
     sent = json.dumps(body).encode()
-    for _ in range(20):
+    for _ in range(8):
         attackers.open(b"", buffer=4096)
     request = head("POST", "/sdapi/v1/extra-single-image", len(sent)) + sent
     for each in attackers._open:
         each.setblocking(True)
         each.sendall(request)
-    go_on(attackers, victim, outcome, 50, reads=False)
+    go_on(attackers, victim, outcome, 55, reads=False)
 
 
 def few_descriptors(attackers: Attackers, victim: Victim, outcome: Outcome) -> None:
