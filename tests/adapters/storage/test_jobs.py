@@ -18,6 +18,7 @@ from hexfusion.adapters.storage.results.bodies_files import FileBody, spooled
 from hexfusion.adapters.storage.results.jobs_memory import MemoryJobs
 from hexfusion.adapters.storage.results.jobs_sqlite import SqliteJobs
 from hexfusion.application.ports.jobs import BytesBody, JobStoreError, ResultDamaged
+from hexfusion.application.ports.spool import SpoolError
 from hexfusion.domain.errors import NotFound
 from hexfusion.domain.flags import FlagError, parse_flags
 from tests.contracts.job_store import (
@@ -329,6 +330,17 @@ def test_where_no_file_can_be_written_memory_has_to_do(monkeypatch, after):
     monkeypatch.setattr(os, "pwrite", fails)
     body = spooled(iter(content), most=1500)
     assert b"".join(body.chunks()) == b"".join(content)
+
+
+def test_a_reply_that_is_too_large_for_memory_is_refused_where_no_file_can_be_made(
+    monkeypatch, tmp_path
+):
+    """Memory stands in for the disk, but not for gigabytes."""
+    monkeypatch.setattr(bodies_files, "INSTEAD", 5000)
+    gone = tmp_path / "gone"
+    assert spooled([b"x" * 2000] * 2, most=1000, folder=gone).size == 4000
+    with pytest.raises(SpoolError, match="No such file"):
+        spooled([b"x" * 2000] * 3, most=1000, folder=gone)
 
 
 def test_no_descriptor_is_left_where_the_chunks_fail():
