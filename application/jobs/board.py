@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -22,11 +21,12 @@ from hexfusion.application.jobs.acceptance import Acceptance
 from hexfusion.application.jobs.allotment import Allotment, unshared
 from hexfusion.application.jobs.failures import log_failure
 from hexfusion.application.jobs.job import Abandoned, Clock, JobState, party_of
-from hexfusion.application.jobs.kept import Explain, KeptJobs
+from hexfusion.application.jobs.kept import Explain
+from hexfusion.application.jobs.looking import JobsSeen
 from hexfusion.application.jobs.orders import Entry, JobOutcome, Order, check_same
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
-from hexfusion.application.jobs.status import JobStatus, of_accepted, of_job, of_record
+from hexfusion.application.jobs.status import JobStatus, of_record
 from hexfusion.application.jobs.watching import Watch
 from hexfusion.application.ports.jobs import (
     AcceptedJob,
@@ -35,7 +35,6 @@ from hexfusion.application.ports.jobs import (
     JobRequest,
     JobStore,
     JobStoreError,
-    ResultDamaged,
     Spool,
     whole,
 )
@@ -77,7 +76,7 @@ class _Role(Enum):
     CAME_LATE = "came late"  # the job was interrupted: wait for its end, then claim again
 
 
-class JobBoard:
+class JobBoard(JobsSeen):
     """Jobs by owner and id. Thread-safe.
 
     `owner` is the login of the caller; callers cannot see, fetch or stop jobs of other logins. It
@@ -98,17 +97,13 @@ class JobBoard:
         explain: Explain = _in_words,
     ) -> None:
         """`watchers` says how many of `max_watchers` may be one party's; by default all."""
-        self._queue = queue
-        self._store = store
-        self._clock = clock
-        self._retention = retention or Retention()
+        self._lock = threading.RLock()
+        retention = retention or Retention()
+        super().__init__(queue, store, clock, retention, explain, self._lock)
         self._places = watchers or unshared(max_watchers)
         most, each = queue.places + MAX_CLOSING, queue.places_each
         self._alive = Allotment(most, most if each == queue.places else each + CLOSING_EACH)
-        self._kept = KeptJobs(store, clock, self._retention, explain)
         self._spool = spool
-        self._lock = threading.RLock()
-        self._live: dict[tuple[str | None, str], Entry] = {}
         self._watchers = Counter[str]()
 
     def perform(
@@ -182,23 +177,6 @@ class JobBoard:
                 case JobRecord():
                     return of_record(found, self._retention)
 
-    def check_room(
-        self, id: str | None, owner: str | None = None, party: str | None = None
-    ) -> None:
-        """Raises `QueueFull`, `ShareTaken` or `ServerStopping` if a new job would be refused now.
-
-        For requests that are costly to read. One with the id of a known job may need no place.
-        """
-        if not (id and self._knows(id, owner)):
-            self._queue.check_room(party_of(owner) if party is None else party)
-
-    def _knows(self, id: str, owner: str | None) -> bool:
-        try:
-            self.status(id, owner)
-        except NotFound:
-            return False
-        return True
-
     def resume(self, job: AcceptedJob, order: Order[Any]) -> None:
         """Start a job that an earlier server accepted, as it was: its id, owner and time.
 
@@ -236,86 +214,6 @@ class JobBoard:
                 error=error,
             )
 
-    def status(self, id: str, owner: str | None = None) -> JobStatus:
-        """The status of the owner's job `id`. Raises `NotFound`."""
-        with self._lock:
-            found = self._look_up(id, owner)
-            return found if isinstance(found, JobStatus) else of_record(found, self._retention)
-
-    def found(self, id: str, owner: str | None = None) -> tuple[JobStatus, Body | None]:
-        """(status, stored result or error as JSON) of the owner's job `id`.
-
-        The JSON is None while the job is not over, and if nothing was stored. Both belong to the
-        same job, even if another job replaces it meanwhile. Raises `NotFound`, `JobStoreError`.
-        """
-        self._tidy()
-        for again in (True, False):
-            with self._lock:
-                found = self._look_up(id, owner)
-            if isinstance(found, JobStatus):
-                return found, None
-            try:
-                body = None if found.kept == "nothing" else self._kept.body(found)
-                return of_record(found, self._retention), body
-            except (NotFound, ResultDamaged):
-                if not again:
-                    raise
-        raise AssertionError("it returns or raises")
-
-    def body(self, id: str, owner: str | None = None) -> Body:
-        """The stored result or error of a finished job, as JSON.
-
-        Raises `NotFound`, `JobStoreError`.
-        """
-        record = self._kept.find(id, owner)
-        if record is None:
-            raise NotFound("job", id)
-        return self._kept.body(record)
-
-    def statuses(self, owner: str | None = None, *, of_all: bool = False) -> list[JobStatus]:
-        """The owner's jobs: running, then waiting, then finished ones with the latest first.
-
-        With `of_all` those of all owners, for who may see them.
-        """
-        self._tidy()
-        with self._lock:
-            entries = {key: each for key, each in self._live.items() if of_all or key[0] == owner}
-            left = [
-                of_accepted(each)
-                for each in self._kept.unfinished()
-                if (of_all or each.owner == owner) and (each.owner, each.id) not in entries
-            ]
-            kept = [
-                each
-                for each in self._kept.records()
-                if (of_all or each.owner == owner) and (each.owner, each.id) not in entries
-            ]
-            live = [self.status_of(each) for each in entries.values()]
-        live.sort(key=lambda each: each.position or 0)
-        return live + left + [of_record(each, self._retention) for each in reversed(kept)]
-
-    def whose(self, id: str, owner: str | None = None) -> str | None:
-        """The owner of job `id`: this one if they have one of that id, else another; for who may
-        see the jobs of all. Raises `NotFound`."""
-        with self._lock:
-            owners = [of for of, live in self._live if live == id]
-            owners += [each.owner for each in self._kept.unfinished() if each.id == id]
-            owners += [each.owner for each in self._kept.records() if each.id == id]
-        if not owners:
-            raise NotFound("job", id)
-        return owner if owner in owners else owners[0]
-
-    def finished(self, id: str, owner: str | None = None) -> JobRecord | None:
-        """The record of the owner's finished job `id`, None if there is none or it has expired.
-
-        A job whose result is still being encoded counts as finished.
-        """
-        with self._lock:
-            entry = self._live.get((owner, id))
-            if entry and entry.job.over:
-                return entry.record or self._record(entry, entry.job.state)
-            return self._kept.find(id, owner)
-
     def cancel(self, id: str, owner: str | None = None) -> JobStatus:
         """Interrupt a running job, remove a waiting one from the queue, delete a finished one.
 
@@ -350,11 +248,6 @@ class JobBoard:
             watcher = self._enter(owner, party)
         return Watch(entry, kept, self.status_of, lambda: self._leave(watcher))
 
-    @property
-    def busy(self) -> bool:
-        """Whether any job is queued, running or being encoded."""
-        return bool(self._live)
-
     def stop(self, seconds: float) -> None:
         """Accept no more jobs, and end those that run within `seconds`.
 
@@ -367,20 +260,6 @@ class JobBoard:
         timer = threading.Timer(working, self._queue.interrupt_all)
         timer.daemon = True
         timer.start()
-
-    def status_of(self, entry: Entry) -> JobStatus:
-        """The status of a job under way, or of one whose entry was taken before it was over."""
-        if entry.record:
-            return of_record(entry.record, self._retention)
-        if entry.postponed and entry.acceptance.job:
-            return of_accepted(entry.acceptance.job)
-        waiting = self._queue.waiting()
-        view = entry.job.view()  # after the queue was looked at: what waits still, waited then
-        status = of_job(entry.job, view, waiting)
-        leaving = view.over and view.started_at is None and self._queue.stopping
-        if leaving and entry.acceptance.left_to_next:
-            return replace(status, state=JobState.QUEUED)
-        return status
 
     def _claim(
         self,
@@ -571,21 +450,6 @@ class JobBoard:
         if entry.keep:
             self._tidy()
 
-    def _record(self, entry: Entry, state: JobState) -> JobRecord:
-        job = entry.job
-        return JobRecord(
-            id=job.id,
-            kind=job.kind,
-            owner=job.owner,
-            party=job.party,
-            state=state.value,
-            digest=entry.order.digest if entry.keep else "",
-            progress=job.progress,
-            queued_at=job.queued_at,
-            started_at=job.started_at,
-            finished_at=self._clock(),
-        )
-
     def _await(
         self, entry: Entry, party: str | None, abandoned: Abandoned | None
     ) -> Exception | None:
@@ -601,24 +465,6 @@ class JobBoard:
                 return entry.error
         finally:
             entry.settle(abandoned)
-
-    def _look_up(self, id: str, owner: str | None) -> JobStatus | JobRecord:
-        """The status of a job that is not over, else its record. Raises `NotFound`. Requires the
-        lock."""
-        if entry := self._live.get((owner, id)):
-            return self.status_of(entry)
-        if record := self._kept.find(id, owner):
-            return record
-        if accepted := self._kept.accepted(id, owner):
-            return of_accepted(accepted)
-        raise NotFound("job", id)
-
-    def _tidy(self) -> None:
-        """Delete what is outdated, and store what could not be stored before."""
-        if self._kept.in_arrears:
-            with self._lock:
-                self._kept.catch_up(self._live)
-        self._kept.sweep()
 
     @contextmanager
     def _watching(self, owner: str | None, party: str | None) -> Iterator[None]:

@@ -12,6 +12,7 @@ from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import Job, JobState
 from hexfusion.application.jobs.kept import KeptJobs
 from hexfusion.application.jobs.live_preview import LivePreview
+from hexfusion.application.jobs.looking import JobsSeen
 from hexfusion.application.jobs.orders import Order
 from hexfusion.application.jobs.queue import JobQueue
 from hexfusion.application.jobs.retention import Retention
@@ -180,13 +181,13 @@ class FullForOne(MemoryJobs):
 
 
 class TestBoardLocks(LockContract):
-    guards = {JobBoard: [Guard("_lock", touched=("_live", "_watchers"))]}
+    guards = {JobBoard: [Guard("_lock", touched=("_live", "_watchers"))], JobsSeen: []}
 
     def play(self, scene: Scene) -> None:
         store = FullForOne(durable=True)
         for id in ("resumed", "given up"):
             store.accept(accepted(id), REQUEST)
-        board = scene[JobBoard](JobQueue(noon), store, noon)
+        board = scene.given(JobBoard, JobsSeen=scene[JobsSeen])(JobQueue(noon), store, noon)
         made = []
 
         def order(id: str | None) -> Order[int]:
