@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import msgspec
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from hexfusion.adapters.gpu.torch_backend.architectures.builders import answering
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.computing_threads import in_computing_thread
 from hexfusion.adapters.gpu.torch_backend.conditioning.encode_texts import encode_texts
 from hexfusion.adapters.gpu.torch_backend.conditioning.image_inputs import (
     PassImages,
@@ -434,7 +436,8 @@ class Batch:
                 with computing(each.tweaks, each.width, each.height):
                     return self._codec.preview(model, latest, content)
 
-            self._verdict = self._observer(steps_before + step, of, picture)
+            preview = partial(in_computing_thread, picture)  # whoever asks for it
+            self._verdict = self._observer(steps_before + step, of, preview)
             return self._verdict is not Verdict.CONTINUE
 
         return watch

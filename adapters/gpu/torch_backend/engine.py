@@ -10,6 +10,7 @@ import torch
 
 from hexfusion.adapters.gpu.torch_backend.batch import Batch
 from hexfusion.adapters.gpu.torch_backend.checkpoint import LoadedCheckpoint
+from hexfusion.adapters.gpu.torch_backend.computing_threads import by_computing_thread
 from hexfusion.adapters.gpu.torch_backend.decoding.small_decoders.store import SmallDecoders
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_copies import VaeCopies
 from hexfusion.adapters.gpu.torch_backend.decoding.vae_files import VaeFiles
@@ -76,6 +77,7 @@ class TorchInference:
         )
         self._upscaler = upscaler or PlainUpscaler()
 
+    @by_computing_thread
     @torch.inference_mode()
     def render(self, plan: Plan, observer: Observer, sources: Sources | None = None) -> Rendered:
         """See `Inference.render`."""
@@ -110,6 +112,7 @@ class TorchInference:
             for (checkpoint, vae), model in zip(plan.models, loaded, strict=True)
         }
 
+    @by_computing_thread
     def load(self, checkpoint: Checkpoint, vae: VaeFile | None = None) -> None:
         """See `ModelHost.load`."""
 

@@ -9,6 +9,7 @@ import torch
 from PIL.Image import Image, fromarray
 from torch import Tensor
 
+from hexfusion.adapters.gpu.torch_backend.computing_threads import by_computing_thread
 from hexfusion.adapters.gpu.torch_backend.faces.alignment import alignment
 from hexfusion.adapters.gpu.torch_backend.faces.catalogue import FaceCatalogue, FaceFiles
 from hexfusion.adapters.gpu.torch_backend.faces.codeformer import CodeFormer
@@ -68,6 +69,7 @@ class TorchFaceRestorer:
         """See `FaceRestorer.check`."""
         self._catalogue.find(model)
 
+    @by_computing_thread
     def restore(
         self, picture: Image, how: FaceRestoration, *, seed: int = 0, advance: Advance = go_on
     ) -> Image:

@@ -3,12 +3,17 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from PIL.Image import Image
 
+from hexfusion.adapters.gpu.torch_backend.computing_threads import (
+    by_computing_thread,
+    in_computing_thread,
+)
 from hexfusion.adapters.gpu.torch_backend.conditioning.tokenizer import ClipTokenizer
 from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
@@ -56,6 +61,7 @@ class TorchInterrogator:
         self._loading = threading.Lock()
         self._held: dict[str, tuple[Loaded, Any]] = {}
 
+    @by_computing_thread
     def caption(self, picture: Image, search: CaptionSearch, advance: Advance = go_on) -> str:
         """See `Interrogator.caption`: by BLIP, or else by the shipped captioner."""
         file = self._places.blip.find(self._files_below)
@@ -82,18 +88,24 @@ class TorchInterrogator:
             with self._on_device(network):
                 return network, _checked(clip.picture_vector(network, picture))
 
-        network, place = with_memory("comparing a picture with terms", seen, self._free)
+        def compared(chunk: Sequence[str]) -> torch.Tensor:
+            with self._on_device(network):
+                return _checked(clip.text_vectors(network, chunk))
+
+        network, place = in_computing_thread(
+            lambda: with_memory("comparing a picture with terms", seen, self._free)
+        )
         done, of = 0, sum(-(-len(terms) // clip.CHUNK) for terms in lists)
         for terms in lists:
             found = []
             for chunk in clip.chunks(terms):
-                with self._on_device(network):
-                    found.append(_checked(clip.text_vectors(network, chunk)))
+                found.append(in_computing_thread(partial(compared, chunk)))
                 done += 1
                 if advance(done, of) is not Verdict.CONTINUE:
                     return
             yield clip.text_probabilities(place, torch.cat(found)) if found else []
 
+    @by_computing_thread
     def tags(self, picture: Image, advance: Advance = go_on) -> Sequence[TagScore]:
         """See `Interrogator.tags`: by DeepDanbooru."""
         file = self._places.danbooru.need(self._files_below, "deepdanbooru")

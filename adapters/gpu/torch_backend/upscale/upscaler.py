@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
+from hexfusion.adapters.gpu.torch_backend.computing_threads import by_computing_thread
 from hexfusion.adapters.gpu.torch_backend.files.folders import FilesBelow
 from hexfusion.adapters.gpu.torch_backend.files.tensor_sizes import bytes_of
 from hexfusion.adapters.gpu.torch_backend.out_of_memory import with_memory
@@ -66,6 +67,7 @@ class TorchUpscaler:
         if name not in PLAIN:
             self._catalogue.find(name, settings)
 
+    @by_computing_thread
     def upscale(
         self,
         picture: Image,
