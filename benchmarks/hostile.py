@@ -99,7 +99,7 @@ def request_cases() -> Iterator[Case]:
     override: dict[str, object] = {"override_settings": {"CLIP_stop_at_last_layers": "abc"}}
     yield Case("override: wrong type", 422, ("CLIP_stop_at_last_layers",), order(**override))
     override = {"override_settings": {"no_such_option": 1}}
-    yield Case("override: unknown option", 500, ("KeyError", "no_such_option"), order(**override))
+    yield Case("override: unknown option", 422, ("KeyError", "no_such_option"), order(**override))
     yield Case("no body", 422, ("body",), b"")
     yield Case("body: a list", 422, ("body",), [1, 2])
     yield Case("invalid JSON", 422, ("body",), b'{"prompt": "a cat", }')

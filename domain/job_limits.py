@@ -90,7 +90,7 @@ class JobLimits(msgspec.Struct, frozen=True, kw_only=True):
     picture_pixels: int = 64 * MEGAPIXEL
     steps: int = 500_000
     seconds: int = 86_400
-    reply: int = 1024 << 20
+    reply: int = 4096 << 20
     text: int = 32 << 20
     prompt: int = 64 << 10
     arguments: int = 4096 << 10

@@ -136,8 +136,10 @@ def test_the_operators_settings_may_name_any_folder(data: Path, tmp_path_factory
     assert files_below(mine) == {"2026-11-22/00000-5.png"}
 
     options = {"outdir_txt2img_samples": str(other)}
-    assert client.simulate_post("/sdapi/v1/options", json=options).status_code == 200
-    assert client.simulate_post("/sdapi/v1/txt2img", json=request).status_code == 422
+    refused = client.simulate_post("/sdapi/v1/options", json=options)
+    assert (refused.status_code, "outdir_txt2img_samples" in refused.text) == (422, True)
+    body = {**request, "override_settings": options}
+    assert client.simulate_post("/sdapi/v1/txt2img", json=body).status_code == 422
     assert files_below(other) == set()
 
 

@@ -32,7 +32,6 @@ LAYERS = {
 }
 #: Formats of a key by the original path `o`, diffusers' `d`, and `s` for down and up or A and B.
 NAMES = {
-    "kohya": "lora_unet_{flat_d}.lora_{s}.weight",
     "procs": "{attention}.processor.{projection}_lora.{s}.weight",
     "diffusers": "unet.{d}.lora.{s}.weight",
     "default0": "base_model.model.unet.{d}.lora_{S}.default_0.weight",
@@ -47,7 +46,6 @@ def key(form, original, ours, index):
     return form.format(
         o=original,
         d=ours,
-        flat_d=ours.replace(".", "_"),
         attention=attention,
         projection=projection,
         s=("down", "up")[index],

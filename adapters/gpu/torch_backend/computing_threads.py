@@ -11,9 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from functools import partial, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-S = TypeVar("S")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -41,13 +40,11 @@ def in_computing_thread(work: Callable[[], T]) -> T:
     return _threads.submit(copy_context().run, marked).result()
 
 
-def by_computing_thread(
-    method: Callable[Concatenate[S, P], T],
-) -> Callable[Concatenate[S, P], T]:
+def by_computing_thread(method: Callable[P, T]) -> Callable[P, T]:
     """The method, wrapped so that each call is done by a thread that computes."""
 
     @wraps(method)
-    def handing_over(self: S, *args: P.args, **named: P.kwargs) -> T:
-        return in_computing_thread(partial(method, self, *args, **named))
+    def handing_over(*args: P.args, **named: P.kwargs) -> T:
+        return in_computing_thread(partial(method, *args, **named))
 
     return handing_over

@@ -17,6 +17,7 @@ from hexfusion.adapters.http.wire import lenient_json as wire
 from hexfusion.adapters.http.wire.request_response import (
     abandoned,
     for_party,
+    json_of,
     login,
     party,
     send_body,
@@ -75,7 +76,7 @@ class JobRoute:
     def _received(self, req: falcon.Request) -> tuple[Order[Any], JobRequest]:
         """The order of a request, and the request as it came."""
         body = req.bounded_stream.read()
-        order = self.order(wire.read_json(body, req.content_type), req)
+        order = self.order(json_of(body, req), req)
         req.context["task"] = order.id  # for the logs, if it fails
         return order, JobRequest(req.uri_template or req.path, body, req.content_type)
 

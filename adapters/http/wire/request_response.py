@@ -20,12 +20,17 @@ class Absent(Exception):
 
 
 def json_body(req: falcon.Request) -> object:
-    """The body as JSON value, None if empty.
+    """The body as JSON value, None if empty. Raises as `json_of`."""
+    return json_of(req.bounded_stream.read(), req)
+
+
+def json_of(body: bytes, req: falcon.Request) -> object:
+    """The body of the request, which was read already, as JSON value, None if empty.
 
     Raises `wire.Refused`, `wire.Unreadable`, `wire.TooManyValues`.
     """
     most = req.context.get(MOST_VALUES) or wire.MAX_VALUES
-    return wire.read_json(req.bounded_stream.read(), req.content_type, most)
+    return wire.read_json(body, req.content_type, most)
 
 
 def query_flag(req: falcon.Request, name: str) -> bool:

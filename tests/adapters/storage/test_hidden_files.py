@@ -179,6 +179,7 @@ def test_a_hidden_file_that_the_operator_names_is_used(tmp_path: Path) -> None:
 
 #: Who may list folders by other means: the rule's own place, and folders that the server writes.
 OTHERS = {
+    "adapters/http/serving/descriptors.py",
     "adapters/storage/folders.py",
     "adapters/storage/results/jobs_before_sqlite.py",
     "adapters/storage/results/jobs_sqlite.py",

@@ -168,13 +168,6 @@ def test_what_is_no_picture(model):
         words(model, picture=b"?")
 
 
-def test_an_option_out_of_bounds_is_named_before_the_job():
-    store = MemoryOptions()
-    store.update({"interrogate_clip_num_beams": 99})
-    with pytest.raises(InvalidRequest, match="interrogate_clip_num_beams"):
-        Interrogate(Recording(), TERMS, store).prepare("clip", png())
-
-
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK"])
 def test_any_picture_becomes_rgb(mode):
     file = io.BytesIO()

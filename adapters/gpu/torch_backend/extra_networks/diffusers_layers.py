@@ -2,8 +2,8 @@
 
 A layer's name is its path in the original checkpoint with `_` for `.`. Files may instead use
 diffusers' paths, which group blocks by resolution: which original block a path names depends on how
-many residual blocks the checkpoint has a level. Source: spec networks.md 2.2, whose formulas are
-those of two blocks a level.
+many residual blocks the checkpoint has a level. Files that A1111 reads, by kohya's names, go where
+A1111 takes them (`kohya_layers`). Source: spec networks.md 2.2.
 """
 
 import re
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from hexfusion.adapters.gpu.torch_backend.architectures.conversion.unet import unet_modules
 from hexfusion.adapters.gpu.torch_backend.architectures.dimensions import UNET, UNetArchitecture
+from hexfusion.adapters.gpu.torch_backend.extra_networks.kohya_layers import kohya_layer
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import LoraKey
 
 _FLAT = "lora_unet_"
 _TEXT = re.compile(r"lora_te_text_model_encoder_layers_(\d+)_(.+)")
@@ -46,15 +48,11 @@ def layer_names(unet: UNetArchitecture, *, open_clip: bool = False) -> LayerName
     return LayerNames(modules, open_clip)
 
 
-def original_layer(layer: str, names: LayerNames) -> str:
-    """The original name of a layer given by diffusers' name; any other name unchanged."""
+def original_layer(key: LoraKey, names: LayerNames) -> str:
+    """The original name of the layer that a key gives by diffusers' name; any other unchanged."""
+    layer = key.layer
     if layer.startswith(_FLAT):
-        head, tail = layer.removeprefix(_FLAT), ""
-        while head:
-            if head in names.modules:
-                return names.modules[head] + tail
-            head, joint, last = head.rpartition("_")
-            tail = f"{joint}{last}{tail}"
+        return _by_modules(layer, names.modules) if key.path else kohya_layer(layer)
     if match := _TEXT.fullmatch(layer):
         number, rest = match.groups()
         if names.open_clip:
@@ -65,13 +63,25 @@ def original_layer(layer: str, names: LayerNames) -> str:
     return layer
 
 
-def find_layer(layer: str, layers: Collection[str], names: LayerNames) -> str | None:
-    """The one of a checkpoint's `layers` that a file calls `layer`; None if there is none."""
-    name = original_layer(layer, names)
-    return next((each for each in (name, *_other_names(layer, name)) if each in layers), None)
+def find_layer(key: LoraKey, layers: Collection[str], names: LayerNames) -> str | None:
+    """The one of a checkpoint's `layers` that a file's key is for; None if there is none."""
+    name = original_layer(key, names)
+    found = (each for each in (name, *_other_names(key, name)) if each in layers)
+    return next(found, None)
 
 
-def _other_names(layer: str, name: str) -> list[str]:
+def _by_modules(layer: str, modules: Mapping[str, str]) -> str:
+    head, tail = layer.removeprefix(_FLAT), ""
+    while head:
+        if head in modules:
+            return modules[head] + tail
+        head, joint, last = head.rpartition("_")
+        tail = f"{joint}{last}{tail}"
+    return layer
+
+
+def _other_names(key: LoraKey, name: str) -> list[str]:
+    layer = key.layer
     if "lora_unet" in layer:
         return [layer.replace("lora_unet", "diffusion_model")]
     if "lora_te1_text_model" in layer:
@@ -81,7 +91,7 @@ def _other_names(layer: str, name: str) -> list[str]:
         ]
     if "lora_te_text_model" in layer:  # SDXL's first encoder, by diffusers' unflattened name
         return [layer.replace("lora_te_text_model", "0_transformer_text_model")]
-    if name.startswith("1_model_"):  # the refiner's only encoder, diffusers' second
+    if key.path and name.startswith("1_model_"):  # the refiner's only encoder, diffusers' second
         return [name.replace("1_model_", "0_model_", 1)]
     return [layer.replace("oft_unet", "diffusion_model")] if "oft_unet" in layer else []
 

@@ -62,12 +62,12 @@ def read_lora(path: Path, layers: Mapping[str, Layer], names: LayerNames) -> Lor
             _bundle(embeddings, key.removeprefix(_BUNDLED), tensor)
             continue
         split = split_key(key)
-        name = find_layer(split.layer, layers, names)
+        name = find_layer(split, layers, names)
         if name is None:
             unmatched.setdefault(split.layer, key)
             continue
         parts = found.setdefault(name, {})
-        if split.part in parts:
+        if split.part in parts and split.path:  # of kohya's names A1111 takes the last
             message = "is the second tensor for one part of a layer: one adapter a file is read"
             raise CheckpointError(weights.file, message, key)
         parts[split.part] = _placed(tensor, layers[name])

@@ -1,6 +1,7 @@
 """Names of layers in LoRA files (spec networks.md 2.2)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hexfusion.adapters.gpu.torch_backend.extra_networks.diffusers_layers import
     layer_names,
     original_layer,
 )
-from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import split_key
+from hexfusion.adapters.gpu.torch_backend.extra_networks.lora_keys import LoraKey, split_key
 
 GOLDEN = Path(__file__).parents[4] / "golden"
 CASES = json.loads((GOLDEN / "lora_key_names.json").read_text("utf-8"))["data"]
@@ -29,6 +30,7 @@ RELEASED = UNetArchitecture(
     time_width=1280,
     linear_projection=False,
 )
+ONE_BLOCK = {"depths": ((1,), (1,), (1,), (0,)), "up_depths": ((1, 1), (1, 1), (1, 1), (0, 0))}
 NAMES = layer_names(RELEASED)
 
 
@@ -36,7 +38,7 @@ NAMES = layer_names(RELEASED)
 def test_lora_key_names(case):
     """V:lora_key_names, all of it."""
     names = layer_names(RELEASED, open_clip=case["is_sd2"])
-    assert original_layer(case["key"], names) == case["expected"]
+    assert original_layer(LoraKey(case["key"], ""), names) == case["expected"]
 
 
 FIRST_TEXT = "0_transformer_text_model_encoder_layers_5_mlp_fc1"
@@ -58,12 +60,24 @@ def test_names_that_are_original_already(layer, meant):
         FIRST_TEXT,
         "diffusion_model_out_2",
     }
-    assert find_layer(layer, layers, NAMES) == meant
+    assert find_layer(LoraKey(layer, ""), layers, NAMES) == meant
 
 
 def test_sdxls_name_for_the_text_encoder_serves_sd1_too():
     name = "transformer_text_model_encoder_layers_5_mlp_fc1"
-    assert find_layer("lora_te1_text_model_encoder_layers_5_mlp_fc1", {name}, NAMES) == name
+    key = LoraKey("lora_te1_text_model_encoder_layers_5_mlp_fc1", "")
+    assert find_layer(key, {name}, NAMES) == name
+
+
+def test_names_with_dots_mean_the_checkpoints_own_blocks_and_kohyas_those_of_a1111():
+    """On two blocks a level they are the same; on one, kohya's go where A1111's formulas say."""
+    one = layer_names(replace(RELEASED, res_blocks=(1, 1, 1, 1), **ONE_BLOCK))
+    path = "down_blocks.1.attentions.0.proj_in"
+    dotted = split_key(f"unet.{path}.lora_A.weight")
+    flat = split_key("lora_unet_down_blocks_1_attentions_0_proj_in.lora_down.weight")
+    assert original_layer(dotted, NAMES) == original_layer(flat, NAMES)
+    assert original_layer(dotted, one) == "diffusion_model_input_blocks_3_1_proj_in"
+    assert original_layer(flat, one) == "diffusion_model_input_blocks_4_1_proj_in"
 
 
 TO_Q = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
