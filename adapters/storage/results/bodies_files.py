@@ -61,9 +61,7 @@ class FileBody:
             yield chunk
 
 
-def spooled(
-    chunks: Iterable[bytes], most: int = IN_MEMORY, folder: Path | None = None
-) -> Body:
+def spooled(chunks: Iterable[bytes], most: int = IN_MEMORY, folder: Path | None = None) -> Body:
     """Collect a body: in memory up to `most` bytes, beyond that in a temporary file of `folder`,
     None for the system's.
 
