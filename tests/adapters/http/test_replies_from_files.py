@@ -19,6 +19,7 @@ from hexfusion.application.jobs.board import JobBoard
 from hexfusion.application.jobs.job import JobState
 from hexfusion.application.jobs.status import JobStatus
 from hexfusion.application.ports.jobs import JobStoreError, ResultDamaged
+from tests.open_files import nameless_files
 
 TXT2IMG = "/sdapi/v1/txt2img"
 ASYNC = {"Prefer": "respond-async"}
@@ -107,12 +108,12 @@ def test_a_client_that_leaves_while_it_is_sent_frees_the_file(house, noise):
     environ = testing.create_environ(TXT2IMG, method="POST", body="{}")
     chunks = iter(client.app(environ, testing.StartResponseMock()))
     assert next(chunks)
-    before = len(os.listdir("/proc/self/fd"))
+    before = nameless_files()
     assert made[0]() is not None
     chunks.close()
     del chunks
     assert made[0]() is None
-    assert len(os.listdir("/proc/self/fd")) == before - 1
+    assert nameless_files() == before - 1
 
 
 def test_head_has_the_length_and_no_body(house, noise):

@@ -29,6 +29,7 @@ from tests.contracts.job_store import (
     read,
     record,
 )
+from tests.open_files import nameless_files
 
 
 class TestMemoryJobs(JobStoreContract):
@@ -298,7 +299,7 @@ def test_jobs_of_the_version_before_are_taken_over(folder, reopened):
 
 def test_a_large_body_is_in_a_file_without_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(bodies_files.tempfile, "tempdir", str(tmp_path))
-    before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    before = nameless_files() if sys.platform == "linux" else 0
     body = spooled((b"x" * 1000 for _ in range(100)), most=5000)
     assert isinstance(body, FileBody)
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +309,7 @@ def test_a_large_body_is_in_a_file_without_a_name(tmp_path, monkeypatch):
     assert len(b"".join(reader)) >= 0  # who still reads it keeps it
     del reader
     if sys.platform == "linux":
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert nameless_files() == before
 
 
 def test_a_small_body_is_in_memory():
@@ -349,10 +350,10 @@ def test_no_descriptor_is_left_where_the_chunks_fail():
         yield b"x" * 2000
         raise ValueError("no picture")
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = nameless_files()
     with pytest.raises(ValueError, match="no picture"):
         spooled(chunks(), most=1000)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert nameless_files() == before
 
 
 def test_a_result_removed_meanwhile_is_not_found(reopened):

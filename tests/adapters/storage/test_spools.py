@@ -14,10 +14,11 @@ from hexfusion.adapters.storage.results.spool_memory import MemorySpool
 from hexfusion.application.ports.spool import SpoolError
 from hexfusion.domain.flags import FlagError, parse_flags
 from tests.contracts.spool import SpoolContract
+from tests.open_files import nameless_files
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return nameless_files()
 
 
 class TestFileSpool(SpoolContract):

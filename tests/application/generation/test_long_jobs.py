@@ -1,7 +1,6 @@
 """Long jobs keep their pictures in a spool as they are made; nothing of it is left behind."""
 
 import gc
-import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from hexfusion.domain.generation import Txt2Img
 from hexfusion.domain.job_limits import JobLimits
 from tests.application.scripts.scripted import made, of_picture, of_text
 from tests.application.worlds import World, world
+from tests.open_files import nameless_files
 
 PICTURE = 64 * 64 * 4
 """Bytes in memory of one picture of these tests."""
@@ -39,7 +39,7 @@ def long(monkeypatch, tmp_path: Path) -> World:
 
 def descriptors() -> int:
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return nameless_files()
 
 
 def images(result) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
 import pytest
@@ -42,7 +43,16 @@ def here() -> int:
     return threading.get_ident()
 
 
-def test_many_threads_are_served_by_one_that_computes():
+@pytest.fixture
+def new_threads(monkeypatch):
+    """None of them has computed for another test."""
+    threads = ThreadPoolExecutor(computing_threads.MOST)
+    monkeypatch.setattr(computing_threads, "_threads", threads)
+    yield
+    threads.shutdown()
+
+
+def test_many_threads_are_served_by_one_that_computes(new_threads):
     asked, computed = set(), set()
 
     def ask() -> None:
