@@ -16,6 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "long: of a file that takes long for its number of tests; begun first"
     )
+    config.addinivalue_line(
+        "markers", "waits: mostly for time to pass; not repeated where torch is absent"
+    )
     call_localhost()
 
 

@@ -17,6 +17,8 @@ import sys, threading, time
 from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference
 
+pytestmark = pytest.mark.waits
+
 def render(*_):
     print("rendering", flush=True)
     threading.Thread(target=time.sleep, args=(600,)).start()  # no daemon: Python waits for it

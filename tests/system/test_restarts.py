@@ -18,6 +18,8 @@ from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference, read_file
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.waits
+
 
 def test_a_killed_server_loses_no_job_and_does_none_twice(tmp_path: Path) -> None:
     clients, files = killed(ROOT, tmp_path, kills=3, seed=5)

@@ -28,6 +28,8 @@ from tests.adapters.http.serving.sockets import (
     wait_for,
 )
 
+pytestmark = pytest.mark.waits
+
 PATH = "/sdapi/v1/txt2img"
 QUICK = ConnectionLimits(header_timeout=1, body_timeout=30, stall_timeout=1, least_rate=1000)
 
