@@ -28,7 +28,7 @@ def leave(
     others = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
     if not others:
         return status
-    _log.info("stopped; left at work: %s", ", ".join(sorted(others)))
+    _log.info("stopped; threads that were left, at work or idle: %s", ", ".join(sorted(others)))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

@@ -65,7 +65,7 @@ def test_the_process_ends_after_the_grace_with_status_0(program: str, tmp_path: 
         wait_for(lambda: "rendering" in log.read_text())
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
-        assert "left at work" in log.read_text()
+        assert "threads that were left" in log.read_text()
     finally:
         process.kill()
         process.wait()
