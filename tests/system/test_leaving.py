@@ -10,14 +10,14 @@ import pytest
 
 from benchmarks.harness import Client, free_port
 
+pytestmark = pytest.mark.waits
+
 PATIENCE = 60.0
 
 FAKE = """
 import sys, threading, time
 from hexfusion import bootstrap
 from hexfusion.adapters.gpu.fake import FakeInference
-
-pytestmark = pytest.mark.waits
 
 def render(*_):
     print("rendering", flush=True)
