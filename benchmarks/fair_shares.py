@@ -3,6 +3,8 @@
 python -m benchmarks.fair_shares [--minutes 30] [--checkout DIR] [--json FILE]
 
 Ann has 56 clients with long jobs, bob 8 with short ones; each sends the next when it has the last.
+In the first minute all jobs have one step, some thousands of them, so that every thread of the
+server has served and what it keeps is kept; that minute counts for the pictures alone.
 Root polls `/progress`, changes options, starts jobs and cancels them. The backend is a fake one
 whose steps take time, so that slots are what is scarce, and it notes when it worked for whom. Every
 picture is compared with that of its seed alone. `--checkout` serves the sources of another folder.
@@ -39,8 +41,8 @@ TXT2IMG = "/sdapi/v1/txt2img"
 PASSWORD = "s3cret"
 #: Seconds between two polls of `/progress`, two samples of memory, two rounds of root's work.
 POLL, SAMPLE, ROUND = 0.05, 5.0, 2.0
-#: Seconds in which all clients get under way; they do not count.
-WARMING = 3.0
+#: Seconds of the beginning, in which all jobs are quick; of a short run a third, if that is less.
+BEGINNING = 60.0
 #: What is asked for: distance of a share from half, growth of memory, 99th percentile in seconds.
 OFF_HALF, GROWTH, LATENCY = 0.05, 0.02, 0.1
 
@@ -77,8 +79,10 @@ class User:
     steps: int
     first_seed: int
 
-    def jobs(self, seeds: int) -> list[dict[str, object]]:
-        return [order(seed=self.first_seed + n, steps=self.steps) for n in range(seeds)]
+    def jobs(self, seeds: int, *, quick: bool = False) -> list[dict[str, object]]:
+        """One for each seed; `quick`: of one step."""
+        steps = 1 if quick else self.steps
+        return [order(seed=self.first_seed + n, steps=steps) for n in range(seeds)]
 
 
 @dataclass
@@ -165,12 +169,16 @@ def fingerprint(client: Client, wanted: Mapping[str, object], name: str) -> tupl
     return reply.status, hashlib.sha256(picture.encode()).hexdigest()
 
 
+def key(job: Mapping[str, object]) -> tuple[object, object]:
+    return job["seed"], job["steps"]
+
+
 def alone(port: int, users: Iterable[User], seeds: int) -> dict[object, str]:
-    """The hash of each picture by its seed, each made with nothing else going on."""
+    """The hash of each picture by seed and steps, each made with nothing else going on."""
     client, found = Client(port), dict[object, str]()
     for user in users:
-        for job in user.jobs(seeds):
-            status, found[job["seed"]] = fingerprint(client, job, user.name)
+        for job in (*user.jobs(seeds), *user.jobs(seeds, quick=True)):
+            status, found[key(job)] = fingerprint(client, job, user.name)
             if status != 200:
                 raise RuntimeError(f"a request alone was answered {status}")
     client.close()
@@ -180,8 +188,12 @@ def alone(port: int, users: Iterable[User], seeds: int) -> dict[object, str]:
 class Load:
     """The clients of the users, until `end` is set."""
 
-    def __init__(self, port: int, expected: Mapping[object, str], seeds: int) -> None:
+    def __init__(
+        self, port: int, expected: Mapping[object, str], seeds: int, quick_until: float
+    ) -> None:
+        """`quick_until` is when the beginning is over, in monotonic seconds."""
         self._port, self._expected, self._seeds = port, expected, seeds
+        self._quick_until = quick_until
         self.end = threading.Event()
         self.tallies: dict[str, Tally] = defaultdict(Tally)
         self._turn = threading.Lock()
@@ -198,11 +210,14 @@ class Load:
             thread.join()
 
     def _ask_on(self, user: User, number: int) -> None:
-        client, jobs = Client(self._port), user.jobs(self._seeds)
+        client = Client(self._port)
+        quick, long = user.jobs(self._seeds, quick=True), user.jobs(self._seeds)
         while not self.end.is_set():
             number += 1
-            job = jobs[number % len(jobs)]
             started = time.monotonic()
+            beginning = started < self._quick_until
+            jobs = quick if beginning else long
+            job = jobs[number % len(jobs)]
             try:
                 status, picture = fingerprint(client, job, user.name)
             except (OSError, HTTPException, ValueError):
@@ -210,8 +225,9 @@ class Load:
             with self._turn:
                 tally = self.tallies[user.name]
                 tally.statuses[status] += 1
-                tally.wrong += status == 200 and picture != self._expected[job["seed"]]
-                tally.seconds.append(time.monotonic() - started)
+                tally.wrong += status == 200 and picture != self._expected[key(job)]
+                if not beginning:
+                    tally.seconds.append(time.monotonic() - started)
             if status != 200:
                 self.end.wait(0.5)
         client.close()
@@ -320,9 +336,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         queue = clients * 3 // 2
         with serving(folder, use.checkout, use.slots, queue, use.step) as (process, port, book):
             expected = alone(port, users, use.seeds)
-            load = Load(port, expected, use.seeds)
-            root = Root(port, load.end)
             started = time.monotonic()
+            counted = started + min(BEGINNING, use.minutes * 20)
+            load = Load(port, expected, use.seeds, counted)
+            root = Root(port, load.end)
             for user in users:
                 load.start(user)
             others = [threading.Thread(target=work) for work in (root.poll, root.administer)]
@@ -337,7 +354,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for thread in others:
                 thread.join()
             worked = read_book(book)
-    had = slot_seconds(worked, users, started + WARMING, ended)
+    had = slot_seconds(worked, users, counted, ended)
     total = sum(had.values())
     table = Table(title=f"{clients} clients, {use.slots} slots, {use.minutes:g} minutes")
     columns = (
