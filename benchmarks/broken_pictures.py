@@ -38,6 +38,8 @@ def sound() -> dict[str, bytes]:
         "TIFF, deflated": encoded(picture, "TIFF", compression="tiff_adobe_deflate"),
         "BMP": encoded(picture, "BMP"),
         "AVIF": encoded(picture, "AVIF", speed=10),
+        "ICO": encoded(picture, "ICO"),
+        "PPM": encoded(picture, "PPM"),
     }
 
 
@@ -273,11 +275,8 @@ def _no_pictures() -> Iterator[Odd]:
         "NULs": bytes(64),
         "PDF": b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>",
         "PostScript": b"%!PS\n(/etc/passwd) (r) file 99 string readstring pop show",
-        "ICO": encoded(quarters((16, 16)), "ICO"),
         "CUR": b"\0\0\2\0\1\0" + bytes(40),
-        "PPM": b"P6 2 2 255\n" + bytes(12),
         "PFM": b"PF 2 2 -1.0\n" + bytes(48),
-        "TGA": encoded(quarters(), "TGA"),
         "PCX": encoded(quarters(), "PCX"),
         "SGI": encoded(quarters(), "SGI"),
         "DDS": encoded(quarters(), "DDS"),

@@ -84,6 +84,8 @@ class Parser(HTTPRequestParser):
                 self._leave_body()
             elif self.chunked and _endless(self.body_rcv):
                 self._fail(BadRequest("A chunk is announced at too great length"))
+        if self.error is not None:
+            self._drop()  # also a length that waitress itself refuses
         if self.error is not None or self.unread is not None:
             self._deafen()
             return len(data)
