@@ -59,29 +59,36 @@ class ServerLog(logging.StreamHandler[TextIO]):
         self._lines = lines
         self._clock = clock
         self._later = later or _in_a_thread
-        self._counting = threading.RLock()  # what is written may log something itself
         self._second = 0
         self._written: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
 
+    def createLock(self) -> None:
+        """Called by `logging` for the lock that it holds while `emit` runs, and `flush` takes.
+
+        It guards the counts, too. A second lock would be taken after it by who writes, and before
+        it by `settle`: each would wait for the other, and with them all that log something.
+        """
+        self._turn = threading.RLock()  # what is written may log something itself
+        self.lock = self._turn
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, or count it."""
-        with self._counting:
-            if (second := int(self._clock())) != self._second:
-                self._tell()
-                self._second = second
-                self._written.clear()
-            self._written[record.name] += 1
-            if self._written[record.name] <= self._lines:
-                super().emit(record)
-                return
-            if not self._left_out:
-                self._later(1.0, self.settle)
-            self._left_out[record.name] += 1
+        """Write the record, or count it. Requires the lock, which `handle` takes."""
+        if (second := int(self._clock())) != self._second:
+            self._tell()
+            self._second = second
+            self._written.clear()
+        self._written[record.name] += 1
+        if self._written[record.name] <= self._lines:
+            super().emit(record)
+            return
+        if not self._left_out:
+            self._later(1.0, self.settle)
+        self._left_out[record.name] += 1
 
     def settle(self) -> None:
         """Write what was left out so far, though no more records come."""
-        with self._counting:
+        with self._turn:
             self._tell()
 
     def close(self) -> None:

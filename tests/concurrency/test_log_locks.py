@@ -2,13 +2,14 @@
 
 import io
 import logging
+import re
 
 from hexfusion.adapters.server_log import ServerLog
 from tests.concurrency.guarded import Guard, LockContract, Scene
 
 
 class TestServerLogLocks(LockContract):
-    guards = {ServerLog: [Guard("_counting", touched=("_written", "_left_out"))]}
+    guards = {ServerLog: [Guard("_turn", touched=("_written", "_left_out"))]}
 
     def play(self, scene: Scene) -> None:
         stream, pending = io.StringIO(), []
@@ -16,8 +17,10 @@ class TestServerLogLocks(LockContract):
             2, stream, clock=lambda: 1.0, later=lambda seconds, work: pending.append(work)
         )
         record = logging.LogRecord("a", logging.INFO, "", 0, "x", None, None)
-        scene.run(*[lambda: log.emit(record)] * 5)
+        # As `logging` calls it; told of what is left out while others go on writing.
+        scene.run(*[lambda: log.handle(record)] * 5, log.settle)
         scene.run(log.settle, log.settle)
-        assert len(pending) == 1
+        assert len(pending) in (1, 2, 3)
         assert stream.getvalue().count("INFO a: x") == 2
-        assert stream.getvalue().count("3 more lines") == 1
+        told = re.findall(r"(\d) more lines", stream.getvalue())
+        assert sum(map(int, told)) == 3
