@@ -96,11 +96,11 @@ def test_events_are_not_compressed(house):
     assert "event: done" in heard.text
 
 
-def test_a_client_that_leaves_while_it_is_sent_frees_the_file(house, noise):
+def test_a_client_that_leaves_while_it_is_sent_frees_the_file(house, noise, tmp_path):
     made: list[weakref.ref] = []
 
     def spool(chunks):
-        body = spooled(chunks)
+        body = spooled(chunks, folder=tmp_path)
         made.append(weakref.ref(body))
         return body
 
@@ -108,12 +108,12 @@ def test_a_client_that_leaves_while_it_is_sent_frees_the_file(house, noise):
     environ = testing.create_environ(TXT2IMG, method="POST", body="{}")
     chunks = iter(client.app(environ, testing.StartResponseMock()))
     assert next(chunks)
-    before = nameless_files()
+    before = nameless_files(tmp_path)
     assert made[0]() is not None
     chunks.close()
     del chunks
     assert made[0]() is None
-    assert nameless_files() == before - 1
+    assert nameless_files(tmp_path) == before - 1
 
 
 def test_head_has_the_length_and_no_body(house, noise):

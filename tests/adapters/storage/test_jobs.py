@@ -299,7 +299,7 @@ def test_jobs_of_the_version_before_are_taken_over(folder, reopened):
 
 def test_a_large_body_is_in_a_file_without_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(bodies_files.tempfile, "tempdir", str(tmp_path))
-    before = nameless_files() if sys.platform == "linux" else 0
+    before = nameless_files(tmp_path) if sys.platform == "linux" else 0
     body = spooled((b"x" * 1000 for _ in range(100)), most=5000)
     assert isinstance(body, FileBody)
     assert list(tmp_path.iterdir()) == []
@@ -309,7 +309,7 @@ def test_a_large_body_is_in_a_file_without_a_name(tmp_path, monkeypatch):
     assert len(b"".join(reader)) >= 0  # who still reads it keeps it
     del reader
     if sys.platform == "linux":
-        assert nameless_files() == before
+        assert nameless_files(tmp_path) == before
 
 
 def test_a_small_body_is_in_memory():
@@ -344,16 +344,16 @@ def test_a_reply_that_is_too_large_for_memory_is_refused_where_no_file_can_be_ma
         spooled([b"x" * 2000] * 3, most=1000, folder=gone)
 
 
-def test_no_descriptor_is_left_where_the_chunks_fail():
+def test_no_descriptor_is_left_where_the_chunks_fail(tmp_path):
     def chunks():
         yield b"x" * 2000
         yield b"x" * 2000
         raise ValueError("no picture")
 
-    before = nameless_files()
+    before = nameless_files(tmp_path)
     with pytest.raises(ValueError, match="no picture"):
-        spooled(chunks(), most=1000)
-    assert nameless_files() == before
+        spooled(chunks(), most=1000, folder=tmp_path)
+    assert nameless_files(tmp_path) == before
 
 
 def test_a_result_removed_meanwhile_is_not_found(reopened):

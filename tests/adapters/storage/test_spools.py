@@ -17,10 +17,6 @@ from tests.contracts.spool import SpoolContract
 from tests.open_files import nameless_files
 
 
-def descriptors() -> int:
-    return nameless_files()
-
-
 class TestFileSpool(SpoolContract):
     @pytest.fixture
     def open_spool(self, tmp_path: Path):
@@ -49,18 +45,18 @@ class TestFileSpool(SpoolContract):
         return FileSpool(tmp_path)
 
     def test_the_file_has_no_name_and_is_gone_with_the_spool(self, tmp_path: Path):
-        before = descriptors()
+        before = nameless_files(tmp_path)
         spools = [FileSpool(tmp_path) for _ in range(20)]
-        assert descriptors() == before, "nothing is opened for an empty one"
+        assert nameless_files(tmp_path) == before, "nothing is opened for an empty one"
         for spool in spools:
             spool.append([b"bytes"])
-        assert descriptors() == before + 20
+        assert nameless_files(tmp_path) == before + 20
         assert not list(tmp_path.iterdir())
         spools[0].close()
-        assert descriptors() == before + 19
+        assert nameless_files(tmp_path) == before + 19
         del spools, spool
         gc.collect()
-        assert descriptors() == before
+        assert nameless_files(tmp_path) == before
 
     def test_a_folder_that_is_gone(self, tmp_path: Path):
         spool = FileSpool(tmp_path / "gone")

@@ -37,9 +37,9 @@ def long(monkeypatch, tmp_path: Path) -> World:
     return world(open_spool=lambda: FileSpool(tmp_path))
 
 
-def descriptors() -> int:
+def descriptors(folder: Path) -> int:
     gc.collect()
-    return nameless_files()
+    return nameless_files(folder)
 
 
 def images(result) -> list[bytes]:
@@ -82,19 +82,19 @@ def test_the_default_keeps_a_small_job_in_memory():
     assert kept.IN_MEMORY == 4 * 1024 * 1024 * 4
 
 
-def test_a_script_has_one_file_for_all_of_its_generations(long):
-    before = descriptors()
+def test_a_script_has_one_file_for_all_of_its_generations(long, tmp_path: Path):
+    before = descriptors(tmp_path)
     result = made(REQUESTS["prompts from file"], long)
-    assert descriptors() == before + 1
+    assert descriptors(tmp_path) == before + 1
     assert [type(each.kept) for each in result.pictures[:3]] == [InMemory, InMemory, Spooled]
 
 
 def test_after_a_hundred_jobs_nothing_is_left(long, tmp_path: Path):
-    before = descriptors()
+    before = descriptors(tmp_path)
     for _ in range(50):
         long.txt2img(small(n_iter=4))
         made(REQUESTS["prompts from file"], long)
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
     assert not list(tmp_path.iterdir())
 
 
@@ -123,10 +123,10 @@ def test_a_job_that_fails_gives_its_file_up_at_once(request_of, monkeypatch, tmp
         generate, "PictureKeeper", lambda spool: PictureKeeper(spool, memory=PICTURE)
     )
     it = world(Failing(fail), open_spool=lambda: FileSpool(tmp_path))
-    before = descriptors()
+    before = descriptors(tmp_path)
     with pytest.raises(ZeroDivisionError) as held:
         made(request_of, it)
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
     assert held.value.__traceback__ is not None
 
 
@@ -136,12 +136,12 @@ def test_an_interrupted_job_keeps_what_it_made(monkeypatch, tmp_path: Path):
     )
     backend = Failing(lambda: it.jobs.interrupt())
     it = world(backend, open_spool=lambda: FileSpool(tmp_path))
-    before = descriptors()
+    before = descriptors(tmp_path)
     result = it.txt2img(small(n_iter=6))
     assert len(result.pictures) == 4
     assert images(result)[:3] == images(world().txt2img(small(n_iter=3)))
     del result
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
 
 
 def test_a_full_disk_ends_the_job_and_is_told(monkeypatch):
@@ -152,14 +152,14 @@ def test_a_full_disk_ends_the_job_and_is_told(monkeypatch):
         it.txt2img(small(n_iter=4))
 
 
-def test_the_file_lives_as_long_as_one_of_its_pictures(long):
-    before = descriptors()
+def test_the_file_lives_as_long_as_one_of_its_pictures(long, tmp_path: Path):
+    before = descriptors(tmp_path)
     last = long.txt2img(small(n_iter=4)).pictures[-1]
-    assert descriptors() == before + 1
+    assert descriptors(tmp_path) == before + 1
     assert last.size == (64, 64)
     assert last.image.size == (64, 64)
     del last
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
 
 
 class TestGrids:
