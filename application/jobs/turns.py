@@ -115,9 +115,8 @@ class Turns:
         for place, job in enumerate(waiting):
             lines[job.party].append((place, job))
             had[job.party] = self._account(job.party).had
-        for (
-            run
-        ) in running:  # what has just begun costs as much as a job does, or all slots go to one
+        for run in running:
+            # What has just begun costs as much as a job does, or all slots would go to one party.
             if run.party in had:
                 elapsed = (self._then or 0.0) - (run.started_at or 0.0)
                 had[run.party] += max(0.0, self._account(run.party).usual - max(0.0, elapsed))

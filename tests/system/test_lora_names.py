@@ -1,4 +1,4 @@
-"""Pictures of the starter with a LoRA by each trainer's names (issue 12, item 18).
+"""Pictures of the starter with a LoRA by each trainer's names.
 
 The right picture is that of the same LoRA by kohya's names with the original path.
 """

@@ -1,4 +1,4 @@
-"""The starter without its VAE, over HTTP: every way to give it one (issue 12, items 16 and 17).
+"""The starter without its VAE, over HTTP: every way to give it one.
 
 The right picture is that of the whole starter, whose VAE is what the other file holds.
 """

@@ -180,7 +180,7 @@ MODULES = "forge_additional_modules"
     ],
 )
 def test_a_vae_among_forges_modules_is_used_where_sd_vae_is_absent(files, stored, overrides, used):
-    """Spec modern.md; issue 12, item 17."""
+    """Spec modern.md."""
     found = vaes(files).for_job(Options(stored).with_overrides(overrides), TINY)
     assert (found and found.name) == used
 

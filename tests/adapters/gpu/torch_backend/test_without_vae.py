@@ -1,5 +1,5 @@
 """Checkpoints without a VAE of their own: with another file's they draw, without any they are
-refused by name (issue 12, item 16). Source: spec networks.md 1.6, where A1111 builds every network
+refused by name. Source: spec networks.md 1.6, where A1111 builds every network
 and then draws by random weights.
 
 The right picture is that of the whole checkpoint: its VAE is what the other file holds.

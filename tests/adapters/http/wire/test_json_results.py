@@ -1,4 +1,4 @@
-"""Replies are JSON, whatever library their values come from (issue 12, item 14)."""
+"""Replies are JSON, whatever library their values come from."""
 
 import json
 from base64 import b64decode
